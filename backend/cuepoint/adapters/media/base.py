@@ -1,0 +1,135 @@
+"""The port of media work: what can be learnt from a file, and what can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+# Called with the milliseconds of media done so far; raises to stop the work (the child is ended and waited for).
+OnMediaProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class TrackInfo:
+    """One stream of a container. What the file does not say is None, never 0."""
+
+    index: int
+    type: Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA"]
+    codec: str | None
+    language: str | None = None
+    is_default: bool = False
+    duration_ms: int | None = None
+    start_ms: int | None = None
+    width: int | None = None  # as displayed, after rotation
+    height: int | None = None
+    rotation_degrees: int | None = None  # clockwise, 0, 90, 180 or 270
+    frame_rate: tuple[int, int] | None = None  # numerator, denominator
+    pixel_format: str | None = None
+    channels: int | None = None
+    sample_rate: int | None = None
+    bit_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a container holds, read from its own headers and first frames."""
+
+    container: str
+    duration_ms: int | None
+    size_bytes: int
+    bit_rate: int | None
+    tracks: tuple[TrackInfo, ...] = field(default_factory=tuple)
+    warnings: tuple[str, ...] = field(default_factory=tuple)  # e.g. "TRUNCATED: 12.0 s of 81.5 s can be read"
+
+    @property
+    def video(self) -> TrackInfo | None:
+        """The first moving-picture track, or None."""
+        return next((t for t in self.tracks if t.type == "VIDEO"), None)
+
+    @property
+    def audio(self) -> TrackInfo | None:
+        """The audio track used by default: the one flagged default, else the first; None without audio."""
+        tracks = [t for t in self.tracks if t.type == "AUDIO"]
+        return next((t for t in tracks if t.is_default), tracks[0] if tracks else None)
+
+
+@dataclass(frozen=True)
+class MediaCaps:
+    """Bounds for a foreign file; beyond them work stops with MEDIA_LIMIT_EXCEEDED."""
+
+    max_duration_ms: int = 12 * 3600 * 1000
+    max_pixels: int = 36_000_000
+    max_tracks: int = 32
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """An extracted 16 kHz mono s16 WAV file; `start_ms` is where its first sample lies on the media's time line."""
+
+    duration_ms: int
+    start_ms: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class PosterInfo:
+    """A still picture (JPEG) taken at `at_ms`."""
+
+    at_ms: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class RenderedClip:
+    """A clip that was probed after it was written; the range is that of the frames it really holds."""
+
+    start_ms: int
+    end_ms: int
+    width: int | None
+    height: int | None
+    size_bytes: int
+    duration_ms: int
+
+
+class MediaTools(Protocol):
+    """Every method opens the file in a child process and raises AdapterError or CuepointError.
+
+    Codes: UNSUPPORTED_MEDIA (not media, or no decodable track), MEDIA_TRUNCATED, MEDIA_LIMIT_EXCEEDED,
+    RENDER_FAILED, CHILD_CRASHED (retryable). `asyncio.CancelledError` ends the child before it propagates.
+    """
+
+    async def probe(self, path: Path) -> MediaInfo:
+        """What the file holds."""
+        ...
+
+    async def extract_audio(
+        self,
+        path: Path,
+        target: Path,
+        *,
+        track_index: int,
+        duration_ms: int | None,
+        on_progress: OnMediaProgress,
+    ) -> AudioInfo:
+        """Write the track as 16 kHz mono s16 WAV to `target`."""
+        ...
+
+    async def poster(self, path: Path, target: Path, *, duration_ms: int | None) -> PosterInfo | None:
+        """Write a JPEG of a frame that is neither black nor blurred; None when no picture can be decoded."""
+        ...
+
+    async def render_clip(
+        self,
+        path: Path,
+        target: Path,
+        *,
+        start_ms: int,
+        end_ms: int,
+        info: MediaInfo,
+        on_progress: OnMediaProgress,
+    ) -> RenderedClip:
+        """Re-encode [start_ms, end_ms) to H.264/AAC MP4 with faststart, then probe and check the result."""
+        ...

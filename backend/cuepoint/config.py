@@ -1,0 +1,169 @@
+"""`Settings`: every setting of Cuepoint, read from the environment (`CUEPOINT_*`) here and nowhere else."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "CUEPOINT_"
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class ConfigError(Exception):
+    """The environment holds a setting that is unknown, malformed or contradictory; the message says which."""
+
+
+class Settings(BaseSettings):
+    """All settings. Each field is the variable `CUEPOINT_<NAME IN CAPITALS>`; `.env.example` lists them all."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    home: Path = Field(Path(".cuepoint"), description="Data directory: embedded database, storage, secrets, logs.")
+    database_url: SecretStr | None = Field(
+        None,
+        description="postgresql://user:password@host/name of a real Postgres 16+ with pgvector; empty = embedded.",
+    )
+    redis_url: SecretStr | None = Field(None, description="redis://host:6379/0 of a real Redis 6.2+; empty = embedded.")
+    database_pool_size: int = Field(10, ge=1, le=200, description="Connections each process keeps to Postgres.")
+
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API binds to; 0 takes a free one.")
+    public_url: str | None = Field(
+        None,
+        description="Base URL clients reach the API by, e.g. https://video.example.org; used in media URLs.",
+    )
+    trusted_proxies: CommaList = Field(
+        (), description="Comma-separated proxy addresses whose X-Forwarded-* headers are believed."
+    )
+    cors_origins: CommaList = Field(
+        (), description="Comma-separated origins that browsers may call from; also checked on WebSockets."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Key of signed media URLs, 32+ characters, equal on every API; empty = made in the home.",
+    )
+    graphiql: bool = Field(True, description="Serve the GraphiQL explorer at /graphql.")
+    introspection: bool = Field(True, description="Answer introspection queries.")
+
+    storage_url: str | None = Field(
+        None, description="Where media lie: file:///path; empty = the directory `storage` in the home."
+    )
+    signed_url_seconds: int = Field(3600, ge=60, le=604_800, description="Lifetime of a signed media URL.")
+    upload_max_bytes: int = Field(20 * 1024**3, ge=1, description="Largest upload accepted.")
+    upload_expiry_hours: int = Field(168, ge=1, description="An unfinished upload is swept after so long.")
+    media_max_duration_seconds: int = Field(43_200, ge=1, description="Longest media accepted (12 hours).")
+    media_max_pixels: int = Field(36_000_000, ge=1, description="Largest picture accepted, width x height.")
+    min_free_bytes: int = Field(256 * 1024**2, ge=0, description="Free disk below which uploads and jobs are refused.")
+
+    whisper_model: str | None = Field(
+        None,
+        description="Speech model: a size (tiny, base, small, ...), a directory; empty = the bundled demo model.",
+    )
+    whisper_device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where speech recognition runs.")
+    whisper_compute_type: str = Field("default", description="CTranslate2 compute type: default, int8, float16, ...")
+    whisper_threads: int = Field(
+        0, ge=0, le=256, description="CPU threads of one recogniser; 0 = all cores, at most 4."
+    )
+    whisper_language: str | None = Field(None, description="Language code to assume; empty = detect.")
+    model_downloads: bool = Field(False, description="Allow fetching a Whisper size by name from its hub.")
+
+    openai_api_key: SecretStr | None = Field(
+        None, description="Key of OpenAI or a compatible server; with it embeddings come from there."
+    )
+    openai_base_url: str | None = Field(None, description="Base URL of an OpenAI-compatible server, ending in /v1.")
+    embedding_model: str = Field("text-embedding-3-small", description="Embedding model asked of that server.")
+    provider_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for one provider call.")
+
+    worker_lanes: CommaList = Field(
+        ("cpu", "gpu", "io", "llm"), description="Comma-separated lanes this worker serves."
+    )
+    worker_slots_cpu: int = Field(2, ge=0, le=256, description="Jobs of lane cpu at a time in one worker process.")
+    worker_slots_gpu: int = Field(1, ge=0, le=256, description="Jobs of lane gpu at a time in one worker process.")
+    worker_slots_io: int = Field(4, ge=0, le=256, description="Jobs of lane io at a time in one worker process.")
+    worker_slots_llm: int = Field(4, ge=0, le=256, description="Jobs of lane llm at a time in one worker process.")
+    lease_seconds: float = Field(15.0, gt=0, description="A worker silent for so long is declared lost.")
+    poll_seconds: float = Field(1.0, gt=0, description="Longest wait for a bell before Postgres is asked anyway.")
+    drain_seconds: float = Field(30.0, ge=0, description="Grace for running jobs when a worker is told to stop.")
+    stop_seconds: float = Field(10.0, gt=0, description="A cancelled job that ignores it so long is ended by force.")
+    retry_base_seconds: float = Field(5.0, ge=0, description="First back-off of a failed attempt; doubles each time.")
+
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto = console on a terminal.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+    @field_validator("trusted_proxies", "cors_origins", "worker_lanes", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _no_wildcard(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in value:
+            raise ValueError("a wildcard origin is refused; list the origins, e.g. https://app.example.org")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have 32 characters or more; make one with `openssl rand -hex 32`")
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _known_storage(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("file:///"):
+            raise ValueError("must begin with file:/// (a directory on this machine)")
+        return value
+
+    def signing_key(self) -> bytes:
+        """Key of signed URLs: the setting, else the file `secret-key` (0600) in the home, made at first use."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value().encode()
+        path = self.home / "secret-key"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(32).hex().encode())
+        return path.read_bytes()
+
+    def storage_directory(self) -> Path:
+        """Directory that holds the media on this machine."""
+        return Path(self.storage_url.removeprefix("file://")) if self.storage_url else self.home / "storage"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings of this process. Raises ConfigError on an unknown `CUEPOINT_*` name or a value that does not fit."""
+    env = os.environ if environment is None else environment
+    given = {k: v for k, v in env.items() if k.upper().startswith(PREFIX)}
+    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    values: dict[str, str] = {}
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else " See .env.example for all of them."
+            raise ConfigError(f"Unknown setting {name}.{hint}")
+        if value != "":
+            values[known[name]] = value
+    try:
+        return _Explicit(**values)  # type: ignore[arg-type]  # strings; pydantic converts and checks them
+    except ValidationError as error:
+        problems = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigError("; ".join(problems)) from None
+
+
+class _Explicit(Settings):
+    """Settings from the given mapping alone: pydantic must not read os.environ a second time."""
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> tuple[Any, ...]:  # type: ignore[override]  # noqa: ARG003
+        return (init_settings,)

@@ -1,0 +1,1 @@
+"""The database floor: declarative base, unit of work, keyset pagination and migrations."""

@@ -1,0 +1,129 @@
+"""Every error that Cuepoint raises on purpose, and the closed list of codes that clients can rely on.
+
+CuepointError                  refused: bad input, not found, a rule of the product (never retried)
+├── NotFoundError              absent, or not visible to the caller: the two answer alike
+├── ForbiddenError             the caller sees the object but may not do this
+└── UnauthenticatedError       no credential, or one that is wrong, expired or revoked
+AdapterError                   the outside world failed; `retryable` says whether trying again can help
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class ErrorCode(Enum):
+    """Closed list of codes. Values are the names clients see; meaning and cure stand in docs/errors.md."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    RATE_LIMITED = "RATE_LIMITED"
+    QUERY_TOO_DEEP = "QUERY_TOO_DEEP"
+    QUERY_TOO_COSTLY = "QUERY_TOO_COSTLY"
+    INTERNAL = "INTERNAL"
+    EMAIL_TAKEN = "EMAIL_TAKEN"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    LAST_OWNER = "LAST_OWNER"
+    ALREADY_FINAL = "ALREADY_FINAL"
+    NOT_RETRYABLE = "NOT_RETRYABLE"
+    DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
+    DUPLICATE_JOB = "DUPLICATE_JOB"
+    UPLOAD_TOO_LARGE = "UPLOAD_TOO_LARGE"
+    UPLOAD_INCOMPLETE = "UPLOAD_INCOMPLETE"
+    UPLOAD_ALREADY_USED = "UPLOAD_ALREADY_USED"
+    UPLOAD_EXPIRED = "UPLOAD_EXPIRED"
+    OFFSET_MISMATCH = "OFFSET_MISMATCH"
+    CHECKSUM_MISMATCH = "CHECKSUM_MISMATCH"
+    INSUFFICIENT_STORAGE = "INSUFFICIENT_STORAGE"
+    UNSUPPORTED_MEDIA = "UNSUPPORTED_MEDIA"
+    MEDIA_TRUNCATED = "MEDIA_TRUNCATED"
+    MEDIA_LIMIT_EXCEEDED = "MEDIA_LIMIT_EXCEEDED"
+    NOT_READY = "NOT_READY"
+    RANGE_OUTSIDE_MEDIA = "RANGE_OUTSIDE_MEDIA"
+    RENDER_FAILED = "RENDER_FAILED"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    MODEL_FAILED = "MODEL_FAILED"
+    PROVIDER_REJECTED = "PROVIDER_REJECTED"
+    PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+    PROVIDER_RATE_LIMITED = "PROVIDER_RATE_LIMITED"
+    PROVIDER_BAD_RESPONSE = "PROVIDER_BAD_RESPONSE"
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    CHILD_CRASHED = "CHILD_CRASHED"
+    JOB_TIMEOUT = "JOB_TIMEOUT"
+    WORKER_LOST = "WORKER_LOST"
+    ATTEMPTS_EXHAUSTED = "ATTEMPTS_EXHAUSTED"
+    MISCONFIGURED = "MISCONFIGURED"
+
+
+class CuepointError(Exception):
+    """A refusal that the caller can act on. `field` is the path into the mutation's input, if one is to blame."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        field: tuple[str, ...] = (),
+        retryable: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.retryable = retryable
+        self.hint = hint
+
+
+class NotFoundError(CuepointError):
+    """Absent or invisible: one text for both, so that the answer is no oracle."""
+
+    def __init__(self, noun: str, *, field: tuple[str, ...] = ()) -> None:
+        super().__init__(
+            ErrorCode.NOT_FOUND,
+            f"No such {noun}, or you may not see it. Check the id and the project you are a member of.",
+            field=field,
+        )
+
+
+class ForbiddenError(CuepointError):
+    """The caller sees the object but lacks the right to do this with it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.FORBIDDEN, message)
+
+
+class UnauthenticatedError(CuepointError):
+    """No valid credential came with the request."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.UNAUTHENTICATED, message)
+
+
+class BadInputError(CuepointError):
+    """The input breaks a rule that stands in the SDL or in the message."""
+
+    def __init__(self, message: str, *, field: tuple[str, ...] = ()) -> None:
+        super().__init__(ErrorCode.BAD_USER_INPUT, message, field=field)
+
+
+class AdapterError(Exception):
+    """A third party failed. `retry_after_seconds` is what it asked for (429), else None."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after_seconds: float | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
+        self.detail = detail
