@@ -23,8 +23,8 @@ class SpaceInfo:
 
 
 class Embedder(Protocol):
-    """Raises AdapterError PROVIDER_UNAVAILABLE / PROVIDER_RATE_LIMITED (retryable), PROVIDER_REJECTED,
-    PROVIDER_BAD_RESPONSE (not retryable)."""
+    """Raises AdapterError PROVIDER_UNAVAILABLE / PROVIDER_RATE_LIMITED (retryable), PROVIDER_REJECTED (not retryable),
+    PROVIDER_BAD_RESPONSE (not retryable, unless the body was cut off)."""
 
     def space(self) -> SpaceInfo:
         """The space of every vector this embedder returns."""

@@ -1,0 +1,1 @@
+"""Text embeddings behind one port."""

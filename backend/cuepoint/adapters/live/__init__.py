@@ -1,0 +1,1 @@
+"""Bells and live events over Redis behind one port."""

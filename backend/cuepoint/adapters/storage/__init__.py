@@ -1,0 +1,1 @@
+"""Files: local disk and object stores behind one port, and signed URLs."""
