@@ -1,0 +1,1 @@
+"""Probing, decoding and encoding of media behind one port."""

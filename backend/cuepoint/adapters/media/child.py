@@ -1,0 +1,83 @@
+"""The child process that opens foreign media with PyAV: one request on the command line, one JSON answer on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cuepoint.adapters.media.base import MediaCaps
+from cuepoint.adapters.media.cut import check_clip, plan_clip
+from cuepoint.adapters.media.plan import ClipPlan
+from cuepoint.adapters.media.probe import audio_start_ms, probe
+from cuepoint.adapters.media.source import FFmpegError
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+
+Request = Mapping[str, Any]
+
+
+def _probe(request: Request) -> object:
+    return asdict(probe(request["descriptor"], MediaCaps(**request["caps"])))
+
+
+def _audio_start(request: Request) -> object:
+    return audio_start_ms(request["descriptor"], MediaCaps(**request["caps"]), request["track_index"])
+
+
+def _poster(request: Request) -> object:
+    from cuepoint.adapters.media.poster import write_poster  # numpy and Pillow, which only this request needs
+
+    made = write_poster(request["descriptor"], request["target"], MediaCaps(**request["caps"]), request["duration_ms"])
+    return asdict(made) if made else None
+
+
+def _plan_clip(request: Request) -> object:
+    return plan_clip(
+        request["descriptor"],
+        MediaCaps(**request["caps"]),
+        start_ms=request["start_ms"],
+        end_ms=request["end_ms"],
+        video_index=request["video_index"],
+        audio_index=request["audio_index"],
+    ).to_json()
+
+
+def _check_clip(request: Request) -> object:
+    plan = ClipPlan.from_json(request["plan"])
+    return asdict(check_clip(request["descriptor"], MediaCaps(**request["caps"]), plan))
+
+
+REQUESTS: Mapping[str, Callable[[Request], object]] = {
+    "probe": _probe,
+    "audio-start": _audio_start,
+    "poster": _poster,
+    "plan-clip": _plan_clip,
+    "check-clip": _check_clip,
+}
+
+
+def answer(name: str, request: Request) -> dict[str, object]:
+    """{"result": ...} or {"error": {kind, code, message}}; whatever else is raised crashes the child."""
+    try:
+        return {"result": REQUESTS[name](request)}
+    except CuepointError as error:
+        return {"error": {"kind": "refused", "code": error.code.value, "message": error.message}}
+    except AdapterError as error:
+        return {"error": {"kind": "failed", "code": error.code.value, "message": error.message}}
+    except MemoryError:
+        message = "Reading the file needs more memory than one job may use."
+        return {"error": {"kind": "refused", "code": ErrorCode.MEDIA_LIMIT_EXCEEDED.value, "message": message}}
+    except FFmpegError as error:
+        message = f"The file cannot be read: {error.strerror}."
+        return {"error": {"kind": "refused", "code": ErrorCode.UNSUPPORTED_MEDIA.value, "message": message}}
+
+
+def main() -> None:
+    """Entry of `python -m cuepoint.adapters.media.child NAME REQUEST`."""
+    sys.stdout.write(json.dumps(answer(sys.argv[1], json.loads(sys.argv[2]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Choosing a still picture that is neither black nor blurred, and writing it as JPEG; in the media child only.
+
+About eight key frames spread over the file are compared on a small grey copy: the mean says whether the picture is
+black or washed out, the standard deviation whether anything is on it, and the variance of the Laplacian how sharp it
+is. Files without reachable key frames (very short ones, open groups) give their first decodable frame.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+from cuepoint.adapters.media.base import MediaCaps, PosterInfo
+from cuepoint.adapters.media.source import (
+    MAX_PACKETS_TO_FIRST_FRAME,
+    FFmpegError,
+    Source,
+    clockwise_rotation,
+    frames_of,
+    is_moving_picture,
+    milliseconds,
+    open_source,
+    pixel_aspect,
+)
+
+CANDIDATES = 8
+MAX_SIDE = 1280
+JPEG_QUALITY = 85
+_GREY_WIDTH = 320  # enough to tell sharp from blurred, and the same scale for every source size
+_DARKEST_MEAN, _BRIGHTEST_MEAN = 24.0, 232.0  # of 0-255: black is 16 in video range, white 235
+_LEAST_DEVIATION = 8.0  # a plain wall or a fade has less
+
+
+def write_poster(descriptor: int, target: int, caps: MediaCaps, duration_ms: int | None) -> PosterInfo | None:
+    """Write the best candidate to the descriptor `target`; None when no picture can be decoded."""
+    source = open_source(descriptor, caps)
+    stream = next((s for s in source.container.streams.video if is_moving_picture(s)), None)
+    if stream is None:
+        return None
+    best = max(_candidates(source, stream, duration_ms), key=score, default=None) or _first(source, stream)
+    if best is None:
+        return None
+    picture = _upright(best, stream)
+    with os.fdopen(target, "wb") as file:
+        picture.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return PosterInfo(_at_ms(source, best), picture.width, picture.height)
+
+
+def score(frame: VideoFrame) -> tuple[bool, float]:
+    """Higher is better; pictures that are not black, white or empty come before all others."""
+    height = max(8, round(_GREY_WIDTH * frame.height / frame.width))
+    grey = frame.reformat(_GREY_WIDTH, min(height, 4 * _GREY_WIDTH), "gray").to_ndarray().astype(numpy.float32)
+    mean, deviation = float(grey.mean()), float(grey.std())
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    usable = _DARKEST_MEAN <= mean <= _BRIGHTEST_MEAN and deviation >= _LEAST_DEVIATION
+    return usable, deviation * math.log1p(float(laplacian.var()))
+
+
+def _candidates(source: Source, stream: VideoStream, duration_ms: int | None) -> Iterator[VideoFrame]:
+    if duration_ms is None or stream.time_base is None:
+        return
+    stream.codec_context.skip_frame = "NONKEY"
+    tick = Fraction(stream.time_base)
+    seen: set[int | None] = set()
+    for number in range(CANDIDATES):
+        mark = Fraction(duration_ms * (2 * number + 1), 2 * CANDIDATES * 1000)
+        try:
+            source.container.seek(int((mark + source.zero) / tick), stream=stream, backward=True)
+        except FFmpegError:  # behind the readable part of a truncated file
+            continue
+        frame = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
+        if isinstance(frame, VideoFrame) and frame.pts not in seen:
+            seen.add(frame.pts)
+            yield frame
+
+
+def _first(source: Source, stream: VideoStream) -> VideoFrame | None:
+    stream.codec_context.skip_frame = "DEFAULT"
+    source.container.seek(0)
+    frame = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
+    return frame if isinstance(frame, VideoFrame) else None
+
+
+def _upright(frame: VideoFrame, stream: VideoStream) -> Image.Image:
+    width, height = frame.width * pixel_aspect(stream), Fraction(frame.height)
+    shrink = min(Fraction(1), MAX_SIDE / max(width, height))
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    picture = Image.fromarray(frame.reformat(*size, "rgb24").to_ndarray())
+    turns = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+    turn = turns.get(clockwise_rotation(frame))  # Pillow counts counter-clockwise
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _at_ms(source: Source, frame: VideoFrame) -> int:
+    if frame.pts is None or frame.time_base is None:
+        return 0
+    return max(0, milliseconds(frame.pts * Fraction(frame.time_base) - source.zero))

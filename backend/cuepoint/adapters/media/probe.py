@@ -1,0 +1,175 @@
+"""What a container holds: tracks, codecs, sizes, rates and times; runs in the media child only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Literal
+
+import av
+import av.stream
+import av.video.frame
+import av.video.stream
+
+from cuepoint.adapters.media.base import MediaCaps, MediaInfo, TrackInfo
+from cuepoint.adapters.media.sniff import container_name
+from cuepoint.adapters.media.source import (
+    MAX_PACKETS_TO_FIRST_FRAME,
+    Source,
+    byte_counts,
+    clockwise_rotation,
+    frames_of,
+    is_moving_picture,
+    milliseconds,
+    open_source,
+    pixel_aspect,
+    unsupported,
+)
+from cuepoint.errors import CuepointError, ErrorCode
+
+_MAX_LANGUAGE_LENGTH = 35  # the longest registered BCP 47 tag
+
+
+def probe(descriptor: int, caps: MediaCaps) -> MediaInfo:
+    """Headers, and the first frame of the first track that can be decoded."""
+    source = open_source(descriptor, caps)
+    streams = source.container.streams
+    video = next((s for s in streams if is_moving_picture(s)), None)
+    picture = _first_frame(source, video) if video is not None else None
+    warnings = _truncation(source)
+    if video is not None and picture is None:
+        warnings += (f"UNDECODABLE: the video track {video.index} cannot be decoded",)
+    if picture is None and not any(_first_frame(source, s) for s in streams.audio):
+        raise _nothing_decodable(source)
+    rotation = clockwise_rotation(picture) if isinstance(picture, av.video.frame.VideoFrame) else 0
+    return MediaInfo(
+        container=container_name(source.container.format.name, source.head),
+        duration_ms=_container_duration(source),
+        size_bytes=source.size_bytes,
+        bit_rate=source.container.bit_rate or None,
+        tracks=tuple(_track(source, s, rotation if s is video else 0) for s in streams),
+        warnings=warnings,
+    )
+
+
+def audio_start_ms(descriptor: int, caps: MediaCaps, track_index: int) -> int:
+    """Where the first sample of the track lies on the media time line, by decoding it."""
+    source = open_source(descriptor, caps)
+    stream = next((s for s in source.container.streams.audio if s.index == track_index), None)
+    frame = _first_frame(source, stream) if stream is not None else None
+    if frame is None:
+        raise unsupported(f"The audio track {track_index} cannot be decoded.")
+    time = Fraction(0) if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
+    return max(0, milliseconds(time - source.zero))
+
+
+def _first_frame(source: Source, stream: av.stream.Stream) -> av.frame.Frame | None:
+    source.container.seek(0)
+    return next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
+
+
+def _nothing_decodable(source: Source) -> CuepointError:
+    if source.is_truncated():
+        return CuepointError(
+            ErrorCode.MEDIA_TRUNCATED,
+            f"The file ends early ({byte_counts(source.extent, source.size_bytes)}) and nothing in it can be decoded. "
+            "Upload it again.",
+        )
+    if not any(s.type in {"video", "audio"} for s in source.container.streams):
+        return unsupported("The file holds neither a video nor an audio track.")
+    return unsupported("No video or audio track of the file can be decoded.")
+
+
+def _container_duration(source: Source) -> int | None:
+    if source.container.duration is not None:
+        return milliseconds(Fraction(source.container.duration, av.time_base))
+    known = [d for s in source.container.streams if (d := _duration_ms(s)) is not None]
+    return max(known, default=None)
+
+
+def _duration_ms(stream: av.stream.Stream) -> int | None:
+    if stream.duration is None or stream.time_base is None:
+        return None
+    return milliseconds(stream.duration * Fraction(stream.time_base))
+
+
+def _start_ms(source: Source, stream: av.stream.Stream) -> int | None:
+    if stream.start_time is None or stream.time_base is None:
+        return None
+    return milliseconds(stream.start_time * Fraction(stream.time_base) - source.zero)
+
+
+def _track(source: Source, stream: av.stream.Stream, rotation: int) -> TrackInfo:
+    base = TrackInfo(
+        index=stream.index,
+        type=_type(stream),
+        codec=stream.codec_context.name if stream.codec_context else None,
+        language=_language(stream),
+        is_default=bool(stream.disposition & av.stream.Disposition.default),
+        duration_ms=_duration_ms(stream),
+        start_ms=_start_ms(source, stream),
+    )
+    if isinstance(stream, av.video.stream.VideoStream) and base.type == "VIDEO":
+        return _video_track(base, stream, rotation)
+    if isinstance(stream, av.audio.stream.AudioStream):
+        context = stream.codec_context
+        return replace(
+            base,
+            channels=context.channels or None,
+            sample_rate=context.sample_rate or None,
+            bit_rate=context.bit_rate or None,
+        )
+    return base
+
+
+def _video_track(base: TrackInfo, stream: av.video.stream.VideoStream, rotation: int) -> TrackInfo:
+    context = stream.codec_context
+    width = round(context.width * pixel_aspect(stream)) or None
+    height = context.height or None
+    if rotation in {90, 270}:
+        width, height = height, width
+    rate = stream.average_rate or stream.guessed_rate
+    return replace(
+        base,
+        width=width,
+        height=height,
+        rotation_degrees=rotation,
+        frame_rate=(rate.numerator, rate.denominator) if rate else None,
+        pixel_format=context.pix_fmt,
+        bit_rate=context.bit_rate or None,
+    )
+
+
+def _type(stream: av.stream.Stream) -> Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA"]:
+    if is_moving_picture(stream):
+        return "VIDEO"
+    kinds: dict[str, Literal["AUDIO", "SUBTITLE"]] = {"audio": "AUDIO", "subtitle": "SUBTITLE"}
+    return kinds.get(stream.type, "DATA")
+
+
+def _language(stream: av.stream.Stream) -> str | None:
+    language = stream.metadata.get("language", "")
+    is_tag = language.isascii() and language.replace("-", "").isalnum() and len(language) <= _MAX_LANGUAGE_LENGTH
+    return language if is_tag and language != "und" else None
+
+
+def _truncation(source: Source) -> tuple[str, ...]:
+    if not source.is_truncated():
+        return ()
+    total = _container_duration(source)
+    readable = _readable_ms(source)
+    if total is None or readable is None:
+        return (f"TRUNCATED: {byte_counts(source.extent, source.size_bytes)}",)
+    return (f"TRUNCATED: {readable / 1000:.1f} s of {total / 1000:.1f} s can be read",)
+
+
+def _readable_ms(source: Source) -> int | None:
+    """The end of the last sample that lies whole inside the file, by the container's index; None without one."""
+    ends = [
+        entry.timestamp * Fraction(stream.time_base)
+        for stream in source.container.streams
+        if stream.type in {"video", "audio"} and stream.time_base
+        for entry in stream.index_entries
+        if entry.size and entry.pos + entry.size <= source.size_bytes
+    ]
+    return max(0, milliseconds(max(ends) - source.zero)) if ends else None

@@ -1,0 +1,155 @@
+"""Opening a foreign file with PyAV by its descriptor alone, within the caps; runs in the media child only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.container
+import av.error
+import av.stream
+import av.video.frame
+import av.video.stream
+
+from cuepoint.adapters.media.base import MediaCaps
+from cuepoint.adapters.media.sniff import DEMUXERS, HEAD_BYTES, Extent, extent, not_media
+from cuepoint.errors import CuepointError, ErrorCode
+
+# A picture whose first frame does not come within so many packets is given up (a GOP is 250 frames by default).
+MAX_PACKETS_TO_FIRST_FRAME = 600
+_PIXEL_ASPECT_RANGE = (Fraction(1, 8), Fraction(8))  # beyond it the file lies; real ones lie between 1/2 and 2
+
+FFmpegError = av.error.FFmpegError
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file and what its bytes told before a demuxer saw them."""
+
+    container: av.container.InputContainer
+    head: bytes
+    size_bytes: int
+    extent: Extent
+
+    @property
+    def zero(self) -> Fraction:
+        """Where the media time line begins, in seconds of the container's own time stamps.
+
+        Players show a stream of 1.4 s offset (MPEG-TS) from its start; one that begins before 0 (the priming
+        samples of Opus) they show from 0.
+        """
+        return Fraction(max(0, self.container.start_time or 0), av.time_base)
+
+    def is_truncated(self) -> bool:
+        """Whether the file is shorter than it says."""
+        return self.extent.is_truncated(self.size_bytes)
+
+
+def open_source(descriptor: int, caps: MediaCaps) -> Source:
+    """Raises UNSUPPORTED_MEDIA, MEDIA_TRUNCATED or MEDIA_LIMIT_EXCEEDED as a CuepointError."""
+    size = os.fstat(descriptor).st_size
+    head = os.pread(descriptor, HEAD_BYTES, 0)
+    found = not_media(head, size)
+    if found is not None:
+        raise unsupported(f"This is {found}, not a video or audio file.")
+    known = extent(descriptor, head, size)
+    if known.has_index is False:
+        raise CuepointError(
+            ErrorCode.MEDIA_TRUNCATED,
+            "The file ends early: the index (moov) is missing, so nothing in it can be decoded. Upload it again.",
+        )
+    options = {"fd": str(descriptor), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
+    try:
+        container = av.open("fd:", options=options, metadata_errors="replace")
+    except MemoryError:
+        raise
+    except (FFmpegError, ValueError) as error:
+        if known.is_truncated(size):
+            raise CuepointError(
+                ErrorCode.MEDIA_TRUNCATED, f"The file ends early: {byte_counts(known, size)}. Upload it again."
+            ) from error
+        raise unsupported("The content is neither a known video nor a known audio format.") from error
+    source = Source(container, head, size, known)
+    _check_caps(source, caps)
+    return source
+
+
+def unsupported(message: str) -> CuepointError:
+    """The refusal of a file that cannot be used as media."""
+    return CuepointError(ErrorCode.UNSUPPORTED_MEDIA, message)
+
+
+def byte_counts(known: Extent, size_bytes: int) -> str:
+    """How much of the file is there."""
+    return f"{size_bytes} of {known.expected_bytes} bytes are there"
+
+
+def _check_caps(source: Source, caps: MediaCaps) -> None:
+    streams = source.container.streams
+    if len(streams) > caps.max_tracks:
+        raise _beyond(f"The file has {len(streams)} tracks; at most {caps.max_tracks} are accepted.")
+    duration = (source.container.duration or 0) * 1000 // av.time_base
+    if duration > caps.max_duration_ms:
+        raise _beyond(
+            f"The media last {duration // 1000} s; at most {caps.max_duration_ms // 1000} s are accepted "
+            "(CUEPOINT_MEDIA_MAX_DURATION_SECONDS)."
+        )
+    for stream in streams.video:
+        pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
+        if pixels > caps.max_pixels:
+            raise _beyond(
+                f"The picture has {stream.codec_context.width} x {stream.codec_context.height} pixels; at most "
+                f"{caps.max_pixels} are accepted (CUEPOINT_MEDIA_MAX_PIXELS)."
+            )
+
+
+def _beyond(message: str) -> CuepointError:
+    return CuepointError(ErrorCode.MEDIA_LIMIT_EXCEEDED, message)
+
+
+def is_moving_picture(stream: av.stream.Stream) -> bool:
+    """A video stream that is not a cover picture."""
+    return stream.type == "video" and not stream.disposition & av.stream.Disposition.attached_pic
+
+
+def pixel_aspect(stream: av.video.stream.VideoStream) -> Fraction:
+    """Width of a pixel over its height; 1 where the file does not say or says nonsense."""
+    aspect = stream.sample_aspect_ratio
+    low, high = _PIXEL_ASPECT_RANGE
+    return Fraction(aspect) if aspect and low <= aspect <= high else Fraction(1)
+
+
+def frames_of(source: Source, stream: av.stream.Stream, max_packets: int) -> Iterator[av.frame.Frame]:
+    """Frames from where the file stands, at most those of `max_packets` packets; broken packets are skipped."""
+    for number, packet in enumerate(_packets(source, stream)):
+        try:
+            yield from packet.decode()
+        except MemoryError:
+            raise
+        except FFmpegError:
+            continue
+        if number >= max_packets:
+            return
+
+
+def _packets(source: Source, stream: av.stream.Stream) -> Iterator[av.packet.Packet[Any]]:
+    try:
+        yield from source.container.demux(stream)
+    except MemoryError:
+        raise
+    except FFmpegError:  # the file ends or breaks here; what was read before stands
+        return
+
+
+def clockwise_rotation(frame: av.video.frame.VideoFrame) -> int:
+    """How far the picture must be turned clockwise to stand upright: 0, 90, 180 or 270."""
+    return round(-frame.rotation / 90) * 90 % 360
+
+
+def milliseconds(seconds: Fraction) -> int:
+    """Rounded to the nearest millisecond."""
+    return round(seconds * 1000)

@@ -1,0 +1,1 @@
+"""Child processes: the one way to start them, confine them and end them."""
