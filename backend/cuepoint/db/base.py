@@ -45,8 +45,15 @@ class Base(DeclarativeBase):
 class Keyed:
     """A UUIDv7 key made in Python, and the time of creation by the database's clock."""
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-100)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True,
+        default=uuid7,
+        sort_order=-100,
+        comment="UUIDv7: in order of creation, made before the insert.",
+    )
+    created_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(), sort_order=90, comment="By the database's clock."
+    )
 
 
 class HalfVector(UserDefinedType[Any]):

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -18,6 +18,9 @@ from sqlalchemy.orm import aliased
 from cuepoint.errors import BadInputError
 
 T = TypeVar("T")
+
+MAX_CURSOR = 500  # characters; the longest of ours, a time and a UUID, has 102
+INT32 = range(-(2**31), 2**31)  # every number that lists are sorted by is an `integer` column
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,19 @@ class Page(Generic[T]):
 
 def encode_cursor(values: Sequence[Any]) -> str:
     """An opaque cursor for one row's sort values."""
-    return base64.urlsafe_b64encode(orjson.dumps(list(values))).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps(list(values), default=str)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, types: Sequence[type]) -> tuple[Any, ...]:
     """The sort values of a cursor, as the given types. Raises BadInputError on anything that is not one of ours."""
     try:
+        if len(cursor) > MAX_CURSOR:
+            raise ValueError(cursor[:MAX_CURSOR])
         raw = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         if not isinstance(raw, list) or len(raw) != len(types):
             raise ValueError(cursor)
         return tuple(_convert(value, kind) for value, kind in zip(raw, types, strict=True))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         raise BadInputError(
             "The cursor is not one that this list gave out. Pass pageInfo.endCursor unchanged, or leave `after` out.",
             field=("after",),
@@ -58,13 +63,16 @@ def decode_cursor(cursor: str, types: Sequence[type]) -> tuple[Any, ...]:
 
 
 def _convert(value: Any, kind: type) -> Any:
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    if kind is UUID:
+    """The value as that type, within what Postgres takes; raises what `decode_cursor` catches."""
+    if kind is datetime and isinstance(value, str):
+        return datetime.fromisoformat(value).astimezone(UTC)
+    if kind is UUID and isinstance(value, str):
         return UUID(value)
+    if isinstance(value, bool):
+        raise ValueError(value)
     if kind is float and isinstance(value, int | float):
         return float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (kind is int and value not in INT32):
         raise ValueError(value)
     return value
 
@@ -110,7 +118,7 @@ async def fetch_pages(
 ) -> dict[UUID, Page[T]]:
     """The same page of each parent's list, in one statement: a lateral join reads `first` + 1 rows per parent."""
     columns = [column for column, _ in keys]
-    parents = func.unnest(literal(list(parent_ids), ARRAY(Uuid))).table_valued("id", name="parents")
+    parents = func.unnest(literal(list(parent_ids), ARRAY(Uuid))).table_valued("id", name="parents").render_derived()
     inner = select(entity).where(parent == parents.c.id, *where)
     if page.after is not None:
         values = decode_cursor(page.after, [kind for _, kind in keys])

@@ -1,0 +1,38 @@
+"""Batch look-ups of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.db.keyset import PageRequest, fetch_pages
+from cuepoint.features.clips.models import Clip
+from cuepoint.features.videos.edges import CLIP_COUNT_OF_VIDEO, CLIPS_OF_VIDEO
+from cuepoint.graphql.loaders import Binding, Loader
+from cuepoint.graphql.page_loaders import PageLoader, PagesById
+
+
+class ClipsOfVideo(PageLoader[Clip]):
+    """A page of clips of each video, oldest first."""
+
+    async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Clip]:
+        """One statement, whatever the number of videos."""
+        keys = [(Clip.created_at, datetime), (Clip.id, UUID)]
+        return await fetch_pages(session, Clip, Clip.video_id, ids, keys, page)
+
+
+class ClipCountOfVideo(Loader[UUID, int]):
+    """How many clips each video has."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
+        """One statement for all keys."""
+        statement = select(Clip.video_id, func.count()).where(Clip.video_id.in_(keys)).group_by(Clip.video_id)
+        async with self.context.db.read() as session:
+            return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
+
+
+BINDINGS: tuple[Binding, ...] = ((CLIPS_OF_VIDEO, ClipsOfVideo), (CLIP_COUNT_OF_VIDEO, ClipCountOfVideo))

@@ -1,0 +1,1 @@
+"""Moments worth watching, scored from the transcript."""

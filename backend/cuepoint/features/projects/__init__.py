@@ -1,0 +1,1 @@
+"""Projects, their members, and the one gate that decides who sees what."""

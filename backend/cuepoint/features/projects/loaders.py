@@ -1,0 +1,63 @@
+"""Batch look-ups of projects and members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.db.keyset import PageRequest, fetch_pages
+from cuepoint.features.projects import access
+from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
+from cuepoint.features.projects.service import count_members_of
+from cuepoint.graphql.loaders import Binding, Loader
+from cuepoint.graphql.page_loaders import PageLoader, PagesById
+
+
+class ProjectById(Loader[UUID, Project | None]):
+    """Projects by key, as far as the viewer may see them."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Project | None]:
+        """One statement for all keys."""
+        visible = access.visible_projects(self.context.require_viewer())
+        async with self.context.db.read() as session:
+            rows = await session.scalars(select(Project).where(Project.id.in_(keys), Project.id.in_(visible)))
+            return {row.id: row for row in rows}
+
+
+class ViewerRole(Loader[UUID, ProjectRole | None]):
+    """The viewer's role in each project."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, ProjectRole | None]:
+        """One statement for all keys; none for administrators, who own everything."""
+        viewer = self.context.require_viewer()
+        if viewer.is_admin:
+            return dict.fromkeys(keys, ProjectRole.OWNER)
+        async with self.context.db.read() as session:
+            rows = await session.scalars(
+                select(ProjectMember).where(ProjectMember.user_id == viewer.user_id, ProjectMember.project_id.in_(keys))
+            )
+            return {row.project_id: row.role for row in rows}
+
+
+class MembersOfProject(PageLoader[ProjectMember]):
+    """A page of members of each project, by user id."""
+
+    async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[ProjectMember]:
+        """One statement, whatever the number of projects."""
+        keys = [(ProjectMember.user_id, UUID)]
+        return await fetch_pages(session, ProjectMember, ProjectMember.project_id, ids, keys, page)
+
+
+class MemberCount(Loader[UUID, int]):
+    """How many members each project has."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return await count_members_of(session, keys)
+
+
+BINDINGS: tuple[Binding, ...] = ()

@@ -1,0 +1,1 @@
+"""Retrievable texts, their embeddings, and semantic search."""

@@ -1,0 +1,1 @@
+"""Transcripts, their segments and words, and the passages cut from them."""

@@ -1,0 +1,76 @@
+"""GraphQL roots of uploads. The bytes themselves go over tus (api/uploads.py)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from cuepoint.features.uploads import service
+from cuepoint.features.uploads.types import Upload
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.scalars import BigInt, decode_id
+
+
+@strawberry.input(description="A file that is about to be sent.")
+class CreateUploadInput:
+    """Input of createUpload."""
+
+    project_id: strawberry.ID = strawberry.field(description="Where it goes; you must be an EDITOR there.")
+    filename: str = strawberry.field(description="Name of the file, 1 to 255 characters; only shown.")
+    size_bytes: BigInt = strawberry.field(description="Its size, 1 or more.")
+    sha256: str | None = strawberry.field(
+        default=None,
+        description="SHA-256 of the file, lower-case hexadecimal: checked at the end, and an upload of yours with "
+        "the same hash in the project that has not become a video is continued instead of begun anew.",
+    )
+
+
+@strawberry.type(description="Result of createUpload.")
+class CreateUploadPayload(Payload):
+    """Payload of createUpload."""
+
+    upload: Upload | None = strawberry.field(default=None, description="The upload; send the bytes to its `url`.")
+
+
+@strawberry.type
+class UploadQuery:
+    """Queries of uploads."""
+
+    @strawberry.field(description="An upload of a project that you may see; null otherwise.")
+    async def upload(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The upload.")]
+    ) -> Upload | None:
+        """One upload."""
+
+        async def find() -> Upload:
+            viewer = info.context.require_viewer()
+            async with info.context.db.read() as session:
+                return Upload.from_row(await service.get_upload(session, viewer, decode_id("Upload", id)))
+
+        return await found_or_none(find())
+
+
+@strawberry.type
+class UploadMutation:
+    """Mutations of uploads."""
+
+    @strawberry.mutation(description="Announce a file. Then send its bytes to `upload.url`, and register the video.")
+    @reports_errors(CreateUploadPayload)
+    async def create_upload(
+        self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file.")]
+    ) -> CreateUploadPayload:
+        """Create an upload."""
+        viewer = info.context.require_viewer()
+        async with info.context.db.write() as session:
+            upload = await service.create_upload(
+                session,
+                viewer,
+                info.context.settings,
+                project_id=decode_id("Project", input.project_id, field=("projectId",)),
+                filename=input.filename,
+                size_bytes=input.size_bytes,
+                sha256=input.sha256,
+            )
+            return CreateUploadPayload(upload=Upload.from_row(upload))

@@ -1,0 +1,267 @@
+"""Use cases of uploads: bytes arrive in pieces, are safe before they count, and become a video at most once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.adapters.storage.base import Storage
+from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
+from cuepoint.db.session import Database
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.projects import access
+from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.uploads.models import Upload, UploadStatus
+from cuepoint.viewer import Viewer
+
+MAX_FILENAME = 255
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+OPEN_PREFIX = "uploads/"  # in storage, until an upload becomes a video and its bytes are moved to the video's files
+_OPEN = (UploadStatus.WAITING, UploadStatus.RECEIVING)
+_OVER = "The upload was aborted or has expired; create a new one."
+
+
+def _open_key(upload_id: UUID) -> str:
+    return f"{OPEN_PREFIX}{upload_id.hex}"
+
+
+async def create_upload(
+    session: AsyncSession,
+    viewer: Viewer,
+    settings: Settings,
+    *,
+    project_id: UUID,
+    filename: str,
+    size_bytes: int,
+    sha256: str | None = None,
+) -> Upload:
+    """An upload that waits for its bytes; or the viewer's own of the same declared hash that is no video yet."""
+    await access.require(session, viewer, project_id, ProjectRole.EDITOR)
+    if not 1 <= len(filename) <= MAX_FILENAME or "\x00" in filename:
+        raise BadInputError(f"The file name must have 1 to {MAX_FILENAME} characters.", field=("filename",))
+    if size_bytes < 1:
+        raise BadInputError("The file is empty: sizeBytes must be 1 or more.", field=("sizeBytes",))
+    if size_bytes > settings.upload_max_bytes:
+        raise CuepointError(
+            ErrorCode.UPLOAD_TOO_LARGE,
+            f"The file has {size_bytes} bytes; this server takes {settings.upload_max_bytes}. "
+            "The operator can raise CUEPOINT_UPLOAD_MAX_BYTES.",
+            field=("sizeBytes",),
+        )
+    if sha256 is not None:
+        check_sha256(sha256, "sha256")
+    if sha256 is not None and (known := await _unused_upload(session, viewer, project_id, sha256, size_bytes)):
+        return known
+    upload_id = uuid7()
+    upload = Upload(
+        id=upload_id,
+        project_id=project_id,
+        created_by_id=viewer.user_id,
+        filename=filename,
+        size_bytes=size_bytes,
+        offset_bytes=0,
+        declared_sha256=sha256,
+        status=UploadStatus.WAITING,
+        storage_key=_open_key(upload_id),
+        expires_at=datetime.now(UTC) + timedelta(hours=settings.upload_expiry_hours),
+    )
+    session.add(upload)
+    await session.flush()
+    await session.refresh(upload)
+    return upload
+
+
+def check_sha256(value: str, field: str) -> None:
+    """Pass if the value is written as every hash of ours."""
+    if not _SHA256.fullmatch(value):
+        raise BadInputError(f"{field} must be a SHA-256: 64 lower-case hexadecimal digits.", field=(field,))
+
+
+async def _unused_upload(
+    session: AsyncSession, viewer: Viewer, project_id: UUID, sha256: str, size_bytes: int
+) -> Upload | None:
+    return await session.scalar(
+        select(Upload)
+        .where(
+            Upload.project_id == project_id,
+            Upload.created_by_id == viewer.user_id,
+            Upload.declared_sha256 == sha256,
+            Upload.size_bytes == size_bytes,
+            Upload.status.in_((*_OPEN, UploadStatus.COMPLETE)),
+            Upload.storage_key.startswith(OPEN_PREFIX),
+            Upload.expires_at > func.now(),
+        )
+        .order_by(Upload.created_at.desc())
+        .limit(1)
+    )
+
+
+async def get_upload(
+    session: AsyncSession, viewer: Viewer, upload_id: UUID, role: ProjectRole = ProjectRole.VIEWER
+) -> Upload:
+    """The upload, if the viewer may see its project."""
+    upload = await session.get(Upload, upload_id)
+    if upload is None:
+        raise NotFoundError("upload")
+    await access.require(session, viewer, upload.project_id, role, noun="upload")
+    return upload
+
+
+async def receive(
+    db: Database, storage: Storage, viewer: Viewer, upload_id: UUID, offset: int, stream: AsyncIterable[bytes]
+) -> Upload:
+    """Bytes from `offset` on are stored and synced, then the offset is moved; whole uploads get their hash.
+
+    One writer at a time: the storage's lock on the upload is held from the comparison of the offset until it has been
+    moved, so that of two clients at one offset the second gets OFFSET_MISMATCH and overwrites nothing. No database
+    session is open while bytes flow.
+    """
+    await _open_for(db, viewer, upload_id)
+    async with storage.upload_lock(_open_key(upload_id)):
+        upload = await _open_for(db, viewer, upload_id)
+        _check_offset(upload, offset)
+        reached = await storage.append(upload.storage_key, offset, stream, limit=upload.size_bytes)
+        digest = await _digest(storage, upload) if reached == upload.size_bytes else None
+        if digest is not None and upload.declared_sha256 not in (None, digest):
+            await _drop(db, storage, upload_id, UploadStatus.ABORTED)
+            raise CuepointError(
+                ErrorCode.CHECKSUM_MISMATCH,
+                "The bytes that arrived do not have the declared sha256; the upload was dropped, send the file again.",
+            )
+        return await _move_offset(db, upload_id, offset, reached, digest)
+
+
+async def _open_for(db: Database, viewer: Viewer, upload_id: UUID) -> Upload:
+    async with db.read() as session:
+        upload = await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+    _check_open(upload)
+    return upload
+
+
+async def _move_offset(db: Database, upload_id: UUID, offset: int, reached: int, digest: str | None) -> Upload:
+    async with db.write() as session:
+        upload = await session.get(Upload, upload_id, with_for_update=True)
+        if upload is None:
+            raise NotFoundError("upload")
+        _check_open(upload)
+        _check_offset(upload, offset)
+        upload.offset_bytes = reached
+        if reached:
+            upload.status = UploadStatus.RECEIVING
+        if digest is not None:
+            upload.status, upload.content_hash = UploadStatus.COMPLETE, digest
+        await session.flush()
+        return upload
+
+
+def _check_open(upload: Upload) -> None:
+    if upload.status is UploadStatus.COMPLETE:
+        raise CuepointError(ErrorCode.OFFSET_MISMATCH, "The upload is complete; register it as a video.")
+    if upload.status not in _OPEN or upload.expires_at <= datetime.now(UTC):
+        raise CuepointError(ErrorCode.UPLOAD_EXPIRED, _OVER)
+
+
+def _check_offset(upload: Upload, offset: int) -> None:
+    if upload.offset_bytes != offset:
+        raise CuepointError(
+            ErrorCode.OFFSET_MISMATCH,
+            f"The upload stands at byte {upload.offset_bytes}, not {offset}; ask for the offset and go on from there.",
+            retryable=True,
+        )
+
+
+async def _digest(storage: Storage, upload: Upload) -> str:
+    async with storage.upload_copy(upload.storage_key) as path:
+        return await asyncio.to_thread(_sha256_of, path)
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def abort_upload(db: Database, storage: Storage, viewer: Viewer, upload_id: UUID) -> None:
+    """The upload is given up and its bytes are gone; repeating it changes nothing. A whole upload is refused: it
+    belongs to a video, or expires."""
+    async with db.read() as session:
+        await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+    async with storage.upload_lock(_open_key(upload_id)):
+        async with db.read() as session:
+            upload = await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+        if upload.status is UploadStatus.COMPLETE:
+            raise CuepointError(
+                ErrorCode.UPLOAD_ALREADY_USED,
+                "The upload is complete. Delete the video that was made of it; without one it expires by itself.",
+            )
+        await _drop(db, storage, upload_id, UploadStatus.ABORTED)
+
+
+async def _drop(db: Database, storage: Storage, upload_id: UUID, status: UploadStatus) -> None:
+    """Bytes first: after a crash in between the upload is still there to be dropped again. Holds the lock."""
+    await storage.abort_upload(_open_key(upload_id))
+    async with db.write() as session:
+        unused = (Upload.id == upload_id, Upload.storage_key == _open_key(upload_id))
+        living = Upload.status.in_((*_OPEN, UploadStatus.COMPLETE))
+        await session.execute(update(Upload).where(*unused, living).values(status=status))
+
+
+async def take_upload(session: AsyncSession, viewer: Viewer, upload_id: UUID) -> Upload:
+    """The whole upload, locked until the transaction ends. Raises UPLOAD_INCOMPLETE or UPLOAD_EXPIRED."""
+    upload = await session.scalar(
+        select(Upload).where(Upload.id == upload_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if upload is None:
+        raise NotFoundError("upload")
+    await access.require(session, viewer, upload.project_id, ProjectRole.EDITOR, noun="upload")
+    # The clock after the lock was got: an upload that the sweep looked at first has expired by then.
+    now = await session.scalar(select(func.clock_timestamp()))
+    check_whole(upload, now or datetime.now(UTC))
+    return upload
+
+
+def check_whole(upload: Upload, now: datetime) -> None:
+    """Pass if the upload may become a video. One that became one already passes."""
+    is_used = upload.storage_key != _open_key(upload.id)
+    if upload.status in (UploadStatus.ABORTED, UploadStatus.EXPIRED) or (not is_used and upload.expires_at <= now):
+        raise CuepointError(ErrorCode.UPLOAD_EXPIRED, _OVER, field=("uploadId",))
+    if upload.status is not UploadStatus.COMPLETE or upload.content_hash is None:
+        raise CuepointError(
+            ErrorCode.UPLOAD_INCOMPLETE,
+            f"The upload has {upload.offset_bytes} of {upload.size_bytes} bytes; send the rest first.",
+            field=("uploadId",),
+        )
+
+
+async def expired_uploads(session: AsyncSession, after: UUID | None = None, limit: int = 100) -> list[UUID]:
+    """Uploads whose time is over, open ones and whole ones that no video was made of; by id, after `after`."""
+    statement = select(Upload.id).where(*_expired()).order_by(Upload.id).limit(limit)
+    if after is not None:
+        statement = statement.where(Upload.id > after)
+    return list((await session.scalars(statement)).all())
+
+
+def _expired() -> list[ColumnElement[bool]]:
+    whole_and_unused = (Upload.status == UploadStatus.COMPLETE) & Upload.storage_key.startswith(OPEN_PREFIX)
+    return [Upload.status.in_(_OPEN) | whole_and_unused, Upload.expires_at <= func.now()]
+
+
+async def expire(db: Database, storage: Storage, upload_id: UUID) -> bool:
+    """An upload whose time is over is EXPIRED and its bytes are gone; False if it is over otherwise, or has become a
+    video. Raises OFFSET_MISMATCH while bytes are arriving."""
+    async with storage.upload_lock(_open_key(upload_id)):
+        async with db.write() as session:
+            # The lock waits for a registration that is about to commit; later ones find that the time is over.
+            locked = select(Upload.id).where(Upload.id == upload_id, *_expired()).with_for_update()
+            if await session.scalar(locked) is None:
+                return False
+        await _drop(db, storage, upload_id, UploadStatus.EXPIRED)
+    return True

@@ -1,0 +1,71 @@
+"""GraphQL types of uploads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from cuepoint.features.projects.types import Project, load_project
+from cuepoint.features.uploads import models
+from cuepoint.features.uploads.models import UploadStatus
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.scalars import BigInt, encode_id
+
+describe_enum(
+    UploadStatus,
+    {
+        UploadStatus.WAITING: "No byte has arrived yet.",
+        UploadStatus.RECEIVING: "Some bytes are stored; go on at `offset`.",
+        UploadStatus.COMPLETE: "Whole: register it as a video.",
+        UploadStatus.ABORTED: "Given up; its bytes are gone.",
+        UploadStatus.EXPIRED: "Not finished in time; its bytes are gone.",
+    },
+    description="State of an upload.",
+)
+
+
+@strawberry.type(description="A file on its way in, over the tus 1.0 protocol beside GraphQL.")
+class Upload:
+    """An upload as clients see it."""
+
+    key: strawberry.Private[UUID]
+    project_key: strawberry.Private[UUID]
+    id: strawberry.ID = strawberry.field(description="Global id.")
+    filename: str = strawberry.field(description="Name given by the client.")
+    size_bytes: BigInt = strawberry.field(description="Declared size.")
+    offset_bytes: BigInt = strawberry.field(description="Bytes that are safely stored: where to go on.")
+    status: UploadStatus = strawberry.field(description="State.")
+    content_hash: str | None = strawberry.field(description="SHA-256 of the whole file, lower-case hexadecimal.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    expires_at: datetime = strawberry.field(description="Until when it must be whole and registered as a video.")
+
+    @strawberry.field(
+        description="tus 1.0 URL. Send bytes with `PATCH`, `Upload-Offset` and your bearer token; ask with `HEAD`."
+    )
+    def url(self, info: Info) -> str:
+        """Where the bytes go."""
+        return f"{info.context.base_url}/uploads/{self.id}"
+
+    @strawberry.field(description="The project it belongs to.")
+    async def project(self, info: Info) -> Project | None:
+        """Its project."""
+        return await load_project(info, self.project_key)
+
+    @classmethod
+    def from_row(cls, row: models.Upload) -> Upload:
+        """Copy the columns."""
+        return cls(
+            key=row.id,
+            project_key=row.project_id,
+            id=encode_id("Upload", row.id),
+            filename=row.filename,
+            size_bytes=BigInt(row.size_bytes),
+            offset_bytes=BigInt(row.offset_bytes),
+            status=row.status,
+            content_hash=row.content_hash,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )

@@ -1,0 +1,99 @@
+"""Batch look-ups of videos, their posters, their jobs and their state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.db.keyset import PageRequest, fetch_pages
+from cuepoint.features.jobs.models import Job
+from cuepoint.features.projects import access
+from cuepoint.features.projects.edges import VIDEO_COUNT_OF_PROJECT, VIDEOS_OF_PROJECT
+from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.repository import newest_jobs_of
+from cuepoint.graphql.loaders import Binding, Loader
+from cuepoint.graphql.page_loaders import PageLoader, PagesById
+
+
+class VideoById(Loader[UUID, Video | None]):
+    """Videos by key, as far as the viewer may see them."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Video | None]:
+        """One statement for all keys."""
+        visible = access.visible_projects(self.context.require_viewer())
+        statement = select(Video).where(Video.id.in_(keys), Video.deleted_at.is_(None), Video.project_id.in_(visible))
+        async with self.context.db.read() as session:
+            return {row.id: row for row in await session.scalars(statement)}
+
+
+class PosterOfVideo(Loader[UUID, Rendition | None]):
+    """The poster of each video."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Rendition | None]:
+        """One statement for all keys."""
+        statement = select(Rendition).where(Rendition.video_id.in_(keys), Rendition.kind == RenditionKind.POSTER)
+        async with self.context.db.read() as session:
+            return {row.video_id: row for row in await session.scalars(statement)}
+
+
+class NewestJobsOfVideo(Loader[UUID, list[Job]]):
+    """The newest job of each step of each video: what its state and its problems follow from."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, list[Job]]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return await newest_jobs_of(session, keys)
+
+
+class JobsOfVideo(PageLoader[Job]):
+    """A page of jobs of each video, newest first."""
+
+    async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Job]:
+        """One statement, whatever the number of videos."""
+        keys = [(Job.created_at, datetime), (Job.id, UUID)]
+        return await fetch_pages(session, Job, Job.video_id, ids, keys, page, descending=True)
+
+
+class JobCountOfVideo(Loader[UUID, int]):
+    """How many jobs each video has had."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
+        """One statement for all keys."""
+        statement = select(Job.video_id, func.count()).where(Job.video_id.in_(keys)).group_by(Job.video_id)
+        async with self.context.db.read() as session:
+            counts = {video_id: count for video_id, count in await session.execute(statement) if video_id is not None}
+            return dict.fromkeys(keys, 0) | counts
+
+
+class VideosOfProject(PageLoader[Video]):
+    """A page of videos of each project, newest first."""
+
+    async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Video]:
+        """One statement, whatever the number of projects."""
+        keys = [(Video.created_at, datetime), (Video.id, UUID)]
+        alive = [Video.deleted_at.is_(None)]
+        return await fetch_pages(session, Video, Video.project_id, ids, keys, page, where=alive, descending=True)
+
+
+class VideoCountOfProject(Loader[UUID, int]):
+    """How many videos each project has."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
+        """One statement for all keys."""
+        statement = (
+            select(Video.project_id, func.count())
+            .where(Video.project_id.in_(keys), Video.deleted_at.is_(None))
+            .group_by(Video.project_id)
+        )
+        async with self.context.db.read() as session:
+            return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
+
+
+BINDINGS: tuple[Binding, ...] = (
+    (VIDEOS_OF_PROJECT, VideosOfProject),
+    (VIDEO_COUNT_OF_PROJECT, VideoCountOfProject),
+)

@@ -1,0 +1,64 @@
+"""Statements of videos, their renditions and the jobs that their state follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.db.base import uuid7
+from cuepoint.features.jobs.kinds import PIPELINE
+from cuepoint.features.jobs.models import Job
+from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+
+_RENDITION_KEY = ("video_id", "kind")
+_RENDITION_FACTS = ("storage_key", "content_type", "size_bytes", "start_ms", "duration_ms", "width", "height")
+
+
+async def video_of_upload(session: AsyncSession, upload_id: UUID) -> Video | None:
+    """The video that was made of the upload, deleted or not."""
+    return await session.scalar(select(Video).where(Video.upload_id == upload_id))
+
+
+async def locked_video(session: AsyncSession, video_id: UUID, *, exclusively: bool) -> Video | None:
+    """The row, if it is not deleted. `exclusively`: to delete it; else it cannot be deleted until the transaction
+    ends, so that nothing is enqueued for a video whose jobs were just cancelled."""
+    statement = select(Video).where(Video.id == video_id, Video.deleted_at.is_(None))
+    locking = statement.with_for_update(read=not exclusively, key_share=exclusively)
+    return await session.scalar(locking.execution_options(populate_existing=True))
+
+
+async def replace_rendition(session: AsyncSession, rendition: Rendition) -> None:
+    """The video's only rendition of that kind is this one."""
+    facts = {name: getattr(rendition, name) for name in _RENDITION_FACTS}
+    key = {name: getattr(rendition, name) for name in _RENDITION_KEY}
+    statement = insert(Rendition).values(id=uuid7(), **key, **facts)
+    await session.execute(statement.on_conflict_do_update(index_elements=_RENDITION_KEY, set_=facts))
+
+
+async def remove_rendition(session: AsyncSession, video_id: UUID, kind: RenditionKind) -> None:
+    """The video has no rendition of that kind."""
+    await session.execute(delete(Rendition).where(Rendition.video_id == video_id, Rendition.kind == kind))
+
+
+async def newest_jobs_of(session: AsyncSession, video_ids: Sequence[UUID]) -> dict[UUID, list[Job]]:
+    """The newest job of each step of the pipeline of each video, in one statement.
+
+    Clips and deletion are no steps: a clip's job is shown on the clip.
+    """
+    statement = (
+        select(Job)
+        .distinct(Job.video_id, Job.kind)
+        .where(Job.video_id.in_(video_ids), Job.kind.in_(PIPELINE))
+        .order_by(Job.video_id, Job.kind, Job.created_at.desc(), Job.id.desc())
+    )
+    found: dict[UUID, list[Job]] = {video_id: [] for video_id in video_ids}
+    for job in await session.scalars(statement):
+        if job.video_id is not None:
+            found[job.video_id].append(job)
+    for jobs in found.values():
+        jobs.sort(key=lambda job: PIPELINE.index(job.kind))
+    return found

@@ -1,0 +1,301 @@
+"""GraphQL types of videos and what is known of their media."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import strawberry
+
+from cuepoint.adapters.media.base import MediaInfo, TrackInfo
+from cuepoint.errors import ErrorCode
+from cuepoint.features.jobs.models import JobStatus
+from cuepoint.features.jobs.types import Job
+from cuepoint.features.projects.types import Project, load_project
+from cuepoint.features.users.loaders import UserById
+from cuepoint.features.users.types import User
+from cuepoint.features.videos import models
+from cuepoint.features.videos.edges import (
+    ACTIVE_TRANSCRIPT,
+    CLIP_COUNT_OF_VIDEO,
+    CLIPS_OF_VIDEO,
+    MOMENT_COUNT_OF_VIDEO,
+    MOMENTS_OF_VIDEO,
+)
+from cuepoint.features.videos.loaders import (
+    JobCountOfVideo,
+    JobsOfVideo,
+    NewestJobsOfVideo,
+    PosterOfVideo,
+    VideoById,
+)
+from cuepoint.features.videos.service import stored_media_info
+from cuepoint.features.videos.state import VideoStatus, video_status
+from cuepoint.graphql.arguments import After, First
+from cuepoint.graphql.back_edges import converter
+from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
+
+if TYPE_CHECKING:
+    from cuepoint.features.clips.types import Clip
+    from cuepoint.features.moments.types import Moment
+    from cuepoint.features.transcripts.types import Transcript
+
+describe_enum(
+    VideoStatus,
+    {
+        VideoStatus.REGISTERED: "Stored; nothing has been started.",
+        VideoStatus.PROBING: "Its container is being read, or waits for it.",
+        VideoStatus.PROCESSING: "Probed; steps of the pipeline wait or run.",
+        VideoStatus.READY: "Nothing waits or runs. Steps that failed are in `problems`.",
+        VideoStatus.FAILED: "The file cannot be used; `problems` says why.",
+    },
+    description="State of a video, derived from its newest jobs.",
+)
+
+
+class MediaTrackType(Enum):
+    """What a track carries."""
+
+    VIDEO = "VIDEO"
+    AUDIO = "AUDIO"
+    SUBTITLE = "SUBTITLE"
+    DATA = "DATA"
+
+
+describe_enum(
+    MediaTrackType,
+    {
+        MediaTrackType.VIDEO: "Moving pictures.",
+        MediaTrackType.AUDIO: "Sound.",
+        MediaTrackType.SUBTITLE: "Timed text.",
+        MediaTrackType.DATA: "Anything else, e.g. time codes.",
+    },
+    description="What a track of a container carries.",
+)
+
+
+@strawberry.type(description="A frame rate as the exact fraction that the file states.")
+class FrameRate:
+    """Frames per second as a rational."""
+
+    numerator: int = strawberry.field(description="Frames per `denominator` seconds.")
+    denominator: int = strawberry.field(description="Seconds for `numerator` frames.")
+
+
+@strawberry.type(description="One track of a container. What the file does not say is null, never 0.")
+class MediaTrack:
+    """A track."""
+
+    index: int = strawberry.field(description="Place in the container, from 0.")
+    type: MediaTrackType = strawberry.field(description="What it carries.")
+    codec: str | None = strawberry.field(description="Codec as the decoder names it.")
+    language: str | None = strawberry.field(description="Language tag of the file.")
+    is_default: bool = strawberry.field(description="Whether the file flags it as default.")
+    start_seconds: float | None = strawberry.field(description="Where it begins on the media's time line.")
+    duration_seconds: float | None = strawberry.field(description="Its length.")
+    width: int | None = strawberry.field(description="Pixels as displayed, after rotation.")
+    height: int | None = strawberry.field(description="Pixels as displayed, after rotation.")
+    rotation_degrees: int | None = strawberry.field(description="Rotation that players apply, clockwise.")
+    frame_rate: FrameRate | None = strawberry.field(description="Exact frame rate.")
+    channels: int | None = strawberry.field(description="Audio channels.")
+    sample_rate: int | None = strawberry.field(description="Audio samples a second.")
+    bit_rate: int | None = strawberry.field(description="Bits a second.")
+
+    @classmethod
+    def from_info(cls, track: TrackInfo) -> MediaTrack:
+        """Copy the probe's figures."""
+        return cls(
+            index=track.index,
+            type=MediaTrackType(track.type),
+            codec=track.codec,
+            language=track.language,
+            is_default=track.is_default,
+            start_seconds=seconds_or_none(track.start_ms),
+            duration_seconds=seconds_or_none(track.duration_ms),
+            width=track.width,
+            height=track.height,
+            rotation_degrees=track.rotation_degrees,
+            frame_rate=FrameRate(numerator=track.frame_rate[0], denominator=track.frame_rate[1])
+            if track.frame_rate
+            else None,
+            channels=track.channels,
+            sample_rate=track.sample_rate,
+            bit_rate=track.bit_rate,
+        )
+
+
+@strawberry.type(description="What the container of a video holds, as probed.")
+class Media:
+    """A probe's result."""
+
+    container: str = strawberry.field(description="Container format as the demuxer names it.")
+    duration_seconds: float | None = strawberry.field(description="Length.")
+    bit_rate: int | None = strawberry.field(description="Bits a second over all tracks.")
+    tracks: list[MediaTrack] = strawberry.field(description="Tracks in the order of the file, at most 32.")
+    warnings: list[str] = strawberry.field(description="What is wrong with the file though it can be used.")
+
+    @classmethod
+    def from_info(cls, info: MediaInfo) -> Media:
+        """Copy the probe's figures."""
+        return cls(
+            container=info.container,
+            duration_seconds=seconds_or_none(info.duration_ms),
+            bit_rate=info.bit_rate,
+            tracks=[MediaTrack.from_info(track) for track in info.tracks],
+            warnings=list(info.warnings),
+        )
+
+
+@strawberry.type(description="A still picture that stands for a video.")
+class Poster:
+    """A poster."""
+
+    url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
+    at_seconds: float | None = strawberry.field(description="Time of the frame.")
+    width: int | None = strawberry.field(description="Pixels.")
+    height: int | None = strawberry.field(description="Pixels.")
+
+
+@strawberry.type(description="Why a step of a video's pipeline has no result.")
+class VideoProblem:
+    """A failed step."""
+
+    code: ErrorCode = strawberry.field(description="Machine-readable reason.")
+    message: str = strawberry.field(description="What happened and what to do.")
+    job: Job = strawberry.field(description="The job that failed; retry it once the cause is gone.")
+
+
+@strawberry.type(description="A video, or sound alone: one original file and all that was made of it.")
+class Video:
+    """A video as clients see it."""
+
+    key: strawberry.Private[UUID]
+    row: strawberry.Private[models.Video]
+    id: strawberry.ID = strawberry.field(description="Global id.")
+    title: str = strawberry.field(description="Shown name.")
+    filename: str = strawberry.field(description="Name of the original as given.")
+    size_bytes: BigInt = strawberry.field(description="Size of the original.")
+    content_hash: str = strawberry.field(description="SHA-256 of the original, lower-case hexadecimal.")
+    content_type: str | None = strawberry.field(description="MIME type by content; null until probed.")
+    duration_seconds: float | None = strawberry.field(description="Length; null until probed, or when unknown.")
+    width: int | None = strawberry.field(description="Pixels as displayed; null without a picture.")
+    height: int | None = strawberry.field(description="Pixels as displayed; null without a picture.")
+    created_at: datetime = strawberry.field(description="When it was registered.")
+
+    @strawberry.field(description="State, derived from its newest jobs.")
+    async def status(self, info: Info) -> VideoStatus:
+        """The state."""
+        newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
+        return video_status(self.row.probed_at is not None, newest)
+
+    @strawberry.field(description="Steps whose newest job failed, at most one of each kind.")
+    async def problems(self, info: Info) -> list[VideoProblem]:
+        """Failed steps."""
+        newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
+        failed = [job for job in newest if job.status is JobStatus.FAILED]
+        return [
+            VideoProblem(
+                code=ErrorCode(job.error_code or "INTERNAL"),
+                message=str((job.error or {}).get("message", "")),
+                job=Job.from_row(job),
+            )
+            for job in failed
+        ]
+
+    @strawberry.field(description="What its container holds; null until probed.")
+    def media(self) -> Media | None:
+        """The probe."""
+        return None if self.row.media is None else Media.from_info(stored_media_info(self.row))
+
+    @strawberry.field(description="Signed URL of the original, with byte ranges.")
+    def url(self, info: Info) -> str:
+        """Where to play it."""
+        return info.context.media_url("videos", self.key, self.filename)
+
+    @strawberry.field(description="A still picture that is neither black nor blurred; null until there is one.")
+    async def poster(self, info: Info) -> Poster | None:
+        """The poster."""
+        row = await info.context.loader(PosterOfVideo).load(self.key)
+        if row is None:
+            return None
+        return Poster(
+            url=info.context.media_url("renditions", row.id, "poster.jpg"),
+            at_seconds=seconds_or_none(row.start_ms),
+            width=row.width,
+            height=row.height,
+        )
+
+    @strawberry.field(description="The project it belongs to.")
+    async def project(self, info: Info) -> Project | None:
+        """Its project."""
+        return await load_project(info, self.row.project_id)
+
+    @strawberry.field(description="Who registered it; null when the account is gone.")
+    async def created_by(self, info: Info) -> User | None:
+        """Its creator."""
+        if self.row.created_by_id is None:
+            return None
+        row = await info.context.loader(UserById).load(self.row.created_by_id)
+        return None if row is None else User.from_row(row)
+
+    @strawberry.field(description="Jobs on it, newest first.")
+    async def jobs(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[Job]:
+        """A page of jobs."""
+        page = await info.context.loader(JobsOfVideo).load((self.key, page_request(first, after)))
+        return Connection.from_page(page, Job.from_row, lambda: info.context.loader(JobCountOfVideo).load(self.key))
+
+    @strawberry.field(description="The active transcript; null until there is one.")
+    async def transcript(
+        self, info: Info
+    ) -> Annotated[Transcript, strawberry.lazy("cuepoint.features.transcripts.types")] | None:
+        """What was said."""
+        row = await info.context.back_edge(ACTIVE_TRANSCRIPT).load(self.key)
+        transcript: Transcript | None = converter(info, "Transcript")(row)
+        return transcript
+
+    @strawberry.field(description="Moments worth watching, best first.")
+    async def moments(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[Annotated[Moment, strawberry.lazy("cuepoint.features.moments.types")]]:
+        """A page of moments."""
+        page = await info.context.back_edge(MOMENTS_OF_VIDEO).load((self.key, page_request(first, after)))
+        counter = info.context.back_edge(MOMENT_COUNT_OF_VIDEO)
+        return Connection.from_page(page, converter(info, "Moment"), lambda: counter.load(self.key))
+
+    @strawberry.field(description="Clips cut from it, oldest first.")
+    async def clips(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[Annotated[Clip, strawberry.lazy("cuepoint.features.clips.types")]]:
+        """A page of clips."""
+        page = await info.context.back_edge(CLIPS_OF_VIDEO).load((self.key, page_request(first, after)))
+        counter = info.context.back_edge(CLIP_COUNT_OF_VIDEO)
+        return Connection.from_page(page, converter(info, "Clip"), lambda: counter.load(self.key))
+
+    @classmethod
+    def from_row(cls, row: models.Video) -> Video:
+        """Copy the columns."""
+        return cls(
+            key=row.id,
+            row=row,
+            id=encode_id("Video", row.id),
+            title=row.title,
+            filename=row.filename,
+            size_bytes=BigInt(row.size_bytes),
+            content_hash=row.content_hash,
+            content_type=row.content_type,
+            duration_seconds=None if row.duration_ms is None else seconds(row.duration_ms),
+            width=row.width,
+            height=row.height,
+            created_at=row.created_at,
+        )
+
+
+async def load_video(info: Info, video_id: UUID | None) -> Video | None:
+    """The video of something else, through the batch loader; None if the viewer may not see it."""
+    row = None if video_id is None else await info.context.loader(VideoById).load(video_id)
+    return None if row is None else Video.from_row(row)

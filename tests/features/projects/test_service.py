@@ -1,0 +1,111 @@
+"""Projects and their members."""
+
+from __future__ import annotations
+
+import pytest
+
+from cuepoint.db.keyset import PageRequest
+from cuepoint.db.session import Database
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
+from cuepoint.features.projects import access, service
+from cuepoint.features.projects.models import ProjectRole
+from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.users import make_user, make_viewer, viewer_of
+
+
+class TestCreateProject:
+    async def test_makes_the_viewer_its_owner(self, db: Database) -> None:
+        viewer = await make_viewer(db)
+
+        async with db.write() as session:
+            project = await service.create_project(session, viewer, name="  Match  days ", description="")
+
+        async with db.read() as session:
+            assert await access.role_of(session, viewer, project.id) is ProjectRole.OWNER
+        assert project.name == "Match days"
+
+    @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b"])
+    async def test_refuses_a_bad_name(self, db: Database, name: str) -> None:
+        viewer = await make_viewer(db)
+
+        async with db.write() as session:
+            with pytest.raises(BadInputError):
+                await service.create_project(session, viewer, name=name, description="")
+
+        async with db.read() as session:
+            assert await service.count_projects(session, viewer) == 0
+
+
+class TestListProjects:
+    async def test_pages_stay_stable_while_projects_are_added(self, db: Database) -> None:
+        viewer = await make_viewer(db)
+        made = [await make_project(db, owner_id=viewer.user_id, name=f"P{n}") for n in range(3)]
+
+        async with db.read() as session:
+            first = await service.list_projects(session, viewer, PageRequest(2))
+        late = await make_project(db, owner_id=viewer.user_id, name="late")
+        async with db.read() as session:
+            second = await service.list_projects(session, viewer, PageRequest(2, first.cursors[-1]))
+
+        assert [p.id for p in first.rows] == [made[0].id, made[1].id]
+        assert first.has_next_page
+        assert [p.id for p in second.rows] == [made[2].id, late.id]
+        assert not second.has_next_page
+
+    @pytest.mark.parametrize("cursor", ["", "x", "WyJhIl0", "bnVsbA", "eyJhIjoxfQ"])
+    async def test_refuses_a_forged_cursor(self, db: Database, cursor: str) -> None:
+        viewer = await make_viewer(db)
+
+        async with db.read() as session:
+            with pytest.raises(BadInputError, match="cursor"):
+                await service.list_projects(session, viewer, PageRequest(2, cursor))
+
+
+class TestMembers:
+    async def test_an_owner_adds_changes_and_removes(self, db: Database) -> None:
+        owner, other = await make_viewer(db), await make_user(db, email="Bob@example.org")
+        project = await make_project(db, owner_id=owner.user_id)
+
+        async with db.write() as session:
+            await service.add_member(
+                session, owner, project_id=project.id, email="bob@EXAMPLE.org", role=ProjectRole.VIEWER
+            )
+        async with db.write() as session:
+            changed = await service.add_member(
+                session, owner, project_id=project.id, email="bob@example.org", role=ProjectRole.EDITOR
+            )
+        async with db.write() as session:
+            await service.remove_member(session, owner, project_id=project.id, user_id=other.id)
+
+        assert changed.role is ProjectRole.EDITOR
+        async with db.read() as session:
+            assert await access.role_of(session, viewer_of(other), project.id) is None
+
+    async def test_the_last_owner_stays(self, db: Database) -> None:
+        owner = await make_user(db, email="owner@example.org")
+        project = await make_project(db, owner_id=owner.id)
+
+        async with db.write() as session:
+            with pytest.raises(CuepointError) as removed:
+                await service.remove_member(session, viewer_of(owner), project_id=project.id, user_id=owner.id)
+            with pytest.raises(CuepointError) as demoted:
+                await service.add_member(
+                    session, viewer_of(owner), project_id=project.id, email=owner.email, role=ProjectRole.VIEWER
+                )
+
+        assert removed.value.code is demoted.value.code is ErrorCode.LAST_OWNER
+        async with db.read() as session:
+            assert await access.role_of(session, viewer_of(owner), project.id) is ProjectRole.OWNER
+
+    async def test_an_editor_may_not_and_a_stranger_sees_nothing(self, db: Database) -> None:
+        editor, stranger = await make_viewer(db), await make_viewer(db)
+        project = await make_project(db)
+        await make_member(db, project, editor.user_id, ProjectRole.EDITOR)
+
+        async with db.write() as session:
+            with pytest.raises(ForbiddenError):
+                await service.add_member(
+                    session, editor, project_id=project.id, email="x@y.org", role=ProjectRole.VIEWER
+                )
+            with pytest.raises(NotFoundError):
+                await service.get_project(session, stranger, project.id)

@@ -1,0 +1,102 @@
+"""Videos, renditions and uploads for tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+from cuepoint.adapters.media.base import MediaInfo, TrackInfo
+from cuepoint.db.base import uuid7
+from cuepoint.db.session import Database
+from cuepoint.features.projects.models import Project
+from cuepoint.features.uploads.models import Upload, UploadStatus
+from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+
+INFO = MediaInfo(
+    container="mov,mp4,m4a,3gp,3g2,mj2",
+    duration_ms=81_500,
+    size_bytes=1000,
+    bit_rate=100_000,
+    tracks=(
+        TrackInfo(index=0, type="VIDEO", codec="h264", width=1280, height=720, frame_rate=(24, 1)),
+        TrackInfo(index=1, type="AUDIO", codec="aac", channels=1, sample_rate=16_000),
+    ),
+)
+
+
+async def make_video(
+    db: Database, project: Project, *, info: MediaInfo | None = INFO, title: str = "Four short stories"
+) -> Video:
+    """A video, probed unless `info` is None."""
+    key = uuid7()
+    video = Video(
+        id=key,
+        project_id=project.id,
+        title=title,
+        filename="stories.mp4",
+        storage_key=f"projects/{project.id.hex}/videos/{key.hex}/original/stories",
+        size_bytes=1000,
+        content_hash=key.hex * 2,
+    )
+    if info is not None:
+        video.media = dataclasses.asdict(info)
+        video.duration_ms = info.duration_ms
+        video.container = info.container
+        video.content_type = "video/mp4"
+        video.probed_at = datetime.now(UTC)
+    async with db.write() as session:
+        session.add(video)
+        await session.flush()
+        await session.refresh(video)
+    return video
+
+
+async def make_rendition(db: Database, video: Video, kind: RenditionKind, **values: object) -> Rendition:
+    """A derived file of the video."""
+    rendition = Rendition(
+        id=uuid7(),
+        video_id=video.id,
+        kind=kind,
+        **{
+            "storage_key": f"projects/{video.project_id.hex}/videos/{video.id.hex}/{kind.value}",
+            "content_type": "audio/wav",
+            "size_bytes": 10,
+            "start_ms": 0,
+            "duration_ms": video.duration_ms,
+            **values,
+        },
+    )
+    async with db.write() as session:
+        session.add(rendition)
+    return rendition
+
+
+async def make_upload(
+    db: Database,
+    project: Project,
+    *,
+    size_bytes: int = 10,
+    status: UploadStatus = UploadStatus.WAITING,
+    **values: object,
+) -> Upload:
+    """An upload of the project."""
+    key = uuid7()
+    upload = Upload(
+        id=key,
+        project_id=project.id,
+        **{
+            "filename": "stories.mp4",
+            "size_bytes": size_bytes,
+            "offset_bytes": size_bytes if status is UploadStatus.COMPLETE else 0,
+            "content_hash": "ab" * 32 if status is UploadStatus.COMPLETE else None,
+            "status": status,
+            "storage_key": f"uploads/{key.hex}",
+            "expires_at": datetime.now(UTC) + timedelta(hours=1),
+            **values,
+        },
+    )
+    async with db.write() as session:
+        session.add(upload)
+        await session.flush()
+        await session.refresh(upload)
+    return upload
