@@ -1,0 +1,1 @@
+"""Background jobs: kinds, states, transitions, pipelines and live progress."""

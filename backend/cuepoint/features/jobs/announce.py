@@ -1,0 +1,132 @@
+"""What follows a committed transition: bells for lanes, event messages for watchers, word to a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from cuepoint.adapters.live.base import Live
+from cuepoint.db.session import Dispatch, Effect
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event of one job as it was written, with what its announcement needs."""
+
+    job_id: UUID
+    project_id: UUID | None
+    lane: str
+    seq: int
+    at: datetime
+    type: str
+    attempt: int
+    data: dict[str, Any]
+
+    @classmethod
+    def from_row(cls, row: Any) -> Change:
+        """From a row of `job_change`. UUIDs become the standard library's: asyncpg's own do not serialise."""
+        project = row["project_id"]
+        return cls(
+            UUID(int=row["job_id"].int),
+            UUID(int=project.int) if project is not None else None,
+            row["lane"],
+            row["seq"],
+            row["at"],
+            row["type"],
+            row["attempt"],
+            row["data"],
+        )
+
+    @property
+    def status(self) -> str:
+        """Status of the job after this event."""
+        return str(self.data["status"])
+
+    def message(self) -> bytes:
+        """The event row as JSON."""
+        return orjson.dumps(
+            {
+                "job_id": self.job_id,
+                "seq": self.seq,
+                "at": self.at,
+                "type": self.type,
+                "attempt": self.attempt,
+                "data": self.data,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class RingLane:
+    """Wake a fetcher of this lane."""
+
+    lane: str
+
+
+@dataclass(frozen=True)
+class PublishEvents:
+    """Send these events to whoever watches their jobs or projects."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class TellWorker:
+    """Tell a worker that a job it runs was cancelled."""
+
+    worker_id: UUID
+    job_id: UUID
+    attempt: int
+
+
+def job_channel(job_id: UUID) -> str:
+    """Channel of one job's events and progress."""
+    return f"cp:job:{job_id}"
+
+
+def control_channel(worker_id: UUID) -> str:
+    """Channel on which a worker is told to stop a job now."""
+    return f"cp:ctl:{worker_id}"
+
+
+def effects_of(changes: Sequence[Change]) -> list[Effect]:
+    """The effects that announce these changes."""
+    effects: list[Effect] = [RingLane(lane) for lane in sorted({c.lane for c in changes if c.status == "QUEUED"})]
+    if changes:
+        effects.append(PublishEvents(tuple(changes)))
+    return effects
+
+
+def event_messages(changes: Iterable[Change]) -> list[tuple[str, bytes]]:
+    """(channel, payload) pairs of these changes."""
+    messages = []
+    for change in changes:
+        payload = change.message()
+        messages.append((job_channel(change.job_id), payload))
+        if change.project_id is not None:
+            messages.append((f"cp:owner:{change.project_id}", payload))
+    return messages
+
+
+def dispatcher(live: Live) -> Dispatch:
+    """Sends the effects of one transaction in two round trips at most; equal bells ring once."""
+
+    async def dispatch(effects: Sequence[Effect]) -> None:
+        lanes = sorted({effect.lane for effect in effects if isinstance(effect, RingLane)})
+        messages = event_messages(c for effect in effects if isinstance(effect, PublishEvents) for c in effect.changes)
+        messages += [
+            (control_channel(e.worker_id), orjson.dumps({"cancel": e.job_id, "attempt": e.attempt}))
+            for e in effects
+            if isinstance(e, TellWorker)
+        ]
+        if lanes:
+            await live.ring(lanes)
+        if messages:
+            await live.publish(messages)
+
+    return dispatch

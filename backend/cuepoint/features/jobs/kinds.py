@@ -1,0 +1,74 @@
+"""What each job kind needs: lane, time, attempts, and what it waits for. The whole pipeline is readable here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cuepoint.features.jobs.models import JobKind
+
+# Where the length of the media is not known yet (a pipeline is created before its probe has run), the time-out is
+# that of the longest media a default instance accepts (CUEPOINT_MEDIA_MAX_DURATION_SECONDS): a slow machine must not
+# lose a long job.
+LONGEST_MEDIA_SECONDS = 43_200
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """How jobs of one kind run.
+
+    `timeout_seconds` bounds one attempt; `timeout_per_media_second` raises it for long media. `cost_seconds` is the
+    expected run time, the job's share of its lane. `after` are the kinds it waits for in a pipeline.
+    """
+
+    title: str
+    lane: str
+    timeout_seconds: int
+    timeout_per_media_second: float = 0.0
+    max_attempts: int = 3
+    cost_seconds: float = 30.0
+    after: tuple[JobKind, ...] = ()
+    is_in_pipeline: bool = False
+
+    def timeout_for(self, media_ms: int | None) -> int:
+        """Seconds that one attempt may run on media of this length; None = unknown."""
+        seconds = LONGEST_MEDIA_SECONDS if media_ms is None else media_ms / 1000
+        return max(self.timeout_seconds, round(self.timeout_per_media_second * seconds))
+
+
+SPECS: Mapping[JobKind, JobSpec] = {
+    JobKind.PROBE: JobSpec("Read the file", "io", 120, cost_seconds=2, is_in_pipeline=True),
+    JobKind.AUDIO_EXTRACTION: JobSpec(
+        "Extract the audio", "cpu", 600, 0.5, cost_seconds=10, after=(JobKind.PROBE,), is_in_pipeline=True
+    ),
+    JobKind.TRANSCRIPTION: JobSpec(
+        "Transcribe", "gpu", 3600, 4.0, cost_seconds=60, after=(JobKind.AUDIO_EXTRACTION,), is_in_pipeline=True
+    ),
+    JobKind.SEGMENTATION: JobSpec(
+        "Cut into passages", "cpu", 300, cost_seconds=2, after=(JobKind.TRANSCRIPTION,), is_in_pipeline=True
+    ),
+    JobKind.EMBEDDING: JobSpec(
+        "Embed the passages",
+        "llm",
+        1800,
+        0.1,
+        max_attempts=5,
+        cost_seconds=10,
+        after=(JobKind.SEGMENTATION,),
+        is_in_pipeline=True,
+    ),
+    JobKind.MOMENT_GENERATION: JobSpec(
+        "Find moments", "cpu", 600, 0.1, cost_seconds=5, after=(JobKind.EMBEDDING,), is_in_pipeline=True
+    ),
+    JobKind.CLIP_EXTRACTION: JobSpec("Cut a clip", "cpu", 600, 1.0, cost_seconds=20),
+    JobKind.VIDEO_DELETION: JobSpec("Delete the video", "io", 600, max_attempts=10, cost_seconds=5),
+    JobKind.MAINTENANCE: JobSpec("Tidy up", "io", 600, max_attempts=1, cost_seconds=5),
+}
+
+PIPELINE: tuple[JobKind, ...] = tuple(kind for kind, spec in SPECS.items() if spec.is_in_pipeline)
+LANES: tuple[str, ...] = ("cpu", "gpu", "io", "llm")
+
+
+def dedupe_key(video_id: object, kind: JobKind) -> str:
+    """Key under which a video has at most one unfinished job of a kind."""
+    return f"video:{video_id}:{kind.value}"

@@ -1,0 +1,181 @@
+"""One claimed job while this process has it: its progress, its stop, its directory; and all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from uuid import UUID
+
+from cuepoint.features.jobs.claims import Claimed, Fence, Progress
+from cuepoint.features.jobs.context import JobCancelled
+from cuepoint.features.jobs.progress import ProgressMessage, eta_seconds
+
+
+class StopReason(Enum):
+    """Why an attempt has to stop."""
+
+    CANCELLED = "CANCELLED"
+    TIMEOUT = "TIMEOUT"
+    RELEASED = "RELEASED"
+    LOST = "LOST"
+
+
+class Attempt:
+    """The control of a running task. `report` may be called from any thread, the rest from the loop."""
+
+    def __init__(self, claimed: Claimed, temp_root: Path) -> None:
+        self.claimed = claimed
+        self.stop_reason: StopReason | None = None
+        self.stop_asked_at: float | None = None
+        self.is_over = False  # the body has returned: nothing is left to be stopped
+        self.has_finished = False  # the task has ended the job itself
+        self.has_temp_dir = False
+        self.started = time.monotonic()
+        self._body: asyncio.Task[object] | None = None
+        self._directory = temp_root / str(claimed.fence.job_id) / str(claimed.fence.attempt)
+        self._fraction = 0.0
+        self._stage: str | None = None
+        self._processed_ms: int | None = None
+        self._total_ms: int | None = None
+        self._base: tuple[float, float] | None = None
+        self._is_missed = False
+        self._version = 0
+        self._published = 0
+        self._stored = 0
+
+    @property
+    def fence(self) -> Fence:
+        """The right to touch the job."""
+        return self.claimed.fence
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic time at which the attempt has run too long."""
+        return self.started + self.claimed.timeout_seconds
+
+    def report(self, fraction: float, stage: str | None, processed_ms: int | None, total_ms: int | None) -> None:
+        """Note progress; a writer sends it on. Raises JobCancelled when the attempt has to stop."""
+        if self.stop_reason is not None:
+            raise JobCancelled
+        if self._base is None:
+            self._base = (min(1.0, max(0.0, fraction)), time.monotonic())
+        self._fraction = min(1.0, max(self._fraction, fraction))
+        self._stage = stage if stage is not None else self._stage
+        self._processed_ms = processed_ms if processed_ms is not None else self._processed_ms
+        self._total_ms = total_ms if total_ms is not None else self._total_ms
+        self._version += 1
+
+    def ended(self) -> None:
+        """The task has ended the job inside its own transaction."""
+        self.has_finished = True
+
+    def temp_dir(self) -> Path:
+        """The directory of this attempt, made at the first call."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self.has_temp_dir = True
+        return self._directory
+
+    def remove_temp_dir(self) -> None:
+        """The directory is gone; that of the job too unless another attempt's lies in it."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        remove_if_empty(self._directory.parent)
+
+    def begin(self, body: asyncio.Task[object]) -> None:
+        """The body runs; a stop that came before it is passed on."""
+        self._body = body
+        if self.stop_reason is not None:
+            body.cancel()
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask the body to stop. The first reason stands, but one that was lost has nothing to say any more."""
+        if self.is_over:
+            return
+        if self.stop_reason is None:
+            self.stop_reason = reason
+            self.stop_asked_at = time.monotonic()
+            if self._body is not None:
+                self._body.cancel()
+        elif reason is StopReason.LOST:
+            self.stop_reason = reason
+
+    def is_missed_again(self) -> bool:
+        """Whether this is the second time that Postgres knows nothing of it. The first may be its own end, whose
+        commit the lease saw before we did."""
+        was_missed, self._is_missed = self._is_missed, True
+        return was_missed
+
+    def take_message(self) -> bytes | None:
+        """Progress that was not published yet."""
+        if self._published == self._version:
+            return None
+        self._published = self._version
+        base, since = self._base or (0.0, self.started)
+        return ProgressMessage(
+            attempt=self.fence.attempt,
+            at=datetime.now(UTC),
+            progress=self._fraction,
+            stage=self._stage,
+            processed_ms=self._processed_ms,
+            total_ms=self._total_ms,
+            eta_seconds=eta_seconds(self._fraction, time.monotonic() - since, base=base),
+        ).encode(self.fence.job_id)
+
+    def take_progress(self) -> Progress | None:
+        """Progress that was not stored yet."""
+        if self._stored == self._version:
+            return None
+        self._stored = self._version
+        return Progress(self.fence, self._fraction, self._stage, self._processed_ms, self._total_ms)
+
+    def put_back(self) -> None:
+        """What was taken could not be stored."""
+        self._stored = -1
+
+
+def remove_if_empty(directory: Path) -> None:
+    """Remove a directory unless something lies in it."""
+    try:
+        directory.rmdir()
+    except OSError:  # another attempt's directory is in it
+        return
+
+
+class Attempts:
+    """Every job that this process holds. The lease thread reads it too: `all` copies in one step."""
+
+    def __init__(self) -> None:
+        self._held: dict[UUID, Attempt] = {}
+
+    def add(self, attempt: Attempt) -> None:
+        """It is ours from now on."""
+        self._held[attempt.fence.job_id] = attempt
+
+    def remove(self, attempt: Attempt) -> None:
+        """It has ended, or was lost."""
+        if self._held.get(attempt.fence.job_id) is attempt:
+            del self._held[attempt.fence.job_id]
+
+    def all(self) -> list[Attempt]:
+        """All of them now."""
+        return list(self._held.values())
+
+    def get(self, job_id: UUID) -> Attempt | None:
+        """The attempt of this job."""
+        return self._held.get(job_id)
+
+    def stop(self, job_ids: Iterable[UUID], reason: StopReason) -> None:
+        """Stop these."""
+        for job_id in job_ids:
+            attempt = self._held.get(job_id)
+            if attempt is not None:
+                attempt.stop(reason)
+
+    def stop_all(self, reason: StopReason) -> None:
+        """Stop every one."""
+        for attempt in self.all():
+            attempt.stop(reason)

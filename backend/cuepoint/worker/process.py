@@ -1,0 +1,243 @@
+"""One worker process put together: its pools, its loops, its lease, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+from uuid import UUID
+
+from cuepoint.adapters.bundle import Adapters
+from cuepoint.config import Settings
+from cuepoint.db.session import Database, create_engine
+from cuepoint.features.jobs.announce import control_channel, dispatcher
+from cuepoint.features.jobs.claims import Claimed
+from cuepoint.features.jobs.context import TaskBody
+from cuepoint.features.jobs.leases import Renewal, drain_worker, register_worker, remove_worker
+from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.worker.announcer import Announcer
+from cuepoint.worker.attempt import Attempt, Attempts, StopReason
+from cuepoint.worker.connections import Connections, persistently
+from cuepoint.worker.executor import DurableWorker
+from cuepoint.worker.fetcher import Fetcher
+from cuepoint.worker.finisher import Finisher
+from cuepoint.worker.identity import Identity, slots_of, worker_info
+from cuepoint.worker.lease import LeaseThread
+from cuepoint.worker.progress_writer import ProgressWriter
+from cuepoint.worker.queue import DurableQueue
+from cuepoint.worker.runner import Runner
+from cuepoint.worker.ticker import Ticker, temp_root
+
+FALLBACK_REDIS = "redis://127.0.0.1:6379/0"  # SAQ wants an address; without a Redis nothing is ever sent there
+LAST_WORDS_SECONDS = 5.0  # for saying goodbye to a Postgres or Redis that may be away
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerProcess:
+    """Runs until `drain` is called, once per instance. `hooks` go to SAQ's worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        adapters: Adapters,
+        bodies: Mapping[JobKind, TaskBody],
+        *,
+        on_hopeless: Callable[[int], object] = os._exit,
+        **hooks: Any,
+    ) -> None:
+        if settings.database_url is None:
+            raise ValueError("a worker needs CUEPOINT_DATABASE_URL")
+        self._settings = settings
+        self._adapters = adapters
+        self._on_hopeless = on_hopeless
+        self._database_url = settings.database_url.get_secret_value()
+        self._slots = slots_of(settings)
+        self._identity = Identity()
+        self._attempts = Attempts()
+        self._announcer = Announcer(dispatcher(adapters.live))
+        self._connections = Connections(self._database_url)
+        self._db = Database(
+            create_engine(
+                self._database_url, pool_size=settings.database_pool_size, application_name="cuepoint worker"
+            ),
+            self._announcer.dispatch,
+        )
+        self._finisher = Finisher(self._connections, self._attempts, self._announcer)
+        self._runner = Runner(
+            bodies=bodies,
+            adapters=adapters,
+            db=self._db,
+            settings=settings,
+            attempts=self._attempts,
+            finisher=self._finisher,
+        )
+        self._fetcher = Fetcher(
+            self._connections,
+            adapters.live,
+            self._identity,
+            self._slots,
+            poll_seconds=settings.poll_seconds,
+            take=self._take,
+        )
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else FALLBACK_REDIS
+        self.queue: DurableQueue = DurableQueue.from_url(redis_url, name="cuepoint")  # type: ignore[assignment]
+        self.queue.bind(self._db, self._finisher, self._fetcher.free)
+        self._executor = DurableWorker(
+            self.queue,
+            functions=[(kind.value, self._run_job) for kind in bodies],
+            slots=sum(self._slots.values()),
+            attempts=self._attempts,
+            drain_seconds=settings.drain_seconds,
+            stop_seconds=settings.stop_seconds,
+            before_drain=self._before_drain,
+            id=str(self._identity.worker_id),
+            **hooks,
+        )
+        self._temp_root = temp_root(settings)
+        self._registering: asyncio.Task[None] | None = None
+
+    @property
+    def worker_id(self) -> UUID:
+        """The id under which it claims now."""
+        return self._identity.worker_id
+
+    def drain(self) -> None:
+        """Claim nothing more and end when the running jobs have; a second call gives them back at once."""
+        if self._executor.event.is_set():
+            self._executor.hurry.set()
+        self._executor.event.set()
+
+    async def run(self) -> None:
+        """Work until drained. Waits for Postgres for as long as it is away."""
+        await self._connections.open()
+        lease = self._lease_thread()
+        ticker = Ticker(self._settings, self._connections, self._db, self._announcer, may_reap=lease.may_reap)
+        progress = ProgressWriter(self._connections, self._adapters.live, self._attempts)
+        loops = [self._finisher.run(), self._announcer.run(), progress.run(), ticker.run(), self._obey()]
+        await self._register()
+        lease.start()
+        tasks = [asyncio.create_task(self._guarded(loop)) for loop in [*loops, self._fetcher.run()]]
+        try:
+            await self._execute()
+            await self._finisher.wait_idle()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            lease.finish()
+            await self._leave()
+            await asyncio.to_thread(lease.join)
+
+    async def _execute(self) -> None:
+        """SAQ's `start` makes a fresh event; a drain that was asked for before must not be lost."""
+        was_drained = self._executor.event.is_set()
+        starting = asyncio.create_task(self._executor.start())
+        await asyncio.sleep(0)
+        if was_drained:
+            self._executor.event.set()
+        await starting
+
+    async def _guarded(self, loop: Coroutine[Any, Any, None]) -> None:
+        """A loop that dies takes the process along: half a worker is worse than none."""
+        try:
+            await loop
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            _log.critical("A loop of the worker has died; ending", exc_info=True)
+            self.drain()
+            raise
+
+    def _take(self, claimed: Claimed) -> None:
+        attempt = Attempt(claimed, self._temp_root)
+        self._attempts.add(attempt)
+        self._announcer.put([claimed.change])
+        self.queue.put(attempt)
+
+    async def _run_job(self, context: dict[str, Any]) -> None:
+        await self._runner.run(self.queue.attempt_of(context["job"]))
+
+    async def _register(self) -> None:
+        """A worker row of the current id."""
+        worker_id = self._identity.worker_id
+        await persistently(
+            self._connections.durable,
+            lambda s: register_worker(
+                s,
+                worker_id,
+                lanes=list(self._slots),
+                info=worker_info(),
+                lease_seconds=self._settings.lease_seconds,
+            ),
+        )
+        self._executor.id = str(worker_id)
+        _log.info("Worker %s serves %s", worker_id, ", ".join(f"{k} {v}" for k, v in self._slots.items()))
+
+    def _lease_thread(self) -> LeaseThread:
+        return LeaseThread(
+            self._settings,
+            self._database_url,
+            self._identity,
+            self._attempts,
+            loop=asyncio.get_running_loop(),
+            on_renewal=self._on_renewal,
+            on_hopeless=self._on_hopeless,
+        )
+
+    def _on_renewal(self, worker_id: UUID, renewal: Renewal) -> None:
+        if worker_id != self._identity.worker_id:
+            return
+        self._attempts.stop(renewal.cancelled, StopReason.CANCELLED)
+        for job_id in renewal.gone:
+            attempt = self._attempts.get(job_id)
+            if attempt is not None and attempt.is_missed_again():
+                attempt.stop(StopReason.LOST)
+        if not renewal.is_alive and not self._executor.event.is_set():
+            _log.warning("This worker was declared lost; it starts over under a new id")
+            self._attempts.stop_all(StopReason.LOST)
+            self._identity.renew()
+            self._registering = asyncio.create_task(self._register())
+
+    async def _obey(self) -> None:
+        """Stop what was cancelled the moment the word comes; without Redis the lease brings it."""
+        while True:
+            changed = self._identity.changed
+            listening = asyncio.create_task(self._listen(self._identity.worker_id))
+            waiting = asyncio.create_task(changed.wait())
+            try:
+                await asyncio.wait([listening, waiting], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (listening, waiting):
+                    task.cancel()
+                await asyncio.gather(listening, waiting, return_exceptions=True)
+
+    async def _listen(self, worker_id: UUID) -> None:
+        async with self._adapters.live.subscribe([control_channel(worker_id)]) as messages:
+            async for _, payload in messages:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    word = json.loads(payload)
+                    attempt = self._attempts.get(UUID(word["cancel"]))
+                    if attempt is not None and attempt.fence.attempt == word["attempt"]:
+                        attempt.stop(StopReason.CANCELLED)
+
+    async def _before_drain(self) -> None:
+        self._fetcher.stop()
+        _log.info("Worker %s drains", self._identity.worker_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await persistently(self._connections.durable, lambda s: drain_worker(s, self._identity.worker_id))
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(TimeoutError, *DATABASE_ERRORS):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._announcer.flush()
+                await persistently(self._connections.durable, lambda s: remove_worker(s, self._identity.worker_id))
+        await self.queue.disconnect()
+        await self._connections.close()
+        await self._db.close()

@@ -1,0 +1,198 @@
+"""One job from start to end: runs the registered task, and decides from how it ended what becomes of the job."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from cuepoint.adapters.bundle import Adapters
+from cuepoint.config import Settings
+from cuepoint.db.session import Database
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.features.jobs.claims import Outcome
+from cuepoint.features.jobs.context import FenceLost, FinishInterrupted, JobCancelled, TaskBody, TaskContext
+from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.jobs.statements import is_outage
+from cuepoint.worker.attempt import Attempt, Attempts, StopReason
+from cuepoint.worker.finisher import Finisher
+
+BACKOFF_MOST_SECONDS = 600.0  # a person who mends the cause should not wait longer for the next attempt
+DEFAULT_SNOOZE_SECONDS = 30.0
+OUTAGE_DELAY_SECONDS = 1.0
+DETAIL_CHARACTERS = 2000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What becomes of the job; `outcome` None: it succeeded with `result`, or there is nothing to write."""
+
+    outcome: Outcome | None
+    delay_seconds: float = 0.0
+    error: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    is_written: bool = False
+
+
+class Runner:
+    """Runs attempts with the tasks of this process."""
+
+    def __init__(
+        self,
+        *,
+        bodies: Mapping[JobKind, TaskBody],
+        adapters: Adapters,
+        db: Database,
+        settings: Settings,
+        attempts: Attempts,
+        finisher: Finisher,
+    ) -> None:
+        self._bodies = bodies
+        self._adapters = adapters
+        self._db = db
+        self._settings = settings
+        self._attempts = attempts
+        self._finisher = finisher
+
+    async def run(self, attempt: Attempt) -> None:
+        """Run one attempt. Afterwards its end is committed, or handed over to be, and its directory is gone.
+
+        A cancellation of the caller means that the process stops: the job is released.
+        """
+        body: asyncio.Task[Any] = asyncio.create_task(
+            self._body(attempt), name=f"job {attempt.fence.job_id}/{attempt.fence.attempt}"
+        )
+        attempt.begin(body)
+        try:
+            await self._wait(attempt, body)
+        finally:
+            attempt.is_over = body.done()
+            if attempt.has_temp_dir:
+                await asyncio.to_thread(attempt.remove_temp_dir)
+        ending = self._ending(attempt, body)
+        if ending.is_written:
+            self._attempts.remove(attempt)
+        elif ending.outcome is None:
+            await self._finisher.succeed(attempt, ending.result)
+        else:
+            await self._finisher.end(attempt, ending.outcome, delay_seconds=ending.delay_seconds, error=ending.error)
+
+    async def _body(self, attempt: Attempt) -> dict[str, Any] | None:
+        claimed = attempt.claimed
+        context = TaskContext(
+            job_id=claimed.fence.job_id,
+            attempt=claimed.fence.attempt,
+            worker_id=claimed.fence.worker_id,
+            kind=JobKind(claimed.kind),
+            project_id=claimed.project_id,
+            video_id=claimed.video_id,
+            args=claimed.args,
+            adapters=self._adapters,
+            db=self._db,
+            settings=self._settings,
+            control=attempt,
+        )
+        return await self._bodies[context.kind](context)
+
+    async def _wait(self, attempt: Attempt, body: asyncio.Task[Any]) -> None:
+        """Until the body has returned: after its time-out, or when the process stops, it is told to."""
+        timeout: float | None = float(attempt.claimed.timeout_seconds)
+        while not body.done():
+            try:
+                await asyncio.wait([body], timeout=timeout)
+            except asyncio.CancelledError:
+                attempt.stop(StopReason.RELEASED)
+            else:
+                if not body.done():
+                    attempt.stop(StopReason.TIMEOUT)
+            timeout = None  # the lease thread ends the process if the body does not listen
+
+    def _ending(self, attempt: Attempt, body: asyncio.Task[Any]) -> Ending:
+        error = asyncio.CancelledError() if body.cancelled() else body.exception()
+        if attempt.has_finished or attempt.stop_reason is StopReason.LOST:
+            if error is not None and attempt.stop_reason is None:
+                _log.error("Job %s failed after its end", attempt.fence.job_id, exc_info=error)
+            return Ending(None, is_written=True)
+        if error is None:
+            return Ending(None, result=body.result())
+        if isinstance(error, FenceLost):
+            return Ending(None, is_written=True)
+        if attempt.stop_reason is not None:
+            return self._stopped(attempt)
+        return self._failed(attempt, error)
+
+    def _stopped(self, attempt: Attempt) -> Ending:
+        if attempt.stop_reason is StopReason.TIMEOUT:
+            seconds = attempt.claimed.timeout_seconds
+            return Ending(
+                Outcome.ERROR,
+                self._backoff(attempt),
+                _error(ErrorCode.JOB_TIMEOUT, f"The attempt took longer than its {seconds} s.", retryable=True),
+            )
+        return Ending(Outcome.RELEASE if attempt.stop_reason is StopReason.RELEASED else Outcome.STOPPED)
+
+    def _failed(self, attempt: Attempt, error: BaseException) -> Ending:
+        """By HOUSE rule: a refusal is final, a third party's failure says itself whether to try again, the rest is a
+        bug of ours - its stack is logged, its message stays inside."""
+        if isinstance(error, JobCancelled):
+            return Ending(Outcome.STOPPED)
+        if isinstance(error, CuepointError):
+            return Ending(
+                Outcome.PERMANENT,
+                error=_error(error.code, error.message, hint=error.hint, retryable=error.retryable),
+            )
+        if isinstance(error, AdapterError):
+            return self._adapter_failed(attempt, error)
+        if isinstance(error, FinishInterrupted) or _is_database_outage(error):
+            return Ending(Outcome.RELEASE, OUTAGE_DELAY_SECONDS)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            full = _error(ErrorCode.INSUFFICIENT_STORAGE, "The disk of the worker is full.", retryable=True)
+            return Ending(Outcome.ERROR, self._backoff(attempt), full)
+        _log.error("Job %s failed", attempt.fence.job_id, exc_info=error, extra={"job_id": str(attempt.fence.job_id)})
+        masked = _error(
+            ErrorCode.INTERNAL,
+            "An internal error; the worker's log has its stack under the id of this job.",
+            retryable=True,
+        )
+        return Ending(Outcome.ERROR, self._backoff(attempt), masked)
+
+    def _adapter_failed(self, attempt: Attempt, error: AdapterError) -> Ending:
+        stored = _error(error.code, error.message, retryable=error.retryable, detail=error.detail)
+        if not error.retryable:
+            return Ending(Outcome.PERMANENT, error=stored)
+        if error.retry_after_seconds is not None or error.code is ErrorCode.PROVIDER_RATE_LIMITED:
+            return Ending(Outcome.SNOOZE, error.retry_after_seconds or DEFAULT_SNOOZE_SECONDS, stored)
+        return Ending(Outcome.ERROR, self._backoff(attempt), stored)
+
+    def _backoff(self, attempt: Attempt) -> float:
+        """Seconds before the next attempt: doubles with each failure, jittered so that many do not return at once."""
+        exponent = min(attempt.claimed.failures, 30)
+        seconds = min(BACKOFF_MOST_SECONDS, self._settings.retry_base_seconds * 2.0**exponent)
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def _error(
+    code: ErrorCode, message: str, *, retryable: bool, hint: str | None = None, detail: str | None = None
+) -> dict[str, Any]:
+    return {
+        "code": code.value,
+        "message": message,
+        "hint": hint,
+        "retryable": retryable,
+        "detail": detail[-DETAIL_CHARACTERS:] if detail else None,
+    }
+
+
+def _is_database_outage(error: BaseException) -> bool:
+    """Bare socket errors come from connecting to Postgres: adapters wrap their own."""
+    kinds = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
+    return isinstance(error, kinds) and is_outage(error)

@@ -1,0 +1,26 @@
+"""Fixtures of job tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.support.jobs import connect, make_worker, move_clock, violations
+
+
+@pytest.fixture
+async def sql(database_url: str) -> AsyncIterator[Any]:
+    """A worker's connection. Whatever a test did, the invariants hold at its end."""
+    async with connect(database_url) as connection:
+        yield connection
+        await move_clock(connection, 0)
+        assert await violations(connection) == []
+
+
+@pytest.fixture
+async def worker(sql: Any) -> UUID:
+    """A LIVE worker."""
+    return await make_worker(sql)
