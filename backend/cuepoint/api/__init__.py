@@ -1,0 +1,1 @@
+"""The web process: GraphQL, uploads, media, health."""

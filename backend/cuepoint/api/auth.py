@@ -1,0 +1,103 @@
+"""Who calls: bearer tokens of HTTP requests and WebSocket connections, and the origins that may open a socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from starlette.datastructures import Headers
+
+from cuepoint.db.session import Database
+from cuepoint.errors import UnauthenticatedError
+from cuepoint.features.users import service as users
+from cuepoint.viewer import Viewer
+
+NOTE_USE_SECONDS = 60.0
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of an `Authorization` value; None without one. Raises UnauthenticatedError for another scheme.
+
+    `Bearer ` with nothing behind it counts as no token: GraphiQL offers it as a form to fill in.
+    """
+    if authorization is None or not authorization.strip():
+        return None
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        raise UnauthenticatedError("Only `Authorization: Bearer <token>` is understood.")
+    return token.strip() or None
+
+
+class Authenticator:
+    """Turns tokens into viewers and notes, once a minute for each key, that it was used."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._noted: dict[UUID, float] = {}
+
+    async def viewer(self, authorization: str | None) -> Viewer | None:
+        """The viewer of an `Authorization` value; None without a token. Raises UnauthenticatedError for a wrong one."""
+        token = bearer_token(authorization)
+        if token is None:
+            return None
+        if not token.isascii() or "\0" in token:
+            raise UnauthenticatedError("The token is malformed. Make a new one with `cuepoint token`.")
+        async with self._db.read() as session:
+            viewer = await users.authenticate(session, token)
+        await self._note_use(viewer)
+        return viewer
+
+    async def required_viewer(self, authorization: str | None) -> Viewer:
+        """Like `viewer`, but a token there must be."""
+        viewer = await self.viewer(authorization)
+        if viewer is None:
+            raise UnauthenticatedError("This needs a credential: send the header `Authorization: Bearer <token>`.")
+        return viewer
+
+    async def _note_use(self, viewer: Viewer) -> None:
+        now = time.monotonic()
+        key = viewer.api_key_id
+        if key is None or now - self._noted.get(key, -NOTE_USE_SECONDS) < NOTE_USE_SECONDS:
+            return
+        self._noted[key] = now
+        async with self._db.write() as session:
+            await users.note_use(session, viewer)
+
+
+def is_origin_allowed(headers: Headers, allowed: Collection[str]) -> bool:
+    """Whether a page of this Origin may open a WebSocket: its own origin, or a listed one.
+
+    Browsers do not apply CORS to WebSockets. Callers that send no Origin are no browsers.
+    """
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    if normal_origin(origin) in {normal_origin(one) for one in allowed}:
+        return True
+    return _same_host(origin, headers.get("host", ""))
+
+
+def normal_origin(origin: str) -> str:
+    """An origin as browsers write it: lower case, without the default port."""
+    try:
+        parts = urlsplit(origin.strip().lower())
+        port = parts.port
+    except ValueError:
+        return origin
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
+    shown = "" if port is None or port == _DEFAULT_PORTS.get(parts.scheme) else f":{port}"
+    return f"{parts.scheme}://{host}{shown}"
+
+
+def _same_host(origin: str, host: str) -> bool:
+    """Scheme aside: TLS may end at a proxy."""
+    try:
+        page, here = urlsplit(origin.lower()), urlsplit(f"//{host.lower()}")
+        default = _DEFAULT_PORTS.get(page.scheme)
+        ports_agree = (page.port or default) == (here.port or default)
+    except ValueError:
+        return False
+    return bool(page.hostname) and page.hostname == here.hostname and ports_agree

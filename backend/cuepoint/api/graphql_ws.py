@@ -1,0 +1,230 @@
+"""GraphQL over WebSocket: the graphql-transport-ws protocol, with its close codes.
+
+Whatever a client sends is answered: a message that is no message closes with 4400, an operation that cannot run gets
+an `error`. Frames are text: clients drop binary ones without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from cuepoint.api.auth import is_origin_allowed
+from cuepoint.api.errors import HttpError
+from cuepoint.api.gateway import Gateway
+from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, parse_operation
+from cuepoint.errors import CuepointError, ErrorCode, UnauthenticatedError
+from cuepoint.graphql.errors import message_of
+from cuepoint.logs import request_id
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+MAX_OPERATIONS = 100
+
+BAD_REQUEST = 4400
+UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+BAD_SUBPROTOCOL = 4406
+INIT_TIMEOUT = 4408
+DUPLICATE_ID = 4409
+TOO_MANY_INITS = 4429
+TOO_BIG = 1009
+MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code
+
+
+class CloseSocketError(Exception):
+    """The connection ends with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+async def serve_websocket(gateway: Gateway, socket: WebSocket, *, init_seconds: float = INIT_SECONDS) -> None:
+    """Serve one connection until it closes."""
+    if not is_origin_allowed(socket.headers, gateway.process.settings.cors_origins):
+        await socket.close(1008)  # before accept: the handshake is answered with 403
+        return
+    if PROTOCOL not in socket.scope.get("subprotocols", ()):
+        await socket.accept()
+        await socket.close(BAD_SUBPROTOCOL, f"Subprotocol not acceptable; use {PROTOCOL}")
+        return
+    await socket.accept(subprotocol=PROTOCOL)
+    await _Connection(gateway, socket, init_seconds).serve()
+
+
+class _Connection:
+    def __init__(self, gateway: Gateway, socket: WebSocket, init_seconds: float) -> None:
+        self._gateway = gateway
+        self._socket = socket
+        self._init_seconds = init_seconds
+        self._credential: str | None = None
+        self._is_initialised = False
+        self._is_acknowledged = False
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._sending = asyncio.Lock()
+
+    async def serve(self) -> None:
+        try:
+            async with asyncio.timeout(self._init_seconds) as timer:
+                while not self._is_acknowledged:
+                    await self._receive()
+                timer.reschedule(None)
+            while True:
+                await self._receive()
+        except TimeoutError:
+            await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
+        except CloseSocketError as error:
+            await self._close(error.code, error.reason)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            await self._end_operations()
+
+    async def _end_operations(self) -> None:
+        tasks = list(self._operations.values())
+        self._operations.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        frame = await self._socket.receive()
+        if frame["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(frame.get("code", 1005))
+        text = frame.get("text")
+        if text is None:
+            raise CloseSocketError(BAD_REQUEST, "Messages are text frames")
+        if len(text) > MAX_BODY_BYTES:
+            raise CloseSocketError(TOO_BIG, f"A message may have {MAX_BODY_BYTES} characters")
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise CloseSocketError(BAD_REQUEST, "The message is not JSON") from None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise CloseSocketError(BAD_REQUEST, "A message is an object with a type")
+        await self._handle(message)
+
+    async def _handle(self, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "connection_init":
+                await self._initialise(message)
+            case "ping":
+                payload = {"payload": message["payload"]} if isinstance(message.get("payload"), dict) else {}
+                await self._send({"type": "pong", **payload})
+            case "pong":
+                pass
+            case "subscribe":
+                await self._subscribe(message)
+            case "complete":
+                task = self._operations.pop(_operation_id(message), None)
+                if task is not None:
+                    task.cancel()
+            case unknown:
+                raise CloseSocketError(BAD_REQUEST, f"Unknown message type {unknown[:40]}")
+
+    async def _initialise(self, message: dict[str, Any]) -> None:
+        if self._is_initialised:
+            raise CloseSocketError(TOO_MANY_INITS, "Too many initialisation requests")
+        self._is_initialised = True
+        payload = message.get("payload") or {}
+        if not isinstance(payload, dict):
+            raise CloseSocketError(BAD_REQUEST, "The payload of connection_init must be an object or null")
+        self._credential = _credential(payload, self._socket.headers)
+        try:
+            await self._gateway.authenticator.viewer(self._credential)
+        except UnauthenticatedError as error:
+            raise CloseSocketError(FORBIDDEN, error.message) from None
+        await self._send({"type": "connection_ack"})
+        self._is_acknowledged = True
+
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        if not self._is_acknowledged:
+            raise CloseSocketError(UNAUTHORIZED, "Unauthorized")
+        operation_id = _operation_id(message)
+        if operation_id in self._operations:
+            raise CloseSocketError(DUPLICATE_ID, f"Subscriber for {operation_id} already exists")
+        if len(self._operations) >= MAX_OPERATIONS:
+            text = f"A connection runs {MAX_OPERATIONS} operations at a time."
+            await self._send_error(operation_id, ErrorCode.RATE_LIMITED, text, uuid4().hex)
+            return
+        try:
+            operation = parse_operation(message.get("payload"))
+        except HttpError as error:
+            await self._send_error(operation_id, error.code, error.message, uuid4().hex)
+            return
+        task = asyncio.create_task(self._run(operation_id, operation))
+        self._operations[operation_id] = task
+        task.add_done_callback(lambda done: self._forget(operation_id, done))
+
+    def _forget(self, operation_id: str, task: asyncio.Task[None]) -> None:
+        if self._operations.get(operation_id) is task:
+            del self._operations[operation_id]
+
+    async def _run(self, operation_id: str, operation: GraphQLRequest) -> None:
+        own_request_id = uuid4().hex
+        request_id.set(own_request_id)
+        try:
+            # Again for each operation: the token may have been revoked since the connection began.
+            viewer = await self._gateway.authenticator.viewer(self._credential)
+            context = self._gateway.context(self._socket.scope, viewer, own_request_id)
+            is_first = True
+            async with aclosing(self._gateway.stream(operation, context)) as results:
+                async for body in results:
+                    if is_first and "data" not in body:
+                        await self._send_last(operation_id, {"type": "error", "payload": body["errors"]})
+                        return
+                    is_first = False
+                    await self._send({"id": operation_id, "type": "next", "payload": body})
+            await self._send_last(operation_id, {"type": "complete"})
+        except CuepointError as error:
+            await self._send_error(operation_id, error.code, message_of(error), own_request_id)
+        except WebSocketDisconnect:
+            pass
+
+    async def _send_error(self, operation_id: str, code: ErrorCode, text: str, own_request_id: str) -> None:
+        extensions = {"code": code.value, "requestId": own_request_id}
+        payload = [{"message": text, "extensions": extensions}]
+        await self._send_last(operation_id, {"type": "error", "payload": payload})
+
+    async def _send_last(self, operation_id: str, message: dict[str, Any]) -> None:
+        """The id is free again before the client can know that the operation ended."""
+        if self._operations.get(operation_id) is asyncio.current_task():
+            del self._operations[operation_id]
+        await self._send({"id": operation_id, **message})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        text = orjson.dumps(message).decode()
+        async with self._sending:
+            await self._socket.send_text(text)
+
+    async def _close(self, code: int, reason: str) -> None:
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            return
+        short = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        async with self._sending:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the peer was quicker
+                await self._socket.close(code, short)
+
+
+def _operation_id(message: dict[str, Any]) -> str:
+    operation_id = message.get("id")
+    if not isinstance(operation_id, str) or not operation_id:
+        raise CloseSocketError(BAD_REQUEST, "The message needs an id, a string that is not empty")
+    return operation_id
+
+
+def _credential(payload: dict[str, Any], headers: Headers) -> str | None:
+    """The `Authorization` of connection_init, whatever its case, else the handshake's own header."""
+    for name, value in payload.items():
+        if name.lower() == "authorization" and isinstance(value, str) and value.strip():
+            return value
+    return headers.get("authorization")

@@ -1,0 +1,1 @@
+"""What all resolvers share: context, loaders, errors, connections, scalars and limits."""

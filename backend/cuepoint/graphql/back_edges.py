@@ -1,0 +1,17 @@
+"""Types of later features, found by name in the finished schema: an earlier feature never imports a later one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cuepoint.graphql.context import Info
+
+
+def converter(info: Info, type_name: str) -> Callable[[Any], Any]:
+    """`from_row` of the GraphQL type of that name; None stays None."""
+    definition: Any = info.schema.get_type_by_name(type_name)
+    if definition is None:
+        raise LookupError(f"the schema has no type {type_name}")
+    from_row = definition.origin.from_row
+    return lambda row: None if row is None else from_row(row)

@@ -1,0 +1,48 @@
+"""What each error code means, for the SDL: one sentence with the cure where there is one."""
+
+from __future__ import annotations
+
+from cuepoint.errors import ErrorCode
+
+CODE_DESCRIPTIONS: dict[ErrorCode, str] = {
+    ErrorCode.UNAUTHENTICATED: "No credential, or one that is wrong, expired or revoked; send a valid token.",
+    ErrorCode.FORBIDDEN: "You see the object but may not do this with it; ask an owner of the project.",
+    ErrorCode.NOT_FOUND: "No such object, or you may not see it; the two answer alike.",
+    ErrorCode.BAD_USER_INPUT: "The request or its input breaks a rule that stands in the schema or the message.",
+    ErrorCode.RATE_LIMITED: "Too many requests; wait, then send it again.",
+    ErrorCode.QUERY_TOO_DEEP: "The operation nests deeper than allowed; ask in several operations.",
+    ErrorCode.QUERY_TOO_COSTLY: "The operation asks for too much at once; use smaller pages or fewer fields.",
+    ErrorCode.INTERNAL: "A fault of the server, logged under the request id; report it.",
+    ErrorCode.EMAIL_TAKEN: "Another user has this email address, whatever its case.",
+    ErrorCode.ALREADY_EXISTS: "Something with this name or key exists already.",
+    ErrorCode.LAST_OWNER: "A project keeps at least one owner; name another one first.",
+    ErrorCode.ALREADY_FINAL: "The job has ended already; there is nothing left to change.",
+    ErrorCode.NOT_RETRYABLE: "Only a failed or cancelled job whose input still exists can be retried.",
+    ErrorCode.DEPENDENCY_FAILED: "A job that this one waits for failed or was cancelled; retry that one.",
+    ErrorCode.DUPLICATE_JOB: "The same work is waiting or running already.",
+    ErrorCode.UPLOAD_TOO_LARGE: "The file is larger than this instance accepts; see serverInfo.limits.",
+    ErrorCode.UPLOAD_INCOMPLETE: "The upload has not received all its bytes; go on at its offset.",
+    ErrorCode.UPLOAD_ALREADY_USED: "The upload became a video already; an upload does so only once.",
+    ErrorCode.UPLOAD_EXPIRED: "The upload was aborted or has expired; create a new one.",
+    ErrorCode.OFFSET_MISMATCH: "The upload stands at another offset; ask for it with HEAD and go on there.",
+    ErrorCode.CHECKSUM_MISMATCH: "The bytes received do not have the hash that was declared; upload them again.",
+    ErrorCode.INSUFFICIENT_STORAGE: "The disk of the instance is nearly full; free some space.",
+    ErrorCode.UNSUPPORTED_MEDIA: "The file holds no audio or video that can be decoded.",
+    ErrorCode.MEDIA_TRUNCATED: "The file ends before its media do; upload it again.",
+    ErrorCode.MEDIA_LIMIT_EXCEEDED: "The media are longer, larger or richer in tracks than this instance accepts.",
+    ErrorCode.NOT_READY: "What this needs has not been made yet; wait for the job that makes it.",
+    ErrorCode.RANGE_OUTSIDE_MEDIA: "The range begins or ends outside the media.",
+    ErrorCode.RENDER_FAILED: "The file could not be rendered; the job's error says why.",
+    ErrorCode.MODEL_NOT_FOUND: "The model that the settings name is not there; the message names the setting.",
+    ErrorCode.MODEL_FAILED: "A model failed while it worked.",
+    ErrorCode.PROVIDER_REJECTED: "A provider refused the request, for instance for its key or model name.",
+    ErrorCode.PROVIDER_UNAVAILABLE: "A provider did not answer; it is asked again later.",
+    ErrorCode.PROVIDER_RATE_LIMITED: "A provider asks to slow down; it is asked again later.",
+    ErrorCode.PROVIDER_BAD_RESPONSE: "A provider answered something that does not fit its protocol.",
+    ErrorCode.STORAGE_UNAVAILABLE: "The file storage did not answer; it is asked again later.",
+    ErrorCode.CHILD_CRASHED: "A process that worked on the media ended unexpectedly; it is started again.",
+    ErrorCode.JOB_TIMEOUT: "The job took longer than its kind may.",
+    ErrorCode.WORKER_LOST: "The worker that ran the job vanished; another one takes over.",
+    ErrorCode.ATTEMPTS_EXHAUSTED: "The job failed as often as it may be tried; see its events.",
+    ErrorCode.MISCONFIGURED: "The settings contradict each other or the data; the message names the setting.",
+}

@@ -1,0 +1,83 @@
+"""Relay connections over keyset pages, with a total that is counted only when a client selects it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import strawberry
+
+from cuepoint.db.keyset import Page, PageRequest
+from cuepoint.errors import BadInputError
+
+DEFAULT_FIRST = 25
+MAX_FIRST = 100
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    """Relay's page information. Lists are read forwards, with `first` and `after`."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follow: pass `endCursor` as `after`.")
+    has_previous_page: bool = strawberry.field(description="Whether this page began after a cursor.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first edge; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last edge; null on an empty page.")
+
+
+@strawberry.type(description="One member of a list with its place.")
+class Edge(Generic[T]):
+    """A node with its cursor."""
+
+    cursor: str = strawberry.field(description="Opaque place of this node in the list; stays valid as the list grows.")
+    node: T = strawberry.field(description="The member itself.")
+
+
+@strawberry.type(description="One page of a list.")
+class Connection(Generic[T]):
+    """A page of nodes. `count` is called only if `totalCount` is selected."""
+
+    edges: list[Edge[T]] = strawberry.field(description="The members on this page, in order, with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies, and how to get the next one.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    def _nodes(self) -> list[T]:
+        return [edge.node for edge in self.edges]
+
+    async def _total_count(self) -> int:
+        return await self.count()
+
+    nodes: list[T] = strawberry.field(
+        resolver=_nodes, description="The members on this page, in order, for clients that need no cursors."
+    )
+    total_count: int = strawberry.field(
+        resolver=_total_count, description="Length of the whole list; counted only when selected."
+    )
+
+    @classmethod
+    def from_page(
+        cls, page: Page[Row], convert: Callable[[Row], T], count: Callable[[], Awaitable[int]]
+    ) -> Connection[T]:
+        """The connection of a page of rows, each converted to its GraphQL type."""
+        edges: list[Any] = [
+            Edge(cursor=cursor, node=convert(row)) for row, cursor in zip(page.rows, page.cursors, strict=True)
+        ]
+        info = PageInfo(
+            has_next_page=page.has_next_page,
+            has_previous_page=page.has_previous_page,
+            start_cursor=page.cursors[0] if page.cursors else None,
+            end_cursor=page.cursors[-1] if page.cursors else None,
+        )
+        return cls(edges=edges, page_info=info, count=count)
+
+
+def page_request(
+    first: int | None, after: str | None, *, default: int = DEFAULT_FIRST, maximum: int = MAX_FIRST
+) -> PageRequest:
+    """The page a client asks for. Raises BadInputError for a `first` below 1 or above `maximum`."""
+    size = default if first is None else first
+    if not 1 <= size <= maximum:
+        raise BadInputError(f"`first` must be between 1 and {maximum}, not {size}.", field=("first",))
+    return PageRequest(size, after)

@@ -1,0 +1,108 @@
+"""The context of one GraphQL operation: who asks, and the way to the database, the adapters and the loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from uuid import UUID
+
+import strawberry
+
+from cuepoint.config import Settings
+from cuepoint.db.session import Database
+from cuepoint.errors import UnauthenticatedError
+from cuepoint.graphql.loaders import BindingError, Loader, LoaderKey
+from cuepoint.graphql.media_urls import MediaKind, media_url
+from cuepoint.viewer import Viewer
+
+if TYPE_CHECKING:
+    from cuepoint.adapters.bundle import Adapters
+
+K = TypeVar("K")
+V = TypeVar("V")
+S = TypeVar("S")
+L = TypeVar("L", bound=Loader[Any, Any])
+
+
+@dataclass(frozen=True)
+class Process:
+    """What every operation of one process shares. `services` holds singletons by their type, such as the job hub."""
+
+    db: Database
+    adapters: Adapters
+    settings: Settings
+    bindings: Mapping[LoaderKey[Any, Any], type[Loader[Any, Any]]] = field(default_factory=dict)
+    services: Mapping[type, Any] = field(default_factory=dict)
+
+
+class Context:
+    """One operation's context. Loaders live as long as it does, so it is never shared between operations."""
+
+    def __init__(
+        self,
+        process: Process,
+        *,
+        viewer: Viewer | None = None,
+        request_id: str = "",
+        base_url: str = "http://localhost:8000",
+    ) -> None:
+        self.process = process
+        self.viewer = viewer
+        self.request_id = request_id
+        self.base_url = base_url.rstrip("/")
+        self._loaders: dict[type[Loader[Any, Any]], Loader[Any, Any]] = {}
+
+    @property
+    def db(self) -> Database:
+        """Units of work on Postgres."""
+        return self.process.db
+
+    @property
+    def adapters(self) -> Adapters:
+        """The ports to the outside world."""
+        return self.process.adapters
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this process."""
+        return self.process.settings
+
+    def require_viewer(self) -> Viewer:
+        """Who asks. Raises UnauthenticatedError when no valid credential came along."""
+        if self.viewer is None:
+            raise UnauthenticatedError(
+                "This needs a credential: send the header `Authorization: Bearer <token>`. "
+                "`cuepoint token` makes a token."
+            )
+        return self.viewer
+
+    def loader(self, loader_class: type[L]) -> L:
+        """This operation's instance of a loader."""
+        loader = self._loaders.get(loader_class)
+        if loader is None:
+            loader = self._loaders[loader_class] = loader_class(self)
+        return cast(L, loader)
+
+    def back_edge(self, key: LoaderKey[K, V]) -> Loader[K, V]:
+        """This operation's instance of the loader that a later feature bound to `key`."""
+        loader_class = self.process.bindings.get(key)
+        if loader_class is None:
+            raise BindingError(f"no loader is bound to {key.name}")
+        return self.loader(loader_class)
+
+    def service(self, kind: type[S]) -> S:
+        """The process-wide instance of `kind`."""
+        return cast(S, self.process.services[kind])
+
+    def media_url(self, kind: MediaKind, id: UUID, filename: str) -> str:
+        """A signed URL of a file, valid for the settings' `signed_url_seconds`."""
+        lifetime = self.settings.signed_url_seconds
+        return media_url(self.base_url, self.adapters.signer, kind, id, filename, lifetime)
+
+    def forget_loaded(self) -> None:
+        """Start with empty loaders: before a mutation's payload and before each event of a subscription."""
+        self._loaders.clear()
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

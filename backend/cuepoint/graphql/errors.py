@@ -1,0 +1,96 @@
+"""Errors on the GraphQL floor: typed errors of a payload, and the one place where refusals become them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+import strawberry
+
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.graphql.codes import CODE_DESCRIPTIONS
+from cuepoint.graphql.context import Context
+from cuepoint.graphql.enums import describe_enum
+
+__all__ = ["TOP_LEVEL", "ErrorCode", "Payload", "UserError", "found_or_none", "reports_errors"]
+
+describe_enum(
+    ErrorCode,
+    CODE_DESCRIPTIONS,
+    description="Why something was refused or failed. The list only grows; treat a code you do not know as INTERNAL.",
+)
+
+# These concern the request, not the input: they are top-level errors even in a mutation.
+TOP_LEVEL = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.RATE_LIMITED})
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PayloadT = TypeVar("PayloadT", bound="Payload")
+
+
+@strawberry.type(description="Why a mutation was refused. A refused mutation changes nothing.")
+class UserError:
+    """One refusal."""
+
+    code: ErrorCode = strawberry.field(description="Machine-readable reason.")
+    field: list[str] = strawberry.field(description="Path into `input` of the value to blame; empty if none is.")
+    message: str = strawberry.field(description="What happened and what to do, in English.")
+    retryable: bool = strawberry.field(description="Whether the same request can succeed later, unchanged.")
+
+    @classmethod
+    def from_error(cls, error: CuepointError | AdapterError) -> UserError:
+        """What a client may know of a refusal or of a third party's failure."""
+        if isinstance(error, AdapterError):
+            return cls(code=error.code, field=[], message=error.message, retryable=error.retryable)
+        return cls(code=error.code, field=list(error.field), message=message_of(error), retryable=error.retryable)
+
+
+@strawberry.type(description="The result of a mutation: its objects, or the errors for which it was refused.")
+class Payload:
+    """Base of every payload. Fields of a subclass are nullable and default to None."""
+
+    errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why the mutation was refused; empty when it was carried out."
+    )
+
+
+def message_of(error: CuepointError) -> str:
+    """The message of a refusal, with its hint if there is one."""
+    return f"{error.message} {error.hint}" if error.hint else error.message
+
+
+def reports_errors(
+    payload: type[PayloadT],
+) -> Callable[[Callable[P, Awaitable[PayloadT]]], Callable[P, Coroutine[Any, Any, PayloadT]]]:
+    """Decorate a mutation's resolver: a refusal becomes `payload(errors=[...])`, everything else None.
+
+    UNAUTHENTICATED, FORBIDDEN and RATE_LIMITED stay top-level errors. Goes below `@strawberry.mutation`.
+    """
+
+    def decorate(resolver: Callable[P, Awaitable[PayloadT]]) -> Callable[P, Coroutine[Any, Any, PayloadT]]:
+        @functools.wraps(resolver)
+        async def reporting(*args: P.args, **kwargs: P.kwargs) -> PayloadT:
+            info = kwargs.get("info")
+            if isinstance(info, strawberry.Info) and isinstance(info.context, Context):
+                info.context.forget_loaded()
+            try:
+                return await resolver(*args, **kwargs)
+            except CuepointError as error:
+                if error.code in TOP_LEVEL:
+                    raise
+                return payload(errors=[UserError.from_error(error)])
+            except AdapterError as error:
+                return payload(errors=[UserError.from_error(error)])
+
+        return reporting
+
+    return decorate
+
+
+async def found_or_none(awaitable: Awaitable[T]) -> T | None:
+    """The result of a look-up, or None where it raises NOT_FOUND: absent and invisible answer alike."""
+    try:
+        return await awaitable
+    except NotFoundError:
+        return None

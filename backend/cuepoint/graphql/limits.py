@@ -1,0 +1,310 @@
+"""Limits of an operation, checked in one memoised pass before validation, so that a refusal costs next to nothing.
+
+Each fragment is walked once, whatever the number of its spreads: expanding them without a memo, as depth limiters
+commonly do, doubles the work with each fragment and is itself a denial of service. A selection set is summed up as
+`Weight`; its cost is linear in the size of the page around it, which only the enclosing field knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    TokenKind,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    is_list_type,
+    is_non_null_type,
+)
+from strawberry.extensions import SchemaExtension
+
+from cuepoint.errors import ErrorCode
+from cuepoint.graphql.connections import DEFAULT_FIRST
+
+# Values that served in measurements: the widest real operations stay at a third of them.
+MAX_TOKENS = 2_000
+MAX_COMMENTS = 500
+MAX_DEPTH = 12
+MAX_FIELDS = 400
+MAX_ALIASES = 30
+MAX_ROOT_FIELDS = 20
+MAX_DIRECTIVES = 40
+MAX_FRAGMENTS = 100
+MAX_COST = 20_000
+# GraphiQL's own introspection nests 15 deep; cycles in it are stopped by graphql-core's introspection rule.
+MAX_INTROSPECTION_DEPTH = 20
+MAX_VARIABLE_DEPTH = 64
+
+# `first` counts for no more than the largest page of any list: beyond it the field refuses by itself.
+MAX_LIST = 500
+# Lists without `first` are short by design (errors, tracks, the words of a segment).
+PLAIN_LIST = 5
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a selection set asks for. Its cost is `cost + size * per_item` on a page of `size` items."""
+
+    width: int = 0
+    depth: int = 0
+    introspection_depth: int = 0
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    cost: int = 0
+    per_item: int = 0
+
+    def beside(self, other: Weight) -> Weight:
+        """Two selections side by side."""
+        return Weight(
+            self.width + other.width,
+            max(self.depth, other.depth),
+            max(self.introspection_depth, other.introspection_depth),
+            self.fields + other.fields,
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+            self.cost + other.cost,
+            self.per_item + other.per_item,
+        )
+
+
+NOTHING = Weight()
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
+
+
+class LimitExceededError(GraphQLError):
+    """An operation that asks for more than one request may."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message, extensions={"code": code.value})
+
+
+class Limits(SchemaExtension):
+    """Refuses operations beyond the limits with QUERY_TOO_DEEP or QUERY_TOO_COSTLY."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Bound the parser itself."""
+        options: Any = self.execution_context.parse_options
+        options.update(max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Weigh the operation. Set as an error rather than raised: streams do not catch what hooks raise."""
+        context = self.execution_context
+        document, schema = context.graphql_document, context.schema._schema  # noqa: SLF001  # the one way to it
+        try:
+            if document is not None:
+                check_document(schema, document, context.variables or {})
+        except GraphQLError as error:
+            context.pre_execution_errors = [error]
+        except RecursionError:  # fragments in fragments, each nested as deep as the parser takes
+            context.pre_execution_errors = [
+                LimitExceededError(ErrorCode.QUERY_TOO_DEEP, "The operation's fragments nest too deeply.")
+            ]
+        yield
+
+
+def check_document(schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]) -> None:
+    """Raise LimitExceededError if any operation of the document exceeds a limit, GraphQLError for unusable text."""
+    _check_variables(variables)
+    _check_strings(document)
+    if len(document.definitions) > MAX_FRAGMENTS:
+        raise LimitExceededError(
+            ErrorCode.QUERY_TOO_COSTLY, f"A document may have {MAX_FRAGMENTS} operations and fragments."
+        )
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    for operation in operations:
+        scale = _Scale(schema, fragments, _with_defaults(operation, variables))
+        root = schema.get_root_type(operation.operation)
+        _compare(scale.weigh(operation.selection_set, root))
+
+
+def _compare(weight: Weight) -> None:
+    deep, costly = ErrorCode.QUERY_TOO_DEEP, ErrorCode.QUERY_TOO_COSTLY
+    checks = (
+        (deep, "nests", weight.depth, MAX_DEPTH, "levels"),
+        (deep, "nests", weight.introspection_depth, MAX_INTROSPECTION_DEPTH, "levels of introspection"),
+        (costly, "selects", weight.fields, MAX_FIELDS, "fields"),
+        (costly, "uses", weight.aliases, MAX_ALIASES, "aliases"),
+        (costly, "uses", weight.directives, MAX_DIRECTIVES, "directives"),
+        (costly, "selects", weight.width, MAX_ROOT_FIELDS, "root fields"),
+        (
+            costly,
+            "costs",
+            weight.cost + PLAIN_LIST * weight.per_item,
+            MAX_COST,
+            "points (fields times the sizes of their pages)",
+        ),
+    )
+    for code, verb, value, limit, unit in checks:
+        if value > limit:
+            shown = value if value < 10**9 else "more than 10^9"
+            raise LimitExceededError(
+                code,
+                f"The operation {verb} {shown} {unit}; at most {limit} are allowed. Split it, or use smaller pages.",
+            )
+
+
+def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, Any]) -> dict[str, Any]:
+    defaults = {
+        d.variable.name.value: int(d.default_value.value)
+        for d in operation.variable_definitions or ()
+        if isinstance(d.default_value, IntValueNode)
+    }
+    return {**defaults, **variables}
+
+
+def _check_variables(variables: dict[str, Any]) -> None:
+    """Refuse deep nesting, and text that Postgres cannot store, before anything recursive touches the values."""
+    level: list[Any] = [variables]
+    for _ in range(MAX_VARIABLE_DEPTH):
+        following: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                following.extend(value.keys())
+                following.extend(value.values())
+            elif isinstance(value, list):
+                following.extend(value)
+            elif isinstance(value, str) and not is_storable(value):
+                raise GraphQLError("A variable holds a null character or half of a surrogate pair.")
+        if not following:
+            return
+        level = following
+    raise LimitExceededError(
+        ErrorCode.QUERY_TOO_DEEP, f"The variables nest deeper than the {MAX_VARIABLE_DEPTH} levels allowed."
+    )
+
+
+def _check_strings(document: DocumentNode) -> None:
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        if token.kind in (TokenKind.STRING, TokenKind.BLOCK_STRING) and not is_storable(token.value or ""):
+            raise GraphQLError("A string holds a null character or half of a surrogate pair.")
+        token = token.next
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres can store the text: no NUL, no lone surrogate."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+class _Scale:
+    """Weighs the selection sets of one operation; remembers the weight of each fragment."""
+
+    def __init__(
+        self, schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode], variables: dict[str, Any]
+    ) -> None:
+        self._schema = schema
+        self._fragments = fragments
+        self._variables = variables
+        self._weights: dict[str, Weight] = {}
+
+    def weigh(self, selections: SelectionSetNode, parent: GraphQLNamedType | None) -> Weight:
+        """The weight of a selection set on `parent`; None where the type is unknown or does not matter."""
+        total = NOTHING
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                weight = self._field(node, parent)
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                inner = self._schema.get_type(condition.name.value) if condition else parent
+                weight = self.weigh(node.selection_set, inner)
+            elif isinstance(node, FragmentSpreadNode):
+                weight = self._fragment(node.name.value)
+            total = total.beside(weight)
+            if node.directives:
+                total = total.beside(Weight(directives=len(node.directives)))
+        return total
+
+    def _fragment(self, name: str) -> Weight:
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            return NOTHING
+        if name not in self._weights:
+            self._weights[name] = NOTHING  # ends a circle, which validation then refuses
+            inner = self._schema.get_type(fragment.type_condition.name.value)
+            self._weights[name] = self.weigh(fragment.selection_set, inner)
+        return self._weights[name]
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Weight:
+        name = node.name.value
+        aliases = 1 if node.alias else 0
+        if node.selection_set is None:
+            return Weight(width=1, depth=1, fields=1, aliases=aliases, cost=1)
+        is_introspection = name in INTROSPECTION_FIELDS
+        field = None if is_introspection else getattr(parent, "fields", {}).get(name)
+        inner = self.weigh(node.selection_set, get_named_type(field.type) if field else None)
+        cost, per_item = self._cost(node, field, inner)
+        return Weight(
+            width=1,
+            depth=1 if is_introspection else 1 + inner.depth,
+            introspection_depth=1 + inner.depth if is_introspection else inner.introspection_depth,
+            fields=1 + inner.fields,
+            aliases=aliases + inner.aliases,
+            directives=inner.directives,
+            cost=1 if is_introspection else cost,
+            per_item=per_item,
+        )
+
+    def _cost(self, node: FieldNode, field: GraphQLField | None, inner: Weight) -> tuple[int, int]:
+        """Cost of a field itself, and what it adds for each item of the page around it.
+
+        Lists without `first` (`edges`, `nodes`, hits) inherit the size of the field around them that has one.
+        """
+        each = inner.cost + PLAIN_LIST * inner.per_item
+        if field is None:
+            return 1 + each, 0
+        kind = field.type.of_type if is_non_null_type(field.type) else field.type
+        size = self._size(node, field)
+        if size is not None:
+            return 1 + (size * each if is_list_type(kind) else inner.cost + size * inner.per_item), 0
+        if is_list_type(kind):
+            return 1, each
+        return 1 + inner.cost, inner.per_item
+
+    def _size(self, node: FieldNode, field: GraphQLField) -> int | None:
+        """`first` of the field or of its input, capped; None where the field has no page size."""
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        if "first" in field.args:
+            size = self._value(given.get("first"), field.args["first"].default_value)
+        elif "input" in field.args and "first" in (
+            fields := getattr(get_named_type(field.args["input"].type), "fields", {})
+        ):
+            size = self._input_first(given.get("input"), fields["first"].default_value)
+        else:
+            return None
+        return min(max(size, 0), MAX_LIST) if isinstance(size, int) and not isinstance(size, bool) else DEFAULT_FIRST
+
+    def _input_first(self, node: ValueNode | None, default: Any) -> Any:
+        if isinstance(node, ObjectValueNode):
+            fields = {field.name.value: field.value for field in node.fields}
+            return self._value(fields.get("first"), default)
+        value = self._value(node, None)
+        return value.get("first", default) if isinstance(value, dict) else default
+
+    def _value(self, node: ValueNode | None, default: Any) -> Any:
+        if isinstance(node, IntValueNode):
+            return int(node.value)
+        if isinstance(node, VariableNode):
+            return self._variables.get(node.name.value, default)
+        return default

@@ -1,0 +1,95 @@
+"""Scalars and ids: sizes beyond 32 bits, media times as clients write them, and opaque global ids."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, NewType
+from uuid import UUID
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+from cuepoint.errors import NotFoundError
+
+BigInt = NewType("BigInt", int)
+MediaTime = NewType("MediaTime", int)
+
+# JSON numbers are exact up to here in JavaScript (IEEE 754 double).
+MAX_SAFE_INTEGER = 2**53 - 1
+# Media times are 32-bit columns of milliseconds: 24.8 days.
+MAX_MEDIA_MS = 2**31 - 1
+
+_TIMECODE = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d)(?:[.,](\d{1,3}))?", re.ASCII)
+_ID = re.compile(r"([a-z]+)_([0-9a-f]{32})", re.ASCII)
+
+
+def _parse_big_int(value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_SAFE_INTEGER:
+        raise GraphQLError("BigInt must be a whole number of at most 2^53 - 1.")
+    return value
+
+
+def parse_media_time(value: Any) -> int:
+    """Milliseconds of a media time: seconds as a number, or a timecode HH:MM:SS.mmm. Raises GraphQLError."""
+    if isinstance(value, str):
+        match = _TIMECODE.fullmatch(value.strip())
+        if match is None:
+            raise GraphQLError("A media time is seconds as a number, or a timecode such as 00:01:23.450.")
+        hours, minutes, seconds_part, fraction = match.groups()
+        whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds_part)
+        milliseconds = whole * 1000 + int((fraction or "").ljust(3, "0"))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value) or value < 0:
+            raise GraphQLError("A media time must be 0 or more seconds.")
+        milliseconds = round(value * 1000)
+    else:
+        raise GraphQLError("A media time is seconds as a number, or a timecode such as 00:01:23.450.")
+    if milliseconds > MAX_MEDIA_MS:
+        raise GraphQLError("A media time must be below 24.8 days.")
+    return milliseconds
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="A whole number beyond 32 bits, such as a size in bytes; a JSON number of at most 2^53 - 1.",
+        serialize=_parse_big_int,
+        parse_value=_parse_big_int,
+    ),
+    MediaTime: strawberry.scalar(
+        name="MediaTime",
+        description=(
+            "A time inside media on input: seconds as a number (83.45) or a timecode HH:MM:SS.mmm (00:01:23.450), "
+            "to the millisecond; 0 or more."
+        ),
+        serialize=lambda value: seconds(int(value)),
+        parse_value=parse_media_time,
+    ),
+}
+
+
+def seconds(milliseconds: int) -> float:
+    """A media time in seconds with 3 decimals."""
+    return round(milliseconds / 1000, 3)
+
+
+def seconds_or_none(milliseconds: int | None) -> float | None:
+    """Like `seconds`; None stays None."""
+    return None if milliseconds is None else seconds(milliseconds)
+
+
+def encode_id(type_name: str, value: UUID) -> strawberry.ID:
+    """The global id of an object, `video_0199…`: opaque to clients, legible in logs."""
+    return strawberry.ID(f"{type_name.lower()}_{value.hex}")
+
+
+def decode_id(type_name: str, id: str, *, field: tuple[str, ...] = ()) -> UUID:
+    """The key within a global id. Raises NotFoundError for one that is malformed or belongs to another type."""
+    match = _ID.fullmatch(id)
+    if match is None or match[1] != type_name.lower():
+        raise NotFoundError(type_name.lower(), field=field)
+    return UUID(match[2])

@@ -1,0 +1,19 @@
+"""The web application for tests of the web layer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+import cuepoint.tables  # noqa: F401  # all tables, whatever a test imports by itself
+from cuepoint.config import Settings
+from cuepoint.db.session import Database
+from tests.support.web import Web, running_web
+
+
+@pytest.fixture
+async def web(settings: Settings, db: Database) -> AsyncIterator[Web]:
+    """The application on the tiny schema and this test's database."""
+    async with running_web(settings, db) as running:
+        yield running

@@ -1,0 +1,81 @@
+"""Media times, sizes and global ids."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from cuepoint.errors import NotFoundError
+from cuepoint.graphql.scalars import decode_id, encode_id, seconds, seconds_or_none
+from tests.support.operations import run
+
+ID = UUID("01990000-0000-7000-8000-00000000abcd")
+
+
+class TestMediaTime:
+    @pytest.mark.parametrize(
+        ("value", "milliseconds"),
+        [
+            (0, 0),
+            (1, 1000),
+            (83.45, 83450),
+            (0.0004, 0),
+            (0.0006, 1),
+            ("00:01:23.450", 83450),
+            ("01:00:00", 3600000),
+            ("100:00:00.1", 360000100),
+            ("00:00:01,25", 1250),
+            (2147483.647, 2147483647),
+        ],
+    )
+    async def test_seconds_and_timecodes_are_understood(self, value: object, milliseconds: int) -> None:
+        data = await run("query($at: MediaTime!) { milliseconds(at: $at) }", {"at": value})
+
+        assert data == {"data": {"milliseconds": milliseconds}}
+
+    @pytest.mark.parametrize(
+        "value",
+        [-1, -0.001, float("nan"), float("inf"), True, "1:2:3", "00:60:00", "90", "", [], 2147483.648, "٠٠:٠٠:٠١"],
+    )
+    async def test_anything_else_is_refused(self, value: object) -> None:
+        data = await run("query($at: MediaTime!) { milliseconds(at: $at) }", {"at": value})
+
+        assert "data" not in data
+        assert data["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+    async def test_literals_are_understood_too(self) -> None:
+        query = '{ a: milliseconds(at: 1.5) b: milliseconds(at: 2) c: milliseconds(at: "00:00:03") }'
+
+        assert await run(query) == {"data": {"a": 1500, "b": 2000, "c": 3000}}
+
+
+class TestBigInt:
+    async def test_sizes_beyond_32_bits_are_numbers(self) -> None:
+        data = await run("{ things(first: 1) { nodes { size } } }")
+
+        assert data["data"]["things"]["nodes"] == [{"size": 2**40}]
+
+
+class TestSeconds:
+    def test_three_decimals(self) -> None:
+        assert seconds(83450) == 83.45
+        assert seconds(1) == 0.001
+        assert seconds_or_none(None) is None
+        assert seconds_or_none(0) == 0.0
+
+
+class TestIds:
+    def test_an_id_names_its_type(self) -> None:
+        assert encode_id("ApiKey", ID) == "apikey_0199000000007000800000000000abcd"
+        assert decode_id("ApiKey", encode_id("ApiKey", ID)) == ID
+
+    @pytest.mark.parametrize(
+        "id", ["", "video_", f"video_{ID}", f"clip_{ID.hex}", f"video_{ID.hex}0", f"video_{ID.hex.upper()}", "video_\0"]
+    )
+    def test_any_other_id_is_not_found(self, id: str) -> None:
+        with pytest.raises(NotFoundError) as caught:
+            decode_id("Video", id, field=("videoId",))
+
+        assert caught.value.field == ("videoId",)
+        assert "video" in caught.value.message
