@@ -1,0 +1,85 @@
+"""`cuepoint api`: the web process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cuepoint.cli.environment import connected_settings, open_settings
+from cuepoint.cli.main import EXIT_MISCONFIGURED, fail
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from cuepoint.config import Settings
+
+EXIT_STARTUP = 3  # as uvicorn's own command
+KEEP_ALIVE_SECONDS = 75  # longer than the idle time of usual proxies (60 s), so that the proxy closes first
+GRACEFUL_SECONDS = 5  # open subscriptions would otherwise hold the shutdown for ever
+
+
+@click.command("api", help="Run the API process alone. Needs CUEPOINT_DATABASE_URL and CUEPOINT_REDIS_URL, or `up`.")
+@click.option("--fd", type=int, hidden=True, help="An inherited listening socket.")
+def command(fd: int | None) -> None:
+    """Serve until SIGTERM."""
+    from cuepoint.cli.product import listen, local_url
+    from cuepoint.logs import configure_logging
+
+    settings = connected_settings(open_settings())
+    listener = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    configure_logging(settings, "api")
+    _check_schema(settings)
+    server = _server(settings)
+    logging.getLogger(__name__).info("Serving at %s", settings.public_url or local_url(settings.host, settings.port))
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
+    sys.exit(0 if server.started else EXIT_STARTUP)
+
+
+def _server(settings: Settings) -> uvicorn.Server:
+    import uvicorn
+
+    from cuepoint.api.app import create_app
+
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # subscriptions send small messages: compression costs more than it saves
+        proxy_headers=False,  # the app has its own middleware for CUEPOINT_TRUSTED_PROXIES
+        server_header=False,
+        log_config=None,
+        access_log=settings.log_level == "DEBUG",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def _check_schema(settings: Settings) -> None:
+    """Refuse to serve over a schema that is not this version's."""
+    import asyncpg
+
+    from cuepoint.cli.probes import newest_revision
+    from cuepoint.cli.product import checked_facts
+
+    assert settings.database_url is not None
+    try:
+        facts = asyncio.run(checked_facts(settings.database_url.get_secret_value()))
+    except (OSError, asyncpg.PostgresError) as error:
+        fail(f"Postgres does not answer ({error}). Check CUEPOINT_DATABASE_URL.", EXIT_STARTUP)
+    if facts.revision != newest_revision():
+        fail(
+            f"The database is at migration {facts.revision or 'base'}, this version needs {newest_revision()}. "
+            "Run `cuepoint migrate`.",
+            EXIT_MISCONFIGURED,
+        )

@@ -1,0 +1,80 @@
+"""`cuepoint migrate`: the database schema, forwards, backwards, and where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from cuepoint.cli.environment import database_settings, open_settings
+from cuepoint.cli.main import EXIT_MISCONFIGURED, fail
+
+
+@click.group(
+    "migrate",
+    invoke_without_command=True,
+    help="Bring the database schema up to date (or see the sub-commands).",
+)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Without a sub-command: upgrade to the newest."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(upgrade)
+
+
+@command.command("upgrade")
+@click.argument("revision", default="head")
+def upgrade(revision: str = "head") -> None:
+    """Run the pending migrations."""
+    from cuepoint.cli import migrations
+
+    url = database_settings(open_settings())
+    migrations.upgrade(url, revision)
+    click.echo(f"The database is at {_current(url)}.")
+
+
+@command.command("downgrade")
+@click.argument("revision")
+def downgrade(revision: str) -> None:
+    """Take migrations back to REVISION (`base`: all of them, with their data)."""
+    from cuepoint.cli import migrations
+
+    url = database_settings(open_settings())
+    migrations.downgrade(url, revision)
+    click.echo(f"The database is at {_current(url)}.")
+
+
+@command.command("current")
+def current() -> None:
+    """Print the revision of the database, and the newest."""
+    from cuepoint.cli.probes import newest_revision
+
+    click.echo(f"{_current(database_settings(open_settings()))} (newest: {newest_revision()})")
+
+
+@command.command("new")
+@click.argument("message")
+def new(message: str) -> None:
+    """Draft a migration from the difference between the models and the running database."""
+    from cuepoint.cli import migrations
+
+    if not message.strip():
+        fail('A migration needs a few words: make migration m="add a title to clips"', EXIT_MISCONFIGURED)
+    click.echo(f"Wrote {migrations.draft(database_settings(open_settings()), message)}; read it before you use it.")
+
+
+@command.command("history")
+def history() -> None:
+    """List all migrations, newest first."""
+    from alembic.script import ScriptDirectory
+
+    from cuepoint.cli import migrations
+
+    for script in ScriptDirectory.from_config(migrations.alembic_config()).walk_revisions():
+        click.echo(f"{script.revision}  {script.doc.splitlines()[0]}")
+
+
+def _current(url: str) -> str:
+    from cuepoint.cli.probes import database_facts
+
+    return asyncio.run(database_facts(url)).revision or "base"

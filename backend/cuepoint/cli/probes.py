@@ -1,0 +1,74 @@
+"""What a database or a Redis server says about itself; for `doctor`, `migrate` and `up`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+import cuepoint.db
+
+MIGRATIONS = Path(cuepoint.db.__file__).parent / "migrations"
+OLDEST_POSTGRES = 160_000  # server_version_num of 16.0
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """`vector` is the installed or installable version of pgvector, None without it; `revision` that of the schema."""
+
+    version: str
+    version_number: int
+    vector: str | None
+    revision: str | None
+
+
+def newest_revision() -> str:
+    """The migration that this version needs, by the number that its file's name begins with.
+
+    Alembic's own answer is the same (a test compares them), but importing it takes half a second of every start.
+    """
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+async def database_facts(url: str) -> DatabaseFacts:
+    """Ask Postgres. Raises OSError or asyncpg.PostgresError if it cannot be reached."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    try:
+        version = str(await connection.fetchval("SHOW server_version"))
+        number = int(await connection.fetchval("SHOW server_version_num"))
+        vector = await connection.fetchval(
+            "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
+        )
+        revision = None
+        if await connection.fetchval("SELECT to_regclass('alembic_version')") is not None:
+            revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return DatabaseFacts(version, number, vector, revision)
+    finally:
+        await connection.close()
+
+
+async def live_workers(url: str, host: str) -> int:
+    """How many workers of `host` renew their lease. Raises OSError or asyncpg.PostgresError without a database."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    try:
+        count = await connection.fetchval(
+            "SELECT count(*) FROM workers WHERE state IN ('LIVE', 'DRAINING') AND lease_until > clock_timestamp() "
+            "AND info ->> 'host' = $1",
+            host,
+        )
+        return int(count)
+    finally:
+        await connection.close()
+
+
+async def redis_version(url: str) -> str:
+    """Ask Redis for its version. Raises redis.RedisError or OSError if it cannot be reached."""
+    from redis.asyncio import Redis
+
+    client = Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS)
+    try:
+        return str((await client.info("server"))["redis_version"])
+    finally:
+        await client.aclose()

@@ -1,0 +1,73 @@
+"""`cuepoint migrate` on a real, empty database: forwards, where it stands, backwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cuepoint.api.migration_head import needed_revision
+from cuepoint.cli.main import cli
+from cuepoint.cli.probes import database_facts, newest_revision
+from tests.support.database import create_database, drop_database
+from tests.support.stack import SharedStack
+
+Cuepoint = Callable[..., Result]
+
+
+@pytest.fixture
+async def empty_url(stack: SharedStack) -> AsyncIterator[str]:
+    """A database without a single table of ours."""
+    name = await create_database(stack, template="template1")
+    yield stack.database_server_url(name)
+    await drop_database(stack, name)
+
+
+@pytest.fixture
+def cuepoint(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cuepoint:
+    """The command on that database; call it from a thread, as it runs a loop of its own."""
+    monkeypatch.setenv("CUEPOINT_DATABASE_URL", empty_url)
+    monkeypatch.setenv("CUEPOINT_HOME", str(tmp_path))
+    return lambda *arguments: CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+
+
+class TestNewestRevision:
+    def test_is_the_head_that_alembic_finds(self) -> None:
+        assert newest_revision() == needed_revision()
+
+
+class TestMigrate:
+    async def test_brings_an_empty_database_to_the_newest_and_back(self, cuepoint: Cuepoint, empty_url: str) -> None:
+        newest = needed_revision()
+
+        forwards = await asyncio.to_thread(cuepoint, "migrate")
+        again = await asyncio.to_thread(cuepoint, "migrate")
+        current = await asyncio.to_thread(cuepoint, "migrate", "current")
+        backwards = await asyncio.to_thread(cuepoint, "migrate", "downgrade", "base")
+
+        assert forwards.output == f"The database is at {newest}.\n"
+        assert again.output == forwards.output
+        assert current.output == f"{newest} (newest: {newest})\n"
+        assert backwards.output == "The database is at base.\n"
+        assert (await database_facts(empty_url)).revision is None
+
+    async def test_two_at_once_take_turns(self, empty_url: str, tmp_path: Path) -> None:
+        environment = os.environ | {"CUEPOINT_DATABASE_URL": empty_url, "CUEPOINT_HOME": str(tmp_path)}
+        argv = [sys.executable, "-m", "cuepoint.cli.main", "migrate"]
+        processes = [await asyncio.create_subprocess_exec(*argv, env=environment) for _ in range(2)]
+
+        codes = [await process.wait() for process in processes]
+
+        assert codes == [0, 0]
+        assert (await database_facts(empty_url)).revision == needed_revision()
+
+    async def test_history_names_every_migration(self, cuepoint: Cuepoint) -> None:
+        result = await asyncio.to_thread(cuepoint, "migrate", "history")
+
+        assert result.output.splitlines()[0].startswith(str(needed_revision()))
+        assert result.output.splitlines()[-1].startswith("0001  ")

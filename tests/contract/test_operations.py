@@ -1,0 +1,99 @@
+"""The example operations are valid, named as their files, and cover every root field of the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    build_schema,
+    parse,
+    print_ast,
+    validate,
+)
+
+from cuepoint.api.graphiql import EXAMPLES
+from cuepoint.api.schema import schema
+from cuepoint.graphql.limits import check_document
+
+ROOT = Path(__file__).resolve().parents[2]
+SDL = ROOT / "frontend-schema/schema.graphql"
+FILES = sorted((ROOT / "frontend-schema/operations").glob("*.graphql"))
+TABS = sorted(EXAMPLES.glob("*.graphql"))
+
+
+@pytest.fixture(scope="module")
+def api() -> GraphQLSchema:
+    return build_schema(SDL.read_text() if SDL.exists() else schema.as_str())
+
+
+def document(path: Path) -> DocumentNode:
+    return parse(path.read_text())
+
+
+def operation(path: Path) -> OperationDefinitionNode:
+    (found,) = (d for d in document(path).definitions if isinstance(d, OperationDefinitionNode))
+    return found
+
+
+class TestFiles:
+    def test_there_are_some(self) -> None:
+        assert len(FILES) > 20
+
+    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+    def test_has_one_operation_of_its_name(self, path: Path) -> None:
+        named = operation(path).name
+
+        assert named is not None
+        assert named.value == path.stem
+
+    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+    def test_begins_with_a_comment_on_what_it_is_for(self, path: Path) -> None:
+        assert path.read_text().startswith("# ")
+
+    @pytest.mark.parametrize("path", [*FILES, *TABS], ids=lambda path: f"{path.parent.name}-{path.stem}")
+    def test_is_valid(self, path: Path, api: GraphQLSchema) -> None:
+        assert [error.message for error in validate(api, document(path))] == []
+
+    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+    def test_keeps_within_the_limits_of_an_operation(self, path: Path, api: GraphQLSchema) -> None:
+        check_document(api, document(path), {"first": 100})
+
+
+class TestCoverage:
+    def test_every_root_field_is_used(self, api: GraphQLSchema) -> None:
+        roots = {
+            "query": api.query_type,
+            "mutation": api.mutation_type,
+            "subscription": api.subscription_type,
+        }
+        offered = {f"{kind} {name}" for kind, root in roots.items() if root is not None for name in root.fields}
+
+        used = {
+            f"{found.operation.value} {selected.name.value}"
+            for found in map(operation, FILES)
+            for selected in found.selection_set.selections
+            if isinstance(selected, FieldNode)
+        }
+
+        assert offered - used == set()
+
+
+class TestTabs:
+    """GraphiQL's example tabs, which are packaged, and the operations, which are read in the repository."""
+
+    def test_there_are_some(self) -> None:
+        assert TABS
+
+    @pytest.mark.parametrize("path", TABS, ids=lambda path: path.stem)
+    def test_equals_the_operation_of_its_name(self, path: Path) -> None:
+        named = operation(path).name
+        assert named is not None
+        file = ROOT / "frontend-schema/operations" / f"{named.value}.graphql"
+
+        if file.exists():
+            assert print_ast(document(path)) == print_ast(document(file))
