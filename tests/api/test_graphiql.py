@@ -16,7 +16,6 @@ from cuepoint.db.session import Database
 from tests.support.web import Web, running_web
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-OPERATIONS = Path(__file__).parents[2] / "frontend-schema" / "operations"
 
 
 class TestPage:
@@ -68,9 +67,3 @@ class TestExamples:
     @pytest.mark.parametrize("path", sorted(graphiql.EXAMPLES.glob("*.graphql")), ids=lambda p: p.stem)
     def test_the_schema_understands_each(self, path: Path) -> None:
         assert validate(schema._schema, parse(path.read_text())) == []
-
-    @pytest.mark.parametrize("path", sorted(graphiql.EXAMPLES.glob("*.graphql")), ids=lambda p: p.stem)
-    def test_each_is_one_of_the_documented_operations(self, path: Path) -> None:
-        operation = OPERATIONS / f"{path.stem.partition('_')[2]}.graphql"
-
-        assert path.read_text() == operation.read_text()

@@ -203,6 +203,21 @@ class TestOperations:
         assert SECRET not in str(messages)
         assert SECRET in caplog.text
 
+    async def test_a_fault_of_ours_is_told_and_the_socket_lives(
+        self, web: Web, socket: Socket, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await socket.init()
+        object.__setattr__(web.gateway, "process", None)  # a bug in what an operation needs
+        await socket.subscribe("{ baseUrl }")
+
+        message = await socket.next()
+        await socket.send({"type": "ping"})
+
+        assert (message["id"], message["type"]) == ("1", "error")
+        assert message["payload"][0]["extensions"]["code"] == "INTERNAL"
+        assert await socket.next() == {"type": "pong"}
+        assert "AttributeError" in caplog.text
+
     async def test_complete_ends_the_operation_and_frees_its_id(self, web: Web, socket: Socket) -> None:
         await socket.init()
         await socket.subscribe("subscription { hang }")

@@ -14,10 +14,11 @@ from sqlalchemy import text
 from cuepoint.adapters.bundle import build_adapters
 from cuepoint.api.app import create_app
 from cuepoint.api.health import HealthChecks, HealthPart
-from cuepoint.api.migration_head import WrongSchemaError, needed_revision
+from cuepoint.api.migration_head import WrongSchemaError
 from cuepoint.api.process import MissingDatabaseError, open_gateway
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
+from cuepoint.db.revision import newest_revision
 from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs.models import Worker, WorkerState
 from tests.support.web import BASE, bearer, make_token
@@ -46,7 +47,7 @@ async def other_schema(db: Database) -> AsyncIterator[None]:
         await session.execute(text("update alembic_version set version_num = '0000'"))
     yield
     async with db.write() as session:
-        await session.execute(text("update alembic_version set version_num = :head"), {"head": needed_revision()})
+        await session.execute(text("update alembic_version set version_num = :head"), {"head": newest_revision()})
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ class TestHealthQuery:
 
     async def test_answers_are_kept_for_a_moment(self, settings: Settings, db: Database) -> None:
         adapters = build_adapters(settings)
-        checks = HealthChecks(db, adapters, settings, needed_revision())
+        checks = HealthChecks(db, adapters, settings, newest_revision())
 
         first, again = await asyncio.gather(checks.check((HealthPart.POSTGRES,)), checks.check((HealthPart.POSTGRES,)))
 
@@ -179,7 +180,7 @@ async def health_of(settings: Settings, db: Database, part: HealthPart) -> Any:
     """A part, asked anew."""
     adapters = build_adapters(settings)
     try:
-        (health,) = await HealthChecks(db, adapters, settings, needed_revision()).check((part,))
+        (health,) = await HealthChecks(db, adapters, settings, newest_revision()).check((part,))
     finally:
         await adapters.close()
     return health

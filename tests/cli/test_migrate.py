@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from click.testing import CliRunner, Result
 
-from cuepoint.api.migration_head import needed_revision
 from cuepoint.cli.main import cli
-from cuepoint.cli.probes import database_facts, newest_revision
-from tests.support.database import create_database, drop_database
+from cuepoint.cli.probes import database_facts
+from cuepoint.db.revision import newest_revision
+from tests.support.database import alembic_config, create_database, drop_database
 from tests.support.stack import SharedStack
 
 Cuepoint = Callable[..., Result]
@@ -38,12 +39,12 @@ def cuepoint(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 class TestNewestRevision:
     def test_is_the_head_that_alembic_finds(self) -> None:
-        assert newest_revision() == needed_revision()
+        assert newest_revision() == ScriptDirectory.from_config(alembic_config("")).get_current_head()
 
 
 class TestMigrate:
     async def test_brings_an_empty_database_to_the_newest_and_back(self, cuepoint: Cuepoint, empty_url: str) -> None:
-        newest = needed_revision()
+        newest = newest_revision()
 
         forwards = await asyncio.to_thread(cuepoint, "migrate")
         again = await asyncio.to_thread(cuepoint, "migrate")
@@ -64,10 +65,10 @@ class TestMigrate:
         codes = [await process.wait() for process in processes]
 
         assert codes == [0, 0]
-        assert (await database_facts(empty_url)).revision == needed_revision()
+        assert (await database_facts(empty_url)).revision == newest_revision()
 
     async def test_history_names_every_migration(self, cuepoint: Cuepoint) -> None:
         result = await asyncio.to_thread(cuepoint, "migrate", "history")
 
-        assert result.output.splitlines()[0].startswith(str(needed_revision()))
+        assert result.output.splitlines()[0].startswith(str(newest_revision()))
         assert result.output.splitlines()[-1].startswith("0001  ")

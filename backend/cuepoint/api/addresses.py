@@ -28,7 +28,7 @@ class TrustedProxies:
         """Rewrite the scope, then go on."""
         client = scope.get("client")
         if scope["type"] != "lifespan" and client is not None and self._is_trusted(client[0]):
-            scope = self._rewritten(scope)
+            self._rewrite(scope)
         await self.app(scope, receive, send)
 
     def _is_trusted(self, host: str) -> bool:
@@ -40,22 +40,20 @@ class TrustedProxies:
             return False
         return any(address in network for network in self._networks)
 
-    def _rewritten(self, scope: Scope) -> Scope:
+    def _rewrite(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        new = dict(scope)
         scheme = headers.get("x-forwarded-proto", "").split(",")[-1].strip().lower()
         if scheme in SCHEMES:
-            new["scheme"] = SCHEMES[scheme] if scope["type"] == "websocket" else scheme
+            scope["scheme"] = SCHEMES[scheme] if scope["type"] == "websocket" else scheme
         # The last entry that is no proxy of ours: those before it are the caller's own claim.
         callers = [c.strip() for c in ",".join(headers.getlist("x-forwarded-for")).split(",") if c.strip()]
         stranger = next((c for c in reversed(callers) if not self._is_trusted(c)), callers[0] if callers else None)
         if stranger is not None:
-            new["client"] = (stranger, 0)
+            scope["client"] = (stranger, 0)
         host = headers.get("x-forwarded-host", "").split(",")[-1].strip()
         if _HOST.fullmatch(host):
             kept = [(name, value) for name, value in scope["headers"] if name != b"host"]
-            new["headers"] = [*kept, (b"host", host.encode("latin-1"))]
-        return new
+            scope["headers"] = [*kept, (b"host", host.encode("latin-1"))]
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -92,7 +92,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         max_age=CORS_MAX_AGE_SECONDS,
     )
     proxies = Middleware(TrustedProxies, trusted=settings.trusted_proxies)
-    return [Middleware(RequestIds), proxies, *([cors] if settings.cors_origins else [])]
+    return [proxies, Middleware(RequestIds), *([cors] if settings.cors_origins else [])]
 
 
 def _with_gateway(serve: Serve) -> Callable[[Request], Awaitable[Response]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,8 @@ from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, parse_o
 from cuepoint.errors import CuepointError, ErrorCode, UnauthenticatedError
 from cuepoint.graphql.errors import message_of
 from cuepoint.logs import request_id
+
+logger = logging.getLogger(__name__)
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
@@ -70,6 +73,7 @@ class _Connection:
         self._is_initialised = False
         self._is_acknowledged = False
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._reports: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
 
     async def serve(self) -> None:
@@ -90,7 +94,7 @@ class _Connection:
             await self._end_operations()
 
     async def _end_operations(self) -> None:
-        tasks = list(self._operations.values())
+        tasks = [*self._operations.values(), *self._reports]
         self._operations.clear()
         for task in tasks:
             task.cancel()
@@ -161,16 +165,24 @@ class _Connection:
         except HttpError as error:
             await self._send_error(operation_id, error.code, error.message, uuid4().hex)
             return
-        task = asyncio.create_task(self._run(operation_id, operation))
+        own_request_id = uuid4().hex
+        task = asyncio.create_task(self._run(operation_id, operation, own_request_id))
         self._operations[operation_id] = task
-        task.add_done_callback(lambda done: self._forget(operation_id, done))
+        task.add_done_callback(lambda done: self._ended(operation_id, done, own_request_id))
 
-    def _forget(self, operation_id: str, task: asyncio.Task[None]) -> None:
+    def _ended(self, operation_id: str, task: asyncio.Task[None], own_request_id: str) -> None:
+        """The id is free; a fault of ours is logged and told to the client, which would wait for ever otherwise."""
         if self._operations.get(operation_id) is task:
             del self._operations[operation_id]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("Unexpected error in an operation", exc_info=error, extra={"request_id": own_request_id})
+            text = f"Internal error. Report this request id: {own_request_id}"
+            report = asyncio.ensure_future(self._send_error(operation_id, ErrorCode.INTERNAL, text, own_request_id))
+            self._reports.add(report)
+            report.add_done_callback(self._reports.discard)
 
-    async def _run(self, operation_id: str, operation: GraphQLRequest) -> None:
-        own_request_id = uuid4().hex
+    async def _run(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> None:
         request_id.set(own_request_id)
         try:
             # Again for each operation: the token may have been revoked since the connection began.

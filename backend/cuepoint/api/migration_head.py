@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-import cuepoint.db
 from cuepoint.db.session import Database
-
-MIGRATIONS = Path(cuepoint.db.__file__).parent / "migrations"
 
 
 class WrongSchemaError(Exception):
     """The database is at another migration than this version needs; the message names the command that mends it."""
-
-
-def needed_revision() -> str | None:
-    """The newest migration that comes with this version."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(config).get_current_head()
 
 
 async def present_revision(db: Database) -> str | None:

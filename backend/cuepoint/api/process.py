@@ -10,9 +10,10 @@ from cuepoint.adapters.bundle import build_adapters
 from cuepoint.api.auth import Authenticator
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.health import HealthChecks
-from cuepoint.api.migration_head import needed_revision, require_head
+from cuepoint.api.migration_head import require_head
 from cuepoint.api.schema import BINDINGS, schema
 from cuepoint.config import Settings
+from cuepoint.db.revision import newest_revision
 from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs.announce import dispatcher
 from cuepoint.features.jobs.hub import JobHub
@@ -38,7 +39,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         application_name="cuepoint api",
     )
     db = Database(engine, dispatch=dispatcher(adapters.live))
-    needed = needed_revision()
+    needed = newest_revision()
     try:
         await require_head(db, needed)
         hub = JobHub(db, adapters.live)

@@ -69,8 +69,8 @@ def _check_schema(settings: Settings) -> None:
     """Refuse to serve over a schema that is not this version's."""
     import asyncpg
 
-    from cuepoint.cli.probes import newest_revision
     from cuepoint.cli.product import checked_facts
+    from cuepoint.db.revision import newest_revision
 
     assert settings.database_url is not None
     try:

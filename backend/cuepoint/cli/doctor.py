@@ -120,8 +120,8 @@ async def _ffmpeg() -> Finding:
 async def _database(configured: str | None, embedded: str | None) -> Finding:
     import asyncpg
 
-    from cuepoint.cli.probes import newest_revision
     from cuepoint.cli.product import checked_facts
+    from cuepoint.db.revision import newest_revision
     from cuepoint.embedded.postgres import postgres_program
 
     url = configured or embedded

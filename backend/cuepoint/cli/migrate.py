@@ -47,7 +47,7 @@ def downgrade(revision: str) -> None:
 @command.command("current")
 def current() -> None:
     """Print the revision of the database, and the newest."""
-    from cuepoint.cli.probes import newest_revision
+    from cuepoint.db.revision import newest_revision
 
     click.echo(f"{_current(database_settings(open_settings()))} (newest: {newest_revision()})")
 

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script
 
-from cuepoint.cli.probes import MIGRATIONS, newest_revision
+from cuepoint.db.revision import MIGRATIONS, newest_revision
 
 
 def alembic_config(database_url: str | None = None) -> Config:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 
-import cuepoint.db
-
-MIGRATIONS = Path(cuepoint.db.__file__).parent / "migrations"
 OLDEST_POSTGRES = 160_000  # server_version_num of 16.0
 CONNECT_SECONDS = 5.0
 
@@ -22,14 +18,6 @@ class DatabaseFacts:
     version_number: int
     vector: str | None
     revision: str | None
-
-
-def newest_revision() -> str:
-    """The migration that this version needs, by the number that its file's name begins with.
-
-    Alembic's own answer is the same (a test compares them), but importing it takes half a second of every start.
-    """
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 async def database_facts(url: str) -> DatabaseFacts:

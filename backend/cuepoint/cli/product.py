@@ -13,8 +13,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from cuepoint.cli.environment import child_variables
-from cuepoint.cli.probes import OLDEST_POSTGRES, DatabaseFacts, database_facts, newest_revision
+from cuepoint.cli.probes import OLDEST_POSTGRES, DatabaseFacts, database_facts
 from cuepoint.config import Settings
+from cuepoint.db.revision import newest_revision
 from cuepoint.embedded.lock import refuse_if_locked
 from cuepoint.embedded.running import Running
 from cuepoint.embedded.stack import Stack

@@ -49,7 +49,7 @@ class Keyed:
         primary_key=True,
         default=uuid7,
         sort_order=-100,
-        comment="UUIDv7: in order of creation, made before the insert.",
+        comment="Made before the insert: UUIDv7, or UUIDv5 where it follows from the content.",
     )
     created_at: Mapped[datetime] = mapped_column(
         server_default=func.now(), sort_order=90, comment="By the database's clock."
