@@ -24,12 +24,21 @@ from cuepoint.viewer import Viewer
 
 @dataclass
 class Statements:
-    """The SQL statements seen so far, without those that open a connection or a transaction."""
+    """The SQL statements seen so far with their parameters, without those that open or end a transaction."""
 
-    texts: list[str] = field(default_factory=list)
+    seen: list[tuple[str, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.seen)
+
+    async def plans(self, db: Database) -> str:
+        """How Postgres runs these very statements on the rows of now."""
+        lines: list[str] = []
+        async with db.read() as session:
+            connection = await session.connection()
+            for statement, parameters in self.seen:
+                lines += (await connection.exec_driver_sql(f"explain {statement}", parameters)).scalars()
+        return "\n".join(lines)
 
 
 @contextmanager
@@ -37,8 +46,8 @@ def count_statements(engine: AsyncEngine) -> Iterator[Statements]:
     """Notes every statement that the engine executes inside the block."""
     seen = Statements()
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.texts.append(statement)
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.seen.append((statement, parameters))
 
     event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:

@@ -37,9 +37,11 @@ async def watch_job(client: CuepointClient, job_id: str) -> AsyncGenerator[dict[
                 async for data in answers:
                     failures = 0
                     update: dict[str, Any] = data["jobProgress"]
-                    after = update["seq"]
+                    # A snapshot tells the newest state; the events between `after` and it still follow.
+                    if update["type"] != "SNAPSHOT" or after is None:
+                        after = update["seq"]
                     yield update
-                    if update["status"] in FINAL:
+                    if update["status"] in FINAL and update["seq"] == after:
                         return
         except RequestFailure:
             failures += 1

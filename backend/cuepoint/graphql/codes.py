@@ -14,9 +14,8 @@ CODE_DESCRIPTIONS: dict[ErrorCode, str] = {
     ErrorCode.QUERY_TOO_COSTLY: "The operation asks for too much at once; use smaller pages or fewer fields.",
     ErrorCode.INTERNAL: "A fault of the server, logged under the request id; report it.",
     ErrorCode.EMAIL_TAKEN: "Another user has this email address, whatever its case.",
-    ErrorCode.ALREADY_EXISTS: "Something with this name or key exists already.",
     ErrorCode.LAST_OWNER: "A project keeps at least one owner; name another one first.",
-    ErrorCode.ALREADY_FINAL: "The job has ended already; there is nothing left to change.",
+    ErrorCode.ALREADY_FINAL: "What should be changed is over already; there is nothing left to change.",
     ErrorCode.NOT_RETRYABLE: "Only a failed or cancelled job whose input still exists can be retried.",
     ErrorCode.DEPENDENCY_FAILED: "A job that this one waits for failed or was cancelled; retry that one.",
     ErrorCode.DUPLICATE_JOB: "The same work is waiting or running already.",
@@ -43,6 +42,5 @@ CODE_DESCRIPTIONS: dict[ErrorCode, str] = {
     ErrorCode.CHILD_CRASHED: "A process that worked on the media ended unexpectedly; it is started again.",
     ErrorCode.JOB_TIMEOUT: "The job took longer than its kind may.",
     ErrorCode.WORKER_LOST: "The worker that ran the job vanished; another one takes over.",
-    ErrorCode.ATTEMPTS_EXHAUSTED: "The job failed as often as it may be tried; see its events.",
     ErrorCode.MISCONFIGURED: "The settings contradict each other or the data; the message names the setting.",
 }

@@ -19,9 +19,7 @@ ROLES = [ProjectRole.VIEWER, ProjectRole.EDITOR, ProjectRole.OWNER]
 class TestRequire:
     @pytest.mark.parametrize("has", ROLES)
     @pytest.mark.parametrize("needs", ROLES)
-    async def test_each_role_includes_the_lesser_ones(
-        self, db: Database, has: ProjectRole, needs: ProjectRole
-    ) -> None:
+    async def test_each_role_includes_the_lesser_ones(self, db: Database, has: ProjectRole, needs: ProjectRole) -> None:
         viewer = await make_viewer(db)
         project = await make_project(db)
         await make_member(db, project, viewer.user_id, has)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from sqlalchemy import select
 
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
 from cuepoint.features.projects import access, service
-from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.projects.models import ProjectMember, ProjectRole
+from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_user, make_viewer, viewer_of
 
@@ -94,8 +98,36 @@ class TestMembers:
                 )
 
         assert removed.value.code is demoted.value.code is ErrorCode.LAST_OWNER
+        assert (removed.value.field, demoted.value.field) == (("userId",), ("role",))
         async with db.read() as session:
             assert await access.role_of(session, viewer_of(owner), project.id) is ProjectRole.OWNER
+
+    async def test_two_owners_cannot_remove_each_other(self, db: Database) -> None:
+        owners = [await make_viewer(db), await make_viewer(db)]
+        project = await make_project(db, owner_id=owners[0].user_id)
+        await make_member(db, project, owners[1].user_id, ProjectRole.OWNER)
+
+        async def remove(one: Viewer, other: Viewer) -> None:
+            async with db.write() as session:
+                await service.remove_member(session, one, project_id=project.id, user_id=other.user_id)
+
+        results = await asyncio.gather(remove(*owners), remove(*owners[::-1]), return_exceptions=True)
+
+        async with db.read() as session:
+            left = list(await session.scalars(select(ProjectMember.role)))
+        assert left == [ProjectRole.OWNER]
+        assert sum(result is None for result in results) == 1
+
+    @pytest.mark.parametrize("email", ["nobody@example.org", "", "a\x00@b.org"])
+    async def test_an_unknown_address_is_not_found(self, db: Database, email: str) -> None:
+        owner = await make_viewer(db)
+        project = await make_project(db, owner_id=owner.user_id)
+
+        async with db.write() as session:
+            with pytest.raises(NotFoundError) as refused:
+                await service.add_member(session, owner, project_id=project.id, email=email, role=ProjectRole.VIEWER)
+
+        assert refused.value.field == ("email",)
 
     async def test_an_editor_may_not_and_a_stranger_sees_nothing(self, db: Database) -> None:
         editor, stranger = await make_viewer(db), await make_viewer(db)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -83,6 +85,17 @@ class TestNoteUse:
             assert await session.scalar(select(ApiKey.last_used_at).where(ApiKey.id == key.id)) == first
         assert first is not None
 
+    async def test_knows_the_very_first_use(self, db: Database) -> None:
+        user = await make_user(db)
+        async with db.write() as session:
+            key, secret = await service.create_api_key(session, viewer_of(user), name="laptop", expires_at=None)
+
+        async with db.write() as session:
+            await service.note_use(session, await service.authenticate(session, secret))
+
+        async with db.read() as session:
+            assert await session.scalar(select(ApiKey.last_used_at).where(ApiKey.id == key.id)) is not None
+
 
 class TestCreateUser:
     async def test_takes_an_address_once_whatever_its_case(self, db: Database) -> None:
@@ -107,7 +120,9 @@ class TestCreateUser:
 
         assert await count(db, User) == 1
 
-    @pytest.mark.parametrize(("email", "name"), [("nobody", "A"), ("a @b.org", "A"), ("a@b.org", " "), ("a@b.org", "x" * 201)])
+    @pytest.mark.parametrize(
+        ("email", "name"), [("nobody", "A"), ("a @b.org", "A"), ("a@b.org", " "), ("a@b.org", "x" * 201)]
+    )
     async def test_refuses_bad_input(self, db: Database, email: str, name: str) -> None:
         admin = await make_viewer(db, is_admin=True)
 
@@ -170,6 +185,26 @@ class TestEnsureAdmin:
 
         assert first.id == second.id
         assert first.is_admin
+        assert await count(db, User) == 1
+
+    async def test_brings_back_one_that_was_switched_off_or_demoted(self, db: Database) -> None:
+        async with db.write() as session:
+            first = await service.ensure_admin(session)
+            await session.execute(update(User).values(is_active=False, is_admin=False))
+
+        async with db.write() as session:
+            second = await service.ensure_admin(session)
+
+        assert (second.id, second.is_admin, second.is_active) == (first.id, True, True)
+
+    async def test_two_processes_at_once_make_one(self, db: Database) -> None:
+        async def ensure() -> UUID:
+            async with db.write() as session:
+                return (await service.ensure_admin(session)).id
+
+        first, second = await asyncio.gather(ensure(), ensure())
+
+        assert first == second
         assert await count(db, User) == 1
 
     async def test_its_key_works(self, db: Database) -> None:

@@ -42,11 +42,11 @@ class WhisperTranscriber:
     """Implements `Transcriber`. Children start at the first use and stay, with their model loaded, until `close`."""
 
     def __init__(self, settings: Settings, *, deadlines: Deadlines | None = None) -> None:
-        """At most `worker_slots_cpu` children; nothing is read, imported or started here."""
+        """At most `worker_slots_gpu` children; nothing is read, imported or started here."""
         self._settings = settings
         self._deadlines = deadlines or Deadlines()
         self._download_lock = asyncio.Lock()
-        self._pool = ChildPool(max(1, settings.worker_slots_cpu), self._load_request)
+        self._pool = ChildPool(max(1, settings.worker_slots_gpu), self._load_request)
 
     def model_info(self) -> AsrModelInfo:
         """The model in use; raises CuepointError MODEL_NOT_FOUND with the setting to change when it is not there."""

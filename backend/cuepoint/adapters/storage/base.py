@@ -30,6 +30,12 @@ class Storage(Protocol):
         If the stream breaks off, what arrived is kept and its offset returned."""
         ...
 
+    def upload_lock(self, upload_key: str) -> AbstractAsyncContextManager[None]:
+        """The right to change an open upload, held by one caller at a time on this machine.
+
+        Never waits: raises CuepointError OFFSET_MISMATCH (retryable) while somebody else holds it."""
+        ...
+
     async def finish_upload(self, upload_key: str, key: str) -> ObjectInfo:
         """Make the bytes of a whole upload the object `key`; repeating it is harmless."""
         ...

@@ -16,6 +16,7 @@ class Clip(Keyed, Base):
 
     __tablename__ = "clips"
     __table_args__ = (
+        Index("ix_clips_moment_id", "moment_id", info={"reason": "A moment that goes must find its clips."}),
         CheckConstraint(
             "requested_start_ms < requested_end_ms",
             name="time_order",

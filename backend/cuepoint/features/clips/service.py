@@ -168,7 +168,7 @@ async def record_clip(
 
 def filename_of(clip: Clip) -> str:
     """The name under which a browser saves the clip."""
-    return f"{videos.slug(clip.title + '.x')}.{'mp4' if clip.width else 'm4a'}"
+    return f"{videos.slug(clip.title.replace('/', ' ') + '.x')}.{'mp4' if clip.width else 'm4a'}"
 
 
 async def media_file(session: AsyncSession, clip_id: UUID) -> MediaFile | None:

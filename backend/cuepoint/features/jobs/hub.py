@@ -35,6 +35,7 @@ from cuepoint.features.jobs.statements import DATABASE_ERRORS, InSession
 SAFETY_SECONDS = 2.0  # worst delay of an event whose message was lost
 MAX_WAITING = 256  # events kept for one slow watcher; beyond it they are read from the log again
 LOG_PAGE = 500
+CANCEL_AGAIN_SECONDS = 0.2
 _CHANNEL_PREFIX = job_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
 
 _log = logging.getLogger(__name__)
@@ -118,13 +119,14 @@ class JobHub:
 
     async def close(self) -> None:
         """Stop listening; every watcher ends."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
+        pending, self._tasks = set(self._tasks), []
         for watch in [w for watches in self._watches.values() for w in watches]:
             watch.is_gone = True
             watch.wake.set()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while pending:  # once is not enough: Python 3.11's wait_for may swallow it inside a library
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         self._is_listening.clear()
 
     async def _follow(self, watch: _Watch, after: int | None) -> AsyncIterator[JobUpdate]:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    PrimaryKeyConstraint,
     SmallInteger,
     UniqueConstraint,
 )
@@ -86,6 +87,8 @@ class RetrievableTextEmbedding(Base):
 
     __tablename__ = "retrievable_text_embeddings"
     __table_args__ = (
+        # A text that goes looks its vectors up by `text_id` alone: it comes first.
+        PrimaryKeyConstraint("text_id", "space_id"),
         Index(
             "ix_retrievable_text_embeddings_scope",
             "project_id",
@@ -103,11 +106,9 @@ class RetrievableTextEmbedding(Base):
         },
     )
 
-    space_id: Mapped[int] = mapped_column(
-        SmallInteger, ForeignKey("embedding_spaces.id"), primary_key=True, comment="Partition key."
-    )
+    space_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedding_spaces.id"), comment="Partition key.")
     text_id: Mapped[UUID] = mapped_column(
-        ForeignKey("retrievable_texts.id", ondelete="CASCADE"), primary_key=True, comment="Whose vector it is."
+        ForeignKey("retrievable_texts.id", ondelete="CASCADE"), comment="Whose vector it is."
     )
     project_id: Mapped[UUID] = mapped_column(comment="As on the text.")
     video_id: Mapped[UUID] = mapped_column(comment="As on the text.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
@@ -51,7 +51,7 @@ async def newest_jobs_of(session: AsyncSession, video_ids: Sequence[UUID]) -> di
     """
     statement = (
         select(Job)
-        .distinct(Job.video_id, Job.kind)
+        .ext(distinct_on(Job.video_id, Job.kind))
         .where(Job.video_id.in_(video_ids), Job.kind.in_(PIPELINE))
         .order_by(Job.video_id, Job.kind, Job.created_at.desc(), Job.id.desc())
     )

@@ -104,7 +104,7 @@ class MediaTrack:
     frame_rate: FrameRate | None = strawberry.field(description="Exact frame rate.")
     channels: int | None = strawberry.field(description="Audio channels.")
     sample_rate: int | None = strawberry.field(description="Audio samples a second.")
-    bit_rate: int | None = strawberry.field(description="Bits a second.")
+    bit_rate: BigInt | None = strawberry.field(description="Bits a second.")
 
     @classmethod
     def from_info(cls, track: TrackInfo) -> MediaTrack:
@@ -125,7 +125,7 @@ class MediaTrack:
             else None,
             channels=track.channels,
             sample_rate=track.sample_rate,
-            bit_rate=track.bit_rate,
+            bit_rate=None if track.bit_rate is None else BigInt(track.bit_rate),
         )
 
 
@@ -135,7 +135,7 @@ class Media:
 
     container: str = strawberry.field(description="Container format as the demuxer names it.")
     duration_seconds: float | None = strawberry.field(description="Length.")
-    bit_rate: int | None = strawberry.field(description="Bits a second over all tracks.")
+    bit_rate: BigInt | None = strawberry.field(description="Bits a second over all tracks.")
     tracks: list[MediaTrack] = strawberry.field(description="Tracks in the order of the file, at most 32.")
     warnings: list[str] = strawberry.field(description="What is wrong with the file though it can be used.")
 
@@ -145,7 +145,7 @@ class Media:
         return cls(
             container=info.container,
             duration_seconds=seconds_or_none(info.duration_ms),
-            bit_rate=info.bit_rate,
+            bit_rate=None if info.bit_rate is None else BigInt(info.bit_rate),
             tracks=[MediaTrack.from_info(track) for track in info.tracks],
             warnings=list(info.warnings),
         )

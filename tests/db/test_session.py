@@ -1,0 +1,105 @@
+"""The unit of work on real Postgres: what is written, what is taken back, and what follows a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import text
+
+from cuepoint.db.session import IDLE_IN_TRANSACTION_MS, Database, Effect, after_commit, create_engine, sqlalchemy_url
+
+ADD = text("insert into lanes (name) values ('test')")
+COUNT = text("select count(*) from lanes where name = 'test'")
+
+
+class BrokenError(Exception):
+    """What the tests break a transaction with."""
+
+
+class Recorder:
+    """A dispatcher that notes what it gets, and what another transaction sees at that time."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Effect]] = []
+        self.seen: list[int] = []
+        self.db: Database | None = None
+
+    async def __call__(self, effects: Sequence[Effect]) -> None:
+        assert self.db is not None
+        self.batches.append(list(effects))
+        async with self.db.read() as session:
+            self.seen.append((await session.execute(COUNT)).scalar_one())
+
+
+@pytest.fixture
+async def recorder(own_database_url: str):
+    recorder = Recorder()
+    recorder.db = Database(create_engine(own_database_url, pool_size=2), recorder)
+    yield recorder
+    await recorder.db.close()
+
+
+class TestWrite:
+    async def test_effects_follow_the_commit_together_and_in_order(self, recorder: Recorder) -> None:
+        async with recorder.db.write() as session:
+            await session.execute(ADD)
+            after_commit(session, "bell")
+            after_commit(session, "event")
+
+        assert recorder.batches == [["bell", "event"]]
+        assert recorder.seen == [1]
+
+    async def test_after_a_rollback_nothing_is_written_and_nothing_follows(self, recorder: Recorder) -> None:
+        async def break_off() -> None:
+            async with recorder.db.write() as session:
+                await session.execute(ADD)
+                after_commit(session, "bell")
+                raise BrokenError
+
+        with pytest.raises(BrokenError):
+            await break_off()
+
+        assert recorder.batches == []
+        async with recorder.db.read() as session:
+            assert (await session.execute(COUNT)).scalar_one() == 0
+
+    async def test_without_effects_nobody_is_called(self, recorder: Recorder) -> None:
+        async with recorder.db.write() as session:
+            await session.execute(ADD)
+
+        assert recorder.batches == []
+
+    async def test_effects_are_those_of_one_transaction_alone(self, recorder: Recorder) -> None:
+        for effect in ("first", "second"):
+            async with recorder.db.write() as session:
+                after_commit(session, effect)
+
+        assert recorder.batches == [["first"], ["second"]]
+
+
+class TestRead:
+    async def test_changes_nothing(self, recorder: Recorder) -> None:
+        async with recorder.db.read() as session:
+            await session.execute(ADD)
+
+        async with recorder.db.read() as session:
+            assert (await session.execute(COUNT)).scalar_one() == 0
+
+
+class TestCreateEngine:
+    async def test_a_transaction_that_sits_idle_is_ended_by_the_server(self, recorder: Recorder) -> None:
+        async with recorder.db.read() as session:
+            setting = await session.execute(text("select current_setting('idle_in_transaction_session_timeout')"))
+
+            assert setting.scalar_one() == f"{IDLE_IN_TRANSACTION_MS // 60_000}min"
+
+
+class TestSqlalchemyUrl:
+    @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+    def test_any_spelling_becomes_asyncpg(self, scheme: str) -> None:
+        assert sqlalchemy_url(f"{scheme}://u:p@h/d") == "postgresql+asyncpg://u:p@h/d"
+
+    def test_another_database_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="CUEPOINT_DATABASE_URL must begin with postgresql://"):
+            sqlalchemy_url("mysql://h/d")

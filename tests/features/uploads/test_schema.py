@@ -1,0 +1,85 @@
+"""Uploads as clients see them."""
+
+from __future__ import annotations
+
+import pytest
+
+from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
+from cuepoint.db.session import Database
+from cuepoint.features.projects.models import ProjectRole
+from cuepoint.graphql.scalars import encode_id
+from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.users import make_viewer
+from tests.support.builders.videos import make_upload
+from tests.support.graphql import api_of
+
+CREATE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
+  upload { id url filename sizeBytes offsetBytes status contentHash project { name } }
+  errors { code field message retryable } } }"""
+READ = "query ($id: ID!) { upload(id: $id) { id status offsetBytes } }"
+
+
+class TestCreateUpload:
+    async def test_gives_a_tus_url(self, db: Database, settings: Settings) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db, owner_id=viewer.user_id)
+        given = {"projectId": encode_id("Project", project.id), "filename": 'a "b"\n../c.mp4', "sizeBytes": 2**40 // 64}
+
+        payload = (await api_of(db, settings, viewer).data(CREATE, {"input": given}))["createUpload"]
+
+        upload = payload["upload"]
+        assert upload["url"] == f"https://video.example.org/uploads/{upload['id']}"
+        assert (upload["filename"], upload["sizeBytes"], upload["offsetBytes"]) == ('a "b"\n../c.mp4', 2**34, 0)
+        assert (upload["status"], upload["contentHash"], upload["project"]) == ("WAITING", None, {"name": "Archive"})
+        assert payload["errors"] == []
+
+    async def test_says_what_is_wrong_with_the_input(self, db: Database, settings: Settings) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db, owner_id=viewer.user_id)
+        given = {"projectId": encode_id("Project", project.id), "filename": "a.mp4", "sizeBytes": 0}
+
+        payload = (await api_of(db, settings, viewer).data(CREATE, {"input": given}))["createUpload"]
+
+        assert payload["upload"] is None
+        assert [(e["code"], e["field"]) for e in payload["errors"]] == [("BAD_USER_INPUT", ["sizeBytes"])]
+
+    async def test_strangers_and_malformed_ids_find_no_project(self, db: Database, settings: Settings) -> None:
+        project = await make_project(db)
+        api = api_of(db, settings, await make_viewer(db))
+
+        for project_id in (encode_id("Project", project.id), encode_id("Project", uuid7()), "x", "project_0"):
+            given = {"projectId": project_id, "filename": "a.mp4", "sizeBytes": 1}
+            payload = (await api.data(CREATE, {"input": given}))["createUpload"]
+            assert [e["code"] for e in payload["errors"]] == ["NOT_FOUND"]
+
+    async def test_viewers_are_told_that_they_may_not(self, db: Database, settings: Settings) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db)
+        await make_member(db, project, viewer.user_id, ProjectRole.VIEWER)
+        given = {"projectId": encode_id("Project", project.id), "filename": "a.mp4", "sizeBytes": 1}
+
+        assert await api_of(db, settings, viewer).codes(CREATE, {"input": given}) == ["FORBIDDEN"]
+
+    async def test_needs_a_credential(self, db: Database, settings: Settings) -> None:
+        given = {"projectId": "x", "filename": "a.mp4", "sizeBytes": 1}
+
+        assert await api_of(db, settings, None).codes(CREATE, {"input": given}) == ["UNAUTHENTICATED"]
+
+
+class TestUpload:
+    async def test_is_null_for_strangers_and_other_ids(self, db: Database, settings: Settings) -> None:
+        owner, stranger = await make_viewer(db), await make_viewer(db)
+        project = await make_project(db, owner_id=owner.user_id)
+        upload = await make_upload(db, project)
+        wanted = {"id": encode_id("Upload", upload.id)}
+
+        seen = await api_of(db, settings, owner).data(READ, wanted)
+        foreign = await api_of(db, settings, stranger).data(READ, wanted)
+
+        assert seen["upload"] == {"id": wanted["id"], "status": "WAITING", "offsetBytes": 0}
+        assert foreign == {"upload": None}
+
+    @pytest.mark.parametrize("id", ["", "x", "upload_", "video_0123456789abcdef0123456789abcdef"])
+    async def test_is_null_for_what_is_no_id_of_an_upload(self, db: Database, settings: Settings, id: str) -> None:
+        assert await api_of(db, settings, await make_viewer(db)).data(READ, {"id": id}) == {"upload": None}

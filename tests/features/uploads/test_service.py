@@ -1,0 +1,449 @@
+"""Uploads: bytes in pieces, faults on the way, who may send, and what is swept."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, update
+
+from cuepoint.adapters.storage.local import LocalStorage
+from cuepoint.config import Settings
+from cuepoint.db.session import Database
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
+from cuepoint.features.projects.models import Project, ProjectRole
+from cuepoint.features.uploads import service
+from cuepoint.features.uploads.models import Upload, UploadStatus
+from cuepoint.viewer import Viewer
+from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.users import make_viewer
+from tests.support.builders.videos import make_upload
+
+DATA = b"0123456789"
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "storage", min_free_bytes=0)
+
+
+@pytest.fixture
+async def viewer(db: Database) -> Viewer:
+    return await make_viewer(db)
+
+
+@pytest.fixture
+async def project(db: Database, viewer: Viewer) -> Project:
+    return await make_project(db, owner_id=viewer.user_id)
+
+
+async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def reload(db: Database, upload_id: UUID) -> Upload:
+    async with db.read() as session:
+        return await session.get_one(Upload, upload_id)
+
+
+async def count(db: Database) -> int:
+    async with db.read() as session:
+        return (await session.execute(select(func.count()).select_from(Upload))).scalar_one()
+
+
+async def bytes_of(storage: LocalStorage, upload: Upload) -> bytes:
+    async with storage.upload_copy(upload.storage_key) as path:
+        return path.read_bytes()
+
+
+async def has_bytes(storage: LocalStorage, upload: Upload) -> bool:
+    try:
+        await bytes_of(storage, upload)
+    except NotFoundError:
+        return False
+    return True
+
+
+async def expire_now(db: Database, upload_id: UUID) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    async with db.write() as session:
+        await session.execute(update(Upload).where(Upload.id == upload_id).values(expires_at=past))
+
+
+class TestCreateUpload:
+    async def create(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project, **values: object
+    ) -> Upload:
+        given: dict[str, object] = {"filename": "a.mp4", "size_bytes": 10, **values}
+        async with db.write() as session:
+            return await service.create_upload(session, viewer, settings, project_id=project.id, **given)  # type: ignore[arg-type]
+
+    async def test_waits_for_its_first_byte(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await self.create(db, settings, viewer, project)
+
+        assert (upload.status, upload.offset_bytes, upload.size_bytes) == (UploadStatus.WAITING, 0, 10)
+        assert upload.created_by_id == viewer.user_id
+        left = upload.expires_at - datetime.now(UTC)
+        assert timedelta(hours=167) < left <= timedelta(hours=168)
+
+    async def test_a_name_is_kept_as_given_and_never_a_path(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project
+    ) -> None:
+        name = "../../etc/pass\"wd'\n\t; rm -rf.mp4"
+
+        upload = await self.create(db, settings, viewer, project, filename=name)
+
+        assert upload.filename == name
+        assert upload.storage_key == f"uploads/{upload.id.hex}"
+
+    @pytest.mark.parametrize(
+        ("values", "code", "field"),
+        [
+            ({"filename": ""}, ErrorCode.BAD_USER_INPUT, "filename"),
+            ({"filename": "x" * 256}, ErrorCode.BAD_USER_INPUT, "filename"),
+            ({"filename": "a\x00b"}, ErrorCode.BAD_USER_INPUT, "filename"),
+            ({"size_bytes": 0}, ErrorCode.BAD_USER_INPUT, "sizeBytes"),
+            ({"size_bytes": -1}, ErrorCode.BAD_USER_INPUT, "sizeBytes"),
+            ({"size_bytes": 20 * 1024**3 + 1}, ErrorCode.UPLOAD_TOO_LARGE, "sizeBytes"),
+            ({"sha256": "AB" * 32}, ErrorCode.BAD_USER_INPUT, "sha256"),
+            ({"sha256": "\x00" * 64}, ErrorCode.BAD_USER_INPUT, "sha256"),
+        ],
+    )
+    async def test_refuses_bad_input(
+        self,
+        db: Database,
+        settings: Settings,
+        viewer: Viewer,
+        project: Project,
+        values: dict[str, object],
+        code: ErrorCode,
+        field: str,
+    ) -> None:
+        with pytest.raises(CuepointError) as refused:
+            await self.create(db, settings, viewer, project, **values)
+
+        assert (refused.value.code, refused.value.field) == (code, (field,))
+        assert await count(db) == 0
+
+    async def test_the_same_hash_goes_on_with_what_is_there(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project, storage: LocalStorage
+    ) -> None:
+        first = await self.create(db, settings, viewer, project, sha256=SHA256)
+        await service.receive(db, storage, viewer, first.id, 0, stream(DATA[:4]))
+
+        again = await self.create(db, settings, viewer, project, sha256=SHA256)
+        await service.receive(db, storage, viewer, first.id, 4, stream(DATA[4:]))
+        whole = await self.create(db, settings, viewer, project, sha256=SHA256)
+
+        assert (again.id, again.offset_bytes) == (first.id, 4)
+        assert (whole.id, whole.status) == (first.id, UploadStatus.COMPLETE)
+
+    @pytest.mark.parametrize("other", ["size", "user", "project", "expired", "registered"])
+    async def test_anything_else_begins_anew(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project, other: str
+    ) -> None:
+        first = await self.create(db, settings, viewer, project, sha256=SHA256)
+        if other == "user":
+            viewer = await make_viewer(db)
+            await make_member(db, project, viewer.user_id, ProjectRole.EDITOR)
+        if other == "project":
+            project = await make_project(db, owner_id=viewer.user_id)
+        if other == "expired":
+            await expire_now(db, first.id)
+        if other == "registered":
+            async with db.write() as session:
+                values = {"status": UploadStatus.COMPLETE, "storage_key": "projects/p/videos/v/original/a"}
+                await session.execute(update(Upload).values(values))
+
+        second = await self.create(
+            db, settings, viewer, project, sha256=SHA256, size_bytes=11 if other == "size" else 10
+        )
+
+        assert second.id != first.id
+
+    async def test_a_viewer_and_a_stranger_may_not(self, db: Database, settings: Settings, project: Project) -> None:
+        member, stranger = await make_viewer(db), await make_viewer(db)
+        await make_member(db, project, member.user_id, ProjectRole.VIEWER)
+
+        with pytest.raises(ForbiddenError):
+            await self.create(db, settings, member, project)
+        with pytest.raises(NotFoundError):
+            await self.create(db, settings, stranger, project)
+
+        assert await count(db) == 0
+
+
+class TestReceive:
+    async def test_stops_and_goes_on(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+
+        begun = await service.receive(db, storage, viewer, upload.id, 0, stream(b"01", b"23"))
+        whole = await service.receive(db, storage, viewer, upload.id, 4, stream(b"456789"))
+
+        assert (begun.status, begun.offset_bytes, begun.content_hash) == (UploadStatus.RECEIVING, 4, None)
+        assert (whole.status, whole.offset_bytes, whole.content_hash) == (UploadStatus.COMPLETE, 10, SHA256)
+        assert await bytes_of(storage, upload) == DATA
+
+    async def test_a_stream_that_breaks_keeps_what_arrived(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+
+        async def breaks() -> AsyncIterator[bytes]:
+            yield b"012"
+            raise ConnectionResetError
+
+        kept = await service.receive(db, storage, viewer, upload.id, 0, breaks())
+
+        assert (kept.offset_bytes, kept.status) == (3, UploadStatus.RECEIVING)
+
+    async def test_no_bytes_change_nothing(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+
+        same = await service.receive(db, storage, viewer, upload.id, 0, stream())
+
+        assert (same.offset_bytes, same.status) == (0, UploadStatus.WAITING)
+
+    @pytest.mark.parametrize("offset", [0, 3, 5, 10])
+    async def test_a_wrong_offset_is_refused_and_overwrites_nothing(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, offset: int
+    ) -> None:
+        upload = await make_upload(db, project)
+        await service.receive(db, storage, viewer, upload.id, 0, stream(b"0123"))
+
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, storage, viewer, upload.id, offset, stream(b"XXXXXX"))
+
+        assert (refused.value.code, refused.value.retryable) == (ErrorCode.OFFSET_MISMATCH, True)
+        assert "stands at byte 4" in refused.value.message
+        assert (await reload(db, upload.id)).offset_bytes == 4
+        assert await bytes_of(storage, upload) == b"0123"
+
+    async def test_of_two_at_one_offset_the_second_writes_nothing(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        entered, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            entered.set()
+            await go_on.wait()
+            yield DATA
+
+        first = asyncio.create_task(service.receive(db, storage, viewer, upload.id, 0, slow()))
+        await entered.wait()
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, storage, viewer, upload.id, 0, stream(b"XXXXXXXXXX"))
+        go_on.set()
+
+        assert (await first).content_hash == SHA256
+        assert (refused.value.code, refused.value.retryable) == (ErrorCode.OFFSET_MISMATCH, True)
+        assert await bytes_of(storage, upload) == DATA
+
+    async def test_more_bytes_than_declared_are_refused(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, storage, viewer, upload.id, 0, stream(DATA, b"more"))
+
+        assert refused.value.code is ErrorCode.UPLOAD_TOO_LARGE
+        assert ((await reload(db, upload.id)).offset_bytes) == 0
+        whole = await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
+        assert whole.content_hash == SHA256
+
+    async def test_a_wrong_hash_drops_the_bytes(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project, declared_sha256="0" * 64)
+
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
+
+        assert refused.value.code is ErrorCode.CHECKSUM_MISMATCH
+        assert (await reload(db, upload.id)).status is UploadStatus.ABORTED
+        assert not await has_bytes(storage, upload)
+
+    async def test_the_declared_hash_passes(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project, declared_sha256=SHA256)
+
+        whole = await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
+
+        assert whole.status is UploadStatus.COMPLETE
+
+    async def test_bytes_that_a_crash_left_without_an_offset_are_overwritten(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        await service.receive(db, storage, viewer, upload.id, 0, stream(b"0123"))
+        await storage.append(upload.storage_key, 4, stream(b"XXXXXX"), limit=10)  # the row was never written
+
+        whole = await service.receive(db, storage, viewer, upload.id, 4, stream(DATA[4:]))
+
+        assert whole.content_hash == SHA256
+        assert await bytes_of(storage, upload) == DATA
+
+    @pytest.mark.parametrize("end", ["aborted", "expired", "complete"])
+    async def test_takes_nothing_once_it_is_over(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, end: str
+    ) -> None:
+        upload = await make_upload(db, project)
+        if end == "aborted":
+            await service.abort_upload(db, storage, viewer, upload.id)
+        if end == "expired":
+            await expire_now(db, upload.id)
+        if end == "complete":
+            await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
+
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, storage, viewer, upload.id, 0, stream(b"XXXXXXXXXX"))
+
+        expected = ErrorCode.OFFSET_MISMATCH if end == "complete" else ErrorCode.UPLOAD_EXPIRED
+        assert refused.value.code is expected
+        assert await has_bytes(storage, upload) == (end == "complete")
+
+    async def test_a_viewer_and_a_stranger_send_nothing(
+        self, db: Database, storage: LocalStorage, project: Project
+    ) -> None:
+        member, stranger = await make_viewer(db), await make_viewer(db)
+        await make_member(db, project, member.user_id, ProjectRole.VIEWER)
+        upload = await make_upload(db, project)
+
+        with pytest.raises(ForbiddenError):
+            await service.receive(db, storage, member, upload.id, 0, stream(DATA))
+        with pytest.raises(NotFoundError):
+            await service.receive(db, storage, stranger, upload.id, 0, stream(DATA))
+
+        assert (await reload(db, upload.id)).offset_bytes == 0
+        assert not await has_bytes(storage, upload)
+
+    async def test_a_full_disk_is_said_and_can_be_tried_again(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, tmp_path: Path
+    ) -> None:
+        upload = await make_upload(db, project)
+        full = LocalStorage(tmp_path / "storage", min_free_bytes=1 << 60)
+
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, full, viewer, upload.id, 0, stream(DATA))
+
+        assert (refused.value.code, refused.value.retryable) == (ErrorCode.INSUFFICIENT_STORAGE, True)
+        assert (await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))).content_hash == SHA256
+
+
+class TestAbortUpload:
+    async def test_drops_the_bytes_and_can_be_repeated(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        await service.receive(db, storage, viewer, upload.id, 0, stream(b"0123"))
+
+        await service.abort_upload(db, storage, viewer, upload.id)
+        await service.abort_upload(db, storage, viewer, upload.id)
+
+        assert (await reload(db, upload.id)).status is UploadStatus.ABORTED
+        assert not await has_bytes(storage, upload)
+
+    async def test_a_whole_one_stays(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
+
+        with pytest.raises(CuepointError) as refused:
+            await service.abort_upload(db, storage, viewer, upload.id)
+
+        assert refused.value.code is ErrorCode.UPLOAD_ALREADY_USED
+        assert (await reload(db, upload.id)).status is UploadStatus.COMPLETE
+        assert await bytes_of(storage, upload) == DATA
+
+    async def test_a_viewer_and_a_stranger_may_not(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        member, stranger = await make_viewer(db), await make_viewer(db)
+        await make_member(db, project, member.user_id, ProjectRole.VIEWER)
+        upload = await make_upload(db, project)
+        await service.receive(db, storage, viewer, upload.id, 0, stream(b"0123"))
+
+        with pytest.raises(ForbiddenError):
+            await service.abort_upload(db, storage, member, upload.id)
+        with pytest.raises(NotFoundError):
+            await service.abort_upload(db, storage, stranger, upload.id)
+
+        assert (await reload(db, upload.id)).status is UploadStatus.RECEIVING
+        assert await bytes_of(storage, upload) == b"0123"
+
+
+class TestExpire:
+    @pytest.mark.parametrize("status", [UploadStatus.WAITING, UploadStatus.RECEIVING, UploadStatus.COMPLETE])
+    async def test_ends_what_is_open_or_was_never_registered(
+        self, db: Database, storage: LocalStorage, project: Project, status: UploadStatus
+    ) -> None:
+        upload = await make_upload(db, project, status=status)
+        await storage.append(upload.storage_key, 0, stream(b"0123"), limit=10)
+        await expire_now(db, upload.id)
+
+        async with db.read() as session:
+            found = await service.expired_uploads(session)
+        ended = await service.expire(db, storage, upload.id)
+
+        assert found == [upload.id]
+        assert ended
+        assert (await reload(db, upload.id)).status is UploadStatus.EXPIRED
+        assert not await has_bytes(storage, upload)
+
+    @pytest.mark.parametrize("why", ["in time", "registered", "aborted"])
+    async def test_leaves_the_others(self, db: Database, storage: LocalStorage, project: Project, why: str) -> None:
+        key = {"storage_key": "projects/p/videos/v/original/a"} if why == "registered" else {}
+        status = {"aborted": UploadStatus.ABORTED, "registered": UploadStatus.COMPLETE}.get(why, UploadStatus.WAITING)
+        upload = await make_upload(db, project, status=status, **key)
+        if why != "in time":
+            await expire_now(db, upload.id)
+
+        async with db.read() as session:
+            found = await service.expired_uploads(session)
+        ended = await service.expire(db, storage, upload.id)
+
+        assert found == []
+        assert not ended
+        assert (await reload(db, upload.id)).status is status
+
+
+class TestGetUpload:
+    async def test_is_for_members(self, db: Database, project: Project) -> None:
+        member, stranger = await make_viewer(db), await make_viewer(db)
+        await make_member(db, project, member.user_id, ProjectRole.VIEWER)
+        upload = await make_upload(db, project)
+
+        async with db.read() as session:
+            assert (await service.get_upload(session, member, upload.id)).id == upload.id
+            with pytest.raises(NotFoundError) as foreign:
+                await service.get_upload(session, stranger, upload.id)
+            with pytest.raises(NotFoundError) as absent:
+                await service.get_upload(session, stranger, project.id)
+
+        assert str(foreign.value) == str(absent.value)
+
+
+class TestCheckSha256:
+    @pytest.mark.parametrize("value", ["", "ab", "AB" * 32, "g" * 64, f"{SHA256}\n", f" {SHA256}"])
+    def test_refuses_anything_but_a_hash(self, value: str) -> None:
+        with pytest.raises(BadInputError) as refused:
+            service.check_sha256(value, "contentHash")
+
+        assert refused.value.field == ("contentHash",)
