@@ -58,15 +58,13 @@ class TestClaim:
         self, sql: Any, worker: UUID, database_url: str
     ) -> None:
         first, second = await make(sql), await make(sql)
-        async with connect(database_url) as other:
-            transaction = other.transaction()
-            await transaction.start()
-            [taken] = await take(other, worker)
+        async with connect(database_url) as other, other.transaction():
+            await other.execute("select 1 from jobs where id = $1 for update", first)
 
             [mine] = await take(sql, worker)
-            await transaction.commit()
 
-        assert (taken.fence.job_id, mine.fence.job_id) == (first, second)
+        assert mine.fence.job_id == second
+        assert await status(sql, first) == ["QUEUED"]
 
     async def test_a_paused_lane_gives_nothing(self, sql: Any, worker: UUID) -> None:
         await make(sql)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cuepoint.db.base import Base, Keyed
@@ -16,7 +16,12 @@ class Clip(Keyed, Base):
 
     __tablename__ = "clips"
     __table_args__ = (
-        Index("ix_clips_moment_id", "moment_id", info={"reason": "A moment that goes must find its clips."}),
+        Index(
+            "ix_clips_moment_id",
+            "moment_id",
+            postgresql_where=text("moment_id is not null"),
+            info={"reason": "A moment that goes must find its clips."},
+        ),
         CheckConstraint(
             "requested_start_ms < requested_end_ms",
             name="time_order",

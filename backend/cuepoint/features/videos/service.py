@@ -142,7 +142,7 @@ async def get_video(
     Whoever asks for more than VIEWER is about to change something: the video then stays undeleted until the
     transaction ends.
     """
-    if True:
+    if role is ProjectRole.VIEWER:
         video = await video_row(session, video_id)
     else:
         video = await repository.locked_video(session, video_id, exclusively=False)

@@ -567,7 +567,7 @@ CREATE TABLE clips (
   CONSTRAINT fk_clips_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE SET NULL,
   CONSTRAINT fk_clips_created_by_id_users FOREIGN KEY(created_by_id) REFERENCES users (id) ON DELETE SET NULL
 );
-CREATE INDEX ix_clips_moment_id ON clips (moment_id);
+CREATE INDEX ix_clips_moment_id ON clips (moment_id) WHERE moment_id is not null;
 CREATE INDEX ix_clips_project_id_created_at_id ON clips (project_id, created_at, id);
 CREATE INDEX ix_clips_video_id_created_at_id ON clips (video_id, created_at, id);
 COMMENT ON TABLE clips IS 'Cut files; offered only after the result was probed.';
