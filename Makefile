@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development
+CLIENT_PACKAGES := tests/clients/node_modules/.package-lock.json
+BROWSER_PACKAGES := tests/browser/node_modules/.package-lock.json
 export FILE m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down reset doctor test test-long check fix schema migration bench reinstall
+.PHONY: help demo up down reset doctor test test-clients test-browser screenshot test-long check fix schema migration bench reinstall
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -32,6 +34,15 @@ doctor: $(RUN) ## Check every part and say what to do
 
 test: $(DEV) ## Run the tests (up to 10 minutes)
 	@$(BIN)/pytest -n 2 -m "not long"
+
+test-clients: $(DEV) $(CLIENT_PACKAGES) ## Run Apollo, graphql-ws and tus clients against the product (needs Node 20 and npm)
+	@$(BIN)/python -m tests.clients.run
+
+test-browser: $(DEV) $(BROWSER_PACKAGES) ## Use GraphiQL in a real browser (needs Node 20, npm and Chromium)
+	@$(BIN)/python -m tests.browser.run
+
+screenshot: $(DEV) $(BROWSER_PACKAGES) ## The same, and its picture of a search becomes docs/graphiql.png
+	@$(BIN)/python -m tests.browser.run docs/graphiql.png
 
 test-long: $(DEV) ## Run the tests that take minutes each
 	@$(BIN)/pytest -n 2 -m long
@@ -106,3 +117,12 @@ $(RUN): requirements.lock pyproject.toml
 $(DEV): requirements-dev.lock pyproject.toml
 	$(call install,requirements-dev.lock,Cuepoint and its development tools)
 	@touch $(RUN) $@
+
+# The packages of a node test-suite, as its lock file pins them.
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))' 2>/dev/null && command -v npm >/dev/null || { \
+		echo "'make $(MAKECMDGOALS)' needs Node 20 or newer and npm; this machine has $$(node --version 2>/dev/null || echo none)." >&2; \
+		exit 1; }
+	@cache=; [ -w "$${HOME:-/nonexistent}" ] || cache="--cache=$$(mktemp -d)"; \
+	cd tests/$* && npm ci $$cache --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

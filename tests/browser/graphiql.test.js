@@ -1,0 +1,91 @@
+// What a person does in GraphiQL: find the examples, enter the token, ask, search, watch a job, read the manual.
+import assert from "node:assert/strict";
+import { readdir, stat } from "node:fs/promises";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { openGraphiql, SCREENSHOT, startBrowser, TOKEN, URL_, VIDEO_ID } from "./graphiql_page.js";
+
+const EXAMPLES = new URL("../../backend/cuepoint/api/examples/", import.meta.url);
+const MAX_PICTURE_BYTES = 300_000; // it is part of the repository and of the README
+let browser, graphiql;
+
+before(async () => {
+  browser = await startBrowser();
+});
+
+after(() => browser?.close());
+
+beforeEach(async () => {
+  graphiql = await openGraphiql(browser);
+});
+
+afterEach(async () => {
+  await graphiql.close();
+  assert.deepEqual(graphiql.foreign, []);
+  assert.deepEqual(graphiql.faults, []);
+});
+
+/** Run the whole pipeline of the sample again; the id of its last job, which waits for all others. */
+async function startPipeline() {
+  const query = `mutation { startPipeline(input: { videoId: "${VIDEO_ID}" }) { jobs { id } } }`;
+  const headers = { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" };
+  const response = await fetch(`${URL_}/graphql`, { method: "POST", headers, body: JSON.stringify({ query }) });
+  return (await response.json()).data.startPipeline.jobs.at(-1).id;
+}
+
+describe("GraphiQL", { timeout: 120_000 }, () => {
+  test("has a tab for each example", async () => {
+    const files = (await readdir(EXAMPLES)).filter((name) => name.endsWith(".graphql")).sort();
+
+    const titles = await graphiql.tabs.allTextContents();
+
+    assert.deepEqual(titles, files.map((name) => name.replace(/^\d+_(.*)\.graphql$/, "$1")));
+  });
+
+  test("asks with the token of the header editor", async () => {
+    await graphiql.openTab("Me");
+    await graphiql.authorize();
+
+    await graphiql.run('"isAdmin": true');
+  });
+
+  test("finds what is said, with the token that was entered in another tab", async () => {
+    await graphiql.openTab("Me");
+    await graphiql.authorize();
+    await graphiql.run('"isAdmin": true');
+
+    await graphiql.openTab("SemanticSearch");
+    await graphiql.write("Variables", { query: "bad weather ruined the orchard" });
+    await graphiql.run("A terrible storm destroyed the apple trees in the garden.");
+
+    await graphiql.execute.blur();
+    await graphiql.page.screenshot({ path: SCREENSHOT });
+    assert((await stat(SCREENSHOT)).size < MAX_PICTURE_BYTES);
+  });
+
+  test("watches a job to its end", async () => {
+    await graphiql.openTab("JobProgress");
+    await graphiql.authorize();
+    await graphiql.write("Variables", { jobId: await startPipeline(), after: 0 });
+
+    await graphiql.run('"status": "BLOCKED"');
+    await graphiql.sees('"status": "SUCCEEDED"');
+
+    const updates = graphiql.updates.map(({ jobProgress }) => jobProgress);
+    const events = updates.filter(({ type }) => type === "EVENT").map(({ seq }) => seq);
+    assert.equal(updates[0].type, "SNAPSHOT");
+    assert(events.length >= 3);
+    assert.deepEqual(events, events.map((_, index) => index + 1));
+    await graphiql.execute.waitFor(); // it was the stop button meanwhile
+  });
+
+  test("shows the manual of the schema", async () => {
+    const { page } = graphiql;
+
+    await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+    await page.getByRole("link", { name: "Query", exact: true }).click();
+    await page.getByRole("link", { name: "semanticSearch", exact: true }).click();
+
+    await page.getByRole("link", { name: "SemanticSearchInput" }).first().waitFor();
+  });
+});

@@ -1,0 +1,118 @@
+// Apollo Client 4 as docs/clients.md sets it up: cache, mutation, subscription, and a job watched over a cut line.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { gql } from "@apollo/client";
+import { WebSocket } from "ws";
+
+import { apolloOfTheDocs } from "./docs.js";
+import { call, finished, openLine, operation, PROJECT_ID, startJob, TOKEN, VIDEO_ID } from "./product.js";
+
+globalThis.WebSocket ??= WebSocket; // browsers and Node 22 bring their own
+
+const LIMIT = { timeout: 60_000 };
+let line, client, socket, watchJob;
+
+before(async () => {
+  line = await openLine();
+  ({ client, socket, watchJob } = await apolloOfTheDocs(line.url, TOKEN));
+});
+
+after(async () => {
+  client?.stop();
+  await socket?.dispose();
+  line?.close();
+});
+
+describe("queries", LIMIT, () => {
+  test("are answered from the cache the second time", async () => {
+    const query = gql(await operation("Project"));
+    const variables = { id: PROJECT_ID };
+
+    const { data } = await client.query({ query, variables });
+    line.cut();
+    const again = await client.query({ query, variables }).finally(line.mend);
+
+    assert.equal(data.project.name, "Four short stories");
+    assert.equal(again.data, data);
+  });
+
+  test("share one object by its id", async () => {
+    await client.query({ query: gql(await operation("Moments")), variables: { videoId: VIDEO_ID } });
+
+    const title = gql`query ($id: ID!) { video(id: $id) { id title } }`;
+    await client.query({ query: title, variables: { id: VIDEO_ID } });
+    const kept = client.cache.extract()[`Video:${VIDEO_ID}`];
+
+    assert.equal(kept.title, "four_short_stories.mp4");
+    assert(kept['moments({"first":10})'].nodes.length >= 3);
+  });
+
+  test("that are refused say why", async () => {
+    await assert.rejects(client.query({ query: gql`{ nothingOfThatName }` }), { name: "CombinedGraphQLErrors" });
+  });
+});
+
+describe("mutations", LIMIT, () => {
+  test("carry out what they say", async () => {
+    const mutation = gql(await operation("CreateProject"));
+
+    const { data } = await client.mutate({ mutation, variables: { input: { name: "Made by Apollo" } } });
+
+    assert.deepEqual(data.createProject.errors, []);
+    assert.equal((await call("Project", { id: data.createProject.project.id })).name, "Made by Apollo");
+  });
+
+  test("answer with errors in their payload", async () => {
+    const mutation = gql(await operation("CreateProject"));
+
+    const { data } = await client.mutate({ mutation, variables: { input: { name: "" } } });
+
+    assert.equal(data.createProject.project, null);
+    assert.deepEqual(data.createProject.errors.map(({ code }) => code), ["BAD_USER_INPUT"]);
+  });
+});
+
+describe("subscriptions", LIMIT, () => {
+  test("begin with a snapshot and bring every event", async () => {
+    const job = await startJob(1);
+    const query = gql(await operation("JobProgress"));
+    const seen = [];
+
+    await new Promise((complete, error) => {
+      const next = (result) => (result.error ? error(result.error) : seen.push(result.data.jobProgress));
+      client.subscribe({ query, variables: { jobId: job.id, after: 0 } }).subscribe({ next, error, complete });
+    });
+
+    const events = seen.filter(({ type }) => type === "EVENT");
+    assert.equal(seen[0].type, "SNAPSHOT");
+    assert.deepEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1));
+    assert.equal(seen.at(-1).status, "SUCCEEDED");
+  });
+
+  test("go on behind the last event after the line was cut", async () => {
+    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID } });
+    const job = jobs.at(-1); // blocked until all the others are over
+    const seen = [];
+    let first;
+
+    for await (const update of watchJob(socket, job.id)) {
+      seen.push(update);
+      if (seen.length > 1) continue;
+      first = update.seq;
+      line.cut(); // until the job is over: everything that follows happens unseen
+      finished(job.id).then(line.mend);
+    }
+
+    const { events } = await call("Job", { id: job.id });
+    const missed = events.nodes.map(({ seq }) => seq).filter((seq) => seq > first);
+    const caughtUp = seen.filter(({ type }) => type === "EVENT");
+    assert.deepEqual(seen.slice(0, 2).map(({ type, status }) => [type, status]), [
+      ["SNAPSHOT", "BLOCKED"],
+      ["SNAPSHOT", "SUCCEEDED"], // of the second connection
+    ]);
+    assert(missed.length >= 3); // unblocked, running, succeeded
+    assert.deepEqual(caughtUp.map(({ seq }) => seq), missed);
+    assert.equal(seen.at(-1).status, "SUCCEEDED");
+  });
+});

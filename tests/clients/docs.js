@@ -1,0 +1,27 @@
+// The JavaScript of docs/clients.md as a module: the tests run what the page shows.
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+
+import { read } from "./product.js";
+
+/** The blocks of that name under "Apollo Client", for the given server: exports `client`, `socket` and `watchJob`. */
+export async function apolloOfTheDocs(url, token) {
+  const page = await read("docs/clients.md");
+  const blocks = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+  const shown = ["export const client = new ApolloClient(", "export async function* watchJob("].map((wanted) => {
+    const found = blocks.filter((code) => code.includes(wanted));
+    assert.equal(found.length, 1, `docs/clients.md shows \`${wanted}\` once`);
+    return found[0];
+  });
+  const settings = { '"http://127.0.0.1:8000"': url, '"…"': token };
+  let code = shown.join("\n");
+  for (const [written, value] of Object.entries(settings)) {
+    assert(code.includes(written), `docs/clients.md has ${written} where a reader puts their own`);
+    code = code.replace(written, JSON.stringify(value));
+  }
+  const folder = new URL("build/", import.meta.url); // beside node_modules, where its imports are found
+  await mkdir(folder, { recursive: true });
+  const file = new URL("clients.md.js", folder);
+  await writeFile(file, code);
+  return import(file);
+}
