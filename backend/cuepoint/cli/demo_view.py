@@ -61,7 +61,9 @@ class TerminalView:
             return
         done, total = update["processedSeconds"], update["totalSeconds"]
         doing = f"{done:.0f} of {total:.0f} s of media" if done is not None and total else update["stage"] or ""
-        if update["status"] not in ("RUNNING", "SUCCEEDED"):
+        if update["status"] == "SUCCEEDED":
+            doing = f"{total:.0f} s of media" if total else ""
+        elif update["status"] != "RUNNING":
             doing = update["status"].lower()
         fraction = 1.0 if update["status"] == "SUCCEEDED" else update["progress"]
         self._update(job["id"], job["title"], fraction, update["status"], doing, update["etaSeconds"])
