@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -95,15 +96,35 @@ async def event_types(sql: Any, job_id: UUID) -> list[str]:
     return [r["type"] for r in rows]
 
 
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> None:
+    """Returns once the condition holds; fails the test after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - what it waits for happens in other processes
+            await asyncio.sleep(0.01)
+
+
+async def is_over(sql: Any, *jobs: Any) -> bool:
+    """Whether all of them are."""
+    return all(s in ("SUCCEEDED", "FAILED", "CANCELLED") for s in await status(sql, *jobs))
+
+
+async def ended(sql: Any, *jobs: Any, seconds: float = 10.0) -> list[str]:
+    """Their states once all are over."""
+    await until(lambda: is_over(sql, *jobs), seconds=seconds)
+    return await status(sql, *jobs)
+
+
 _VIOLATIONS = {
     "numbers of events have gaps": """
         select j.id from jobs j left join job_events e on e.job_id = j.id
-        group by j.id having count(e.seq) <> j.seq or coalesce(max(e.seq), 0) <> j.seq or coalesce(min(e.seq), 0) <> 1""",
+        group by j.id
+        having count(e.seq) <> j.seq or coalesce(max(e.seq), 0) <> j.seq or coalesce(min(e.seq), 0) <> 1""",
     "the last event does not say the state": """
         select j.id from jobs j join job_events e on e.job_id = j.id and e.seq = j.seq
         where e.data ->> 'status' <> j.status""",
     "dependencies_left is not the number of unsettled dependencies": """
-        select j.id from jobs j left join job_dependencies d on d.job_id = j.id left join jobs p on p.id = d.dependency_id
+        select j.id from jobs j
+        left join job_dependencies d on d.job_id = j.id left join jobs p on p.id = d.dependency_id
         group by j.id
         having j.dependencies_left <> count(p.id) filter (
           where (d.is_required and p.status <> 'SUCCEEDED')

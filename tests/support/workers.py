@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from cuepoint.adapters.bundle import build_adapters
 from cuepoint.config import Settings
@@ -13,6 +20,7 @@ from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.worker.process import WorkerProcess
 
+ROOT = Path(__file__).resolve().parents[2]
 Tasks = Mapping[JobKind, Callable[[TaskContext], Awaitable[dict[str, Any] | None]]]
 
 
@@ -37,8 +45,43 @@ async def worker_for_tests(settings: Settings, tasks: Tasks, **hooks: Any) -> As
             raise HopelessError(hopeless)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> None:
-    """Returns once the condition holds; fails the test after `seconds`."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.01)
+@dataclass
+class OwnWorker:
+    """A worker in a process of its own, with the tasks of `tests.support.worker_main`."""
+
+    process: asyncio.subprocess.Process
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the worker alone."""
+        self.process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Its exit code."""
+        async with asyncio.timeout(20):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def own_worker(
+    settings: Settings, argv: Sequence[str] = ("-m", "tests.support.worker_main")
+) -> AsyncIterator[OwnWorker]:
+    """Start a worker process; it is killed at the end of the block if it still runs."""
+    variables = {
+        f"CUEPOINT_{name.upper()}": str(
+            value.get_secret_value() if isinstance(value := getattr(settings, name), SecretStr) else value
+        )
+        for name in settings.model_fields_set
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *argv,
+        cwd=ROOT,
+        env={**os.environ, **variables, "PYTHONPATH": f"{ROOT / 'backend'}{os.pathsep}{ROOT}"},
+        stdin=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield OwnWorker(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -11,7 +11,7 @@ from cuepoint.config import Settings
 from cuepoint.worker.process import WorkerProcess
 from cuepoint.worker.registry import RegistryError, task_bodies
 
-EXIT_MISCONFIGURED = 78  # EX_CONFIG
+EXIT_MISCONFIGURED = 2  # the supervisor does not restart what ends so
 
 _log = logging.getLogger(__name__)
 

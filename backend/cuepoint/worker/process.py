@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,7 @@ from cuepoint.worker.runner import Runner
 from cuepoint.worker.ticker import Ticker, temp_root
 
 FALLBACK_REDIS = "redis://127.0.0.1:6379/0"  # SAQ wants an address; without a Redis nothing is ever sent there
+CANCEL_AGAIN_SECONDS = 0.2
 LAST_WORDS_SECONDS = 5.0  # for saying goodbye to a Postgres or Redis that may be away
 
 _log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class WorkerProcess:
             **hooks,
         )
         self._temp_root = temp_root(settings)
+        self._died: BaseException | None = None
         self._registering: asyncio.Task[None] | None = None
 
     @property
@@ -119,20 +121,27 @@ class WorkerProcess:
         lease = self._lease_thread()
         ticker = Ticker(self._settings, self._connections, self._db, self._announcer, may_reap=lease.may_reap)
         progress = ProgressWriter(self._connections, self._adapters.live, self._attempts)
-        loops = [self._finisher.run(), self._announcer.run(), progress.run(), ticker.run(), self._obey()]
+        loops = {
+            "finisher": self._finisher.run(),
+            "announcer": self._announcer.run(),
+            "progress": progress.run(),
+            "ticker": ticker.run(),
+            "obey": self._obey(),
+            "fetcher": self._fetcher.run(),
+        }
         await self._register()
         lease.start()
-        tasks = [asyncio.create_task(self._guarded(loop)) for loop in [*loops, self._fetcher.run()]]
+        tasks = [asyncio.create_task(self._guarded(loop), name=name) for name, loop in loops.items()]
         try:
             await self._execute()
             await self._finisher.wait_idle()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             lease.finish()
             await self._leave()
             await asyncio.to_thread(lease.join)
+        if self._died is not None:
+            raise self._died
 
     async def _execute(self) -> None:
         """SAQ's `start` makes a fresh event; a drain that was asked for before must not be lost."""
@@ -149,10 +158,10 @@ class WorkerProcess:
             await loop
         except asyncio.CancelledError:
             raise
-        except BaseException:
+        except BaseException as error:  # noqa: BLE001 - kept, and raised again at the end of `run`
             _log.critical("A loop of the worker has died; ending", exc_info=True)
+            self._died = error
             self.drain()
-            raise
 
     def _take(self, claimed: Claimed) -> None:
         attempt = Attempt(claimed, self._temp_root)
@@ -213,9 +222,7 @@ class WorkerProcess:
             try:
                 await asyncio.wait([listening, waiting], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (listening, waiting):
-                    task.cancel()
-                await asyncio.gather(listening, waiting, return_exceptions=True)
+                await _end([listening, waiting])
 
     async def _listen(self, worker_id: UUID) -> None:
         async with self._adapters.live.subscribe([control_channel(worker_id)]) as messages:
@@ -241,3 +248,13 @@ class WorkerProcess:
         await self.queue.disconnect()
         await self._connections.close()
         await self._db.close()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended: Python 3.11's `wait_for`, inside libraries, swallows a cancellation that
+    comes in the moment of an answer."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)

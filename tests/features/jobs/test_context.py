@@ -102,11 +102,14 @@ class TestFinish:
     async def test_a_broken_connection_before_the_commit_asks_for_another_run(self, sql: Any, running: Running) -> None:
         ctx, attempt = running
 
-        with pytest.raises(FinishInterrupted):
+        async def finish() -> None:
             async with ctx.finish() as session:
                 session.add(project())
                 pid = await session.scalar(text("select pg_backend_pid()"))
                 await sql.fetch("select pg_terminate_backend($1)", pid)
+
+        with pytest.raises(FinishInterrupted):
+            await finish()
 
         assert (await names(sql), await status(sql, ctx.job_id)) == ([], ["RUNNING"])
         assert attempt.has_finished is False

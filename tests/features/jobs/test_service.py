@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -51,10 +52,13 @@ class TestEnqueue:
     async def test_a_rollback_creates_and_announces_nothing(self, effects: Any, sql: Any) -> None:
         db, kept = effects
 
-        with pytest.raises(KeyError):
+        async def enqueue_and_fail() -> None:
             async with db.write() as session:
                 await service.enqueue(session, JobKind.PROBE, project_id=None)
                 raise KeyError
+
+        with pytest.raises(KeyError):
+            await enqueue_and_fail()
 
         assert kept == []
         assert await sql.fetchval("select count(*) from jobs") == 0
@@ -96,9 +100,7 @@ class TestStartPipeline:
         assert [job.kind for job in jobs] == list(PIPELINE)
         assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.BLOCKED] * 5
         edges = await sql.fetch("select dependency_id, job_id from job_dependencies")
-        assert {(r["dependency_id"], r["job_id"]) for r in edges} == {
-            (a.id, b.id) for a, b in zip(jobs, jobs[1:], strict=False)
-        }
+        assert {(r["dependency_id"], r["job_id"]) for r in edges} == {(a.id, b.id) for a, b in pairwise(jobs)}
         assert {job.root_id for job in jobs[1:]} == {jobs[0].id}
 
     async def test_a_second_start_joins_the_first(self, db: Database, sql: Any, video: dict[str, Any]) -> None:

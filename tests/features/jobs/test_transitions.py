@@ -13,11 +13,15 @@ from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.claims import Outcome, succeed
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.transitions import NewJob, Running, UnknownDependencyError, cancel, create, retry
-from tests.support.jobs import connect, event_types, make, row, run, status, take
+from tests.support.jobs import connect, event_types, make, row, run, status, take, until
 
 
 def new_job(**values: Any) -> NewJob:
     return NewJob(kind=JobKind.PROBE, lane="io", timeout_seconds=10, max_attempts=3, cost=1.0, **values)
+
+
+async def is_someone_waiting(sql: Any) -> bool:
+    return bool(await sql.fetchval("select count(*) from pg_locks where not granted"))
 
 
 class TestCreate:
@@ -105,8 +109,7 @@ class TestCreate:
             await transaction.start()
             child = await make(creator, needs=[parent])  # holds the parent FOR SHARE
             finishing = asyncio.create_task(succeed(finisher, [(claimed.fence, None)]))
-            while not await sql.fetchval("select count(*) from pg_locks where not granted"):
-                await asyncio.sleep(0.005)
+            await until(lambda: is_someone_waiting(sql))
 
             await transaction.commit()
             changes = await finishing
@@ -124,8 +127,7 @@ class TestCreate:
             await transaction.start()
             await succeed(finisher, [(claimed.fence, None)])
             creating = asyncio.create_task(make(creator, needs=[parent]))
-            while not await sql.fetchval("select count(*) from pg_locks where not granted"):
-                await asyncio.sleep(0.005)
+            await until(lambda: is_someone_waiting(sql))
 
             await transaction.commit()
             child = await creating

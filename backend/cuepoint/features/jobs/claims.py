@@ -50,8 +50,8 @@ with c as (
   order by due, id limit $3::integer for update skip locked
 ), u as (
   update jobs j set
-    status = 'RUNNING', attempt = j.attempt + 1, worker_id = $2::uuid, started_at = job_now(), run_at = null, progress = 0,
-    stage = null, processed_ms = null, total_ms = null, ended_by = null, seq = j.seq + 1
+    status = 'RUNNING', attempt = j.attempt + 1, worker_id = $2::uuid, started_at = job_now(), run_at = null,
+    progress = 0, stage = null, processed_ms = null, total_ms = null, ended_by = null, seq = j.seq + 1
   from c where j.id = c.id
   returning j.*, jsonb_build_object('status', 'RUNNING', 'worker_id', $2::uuid) as data
 ), e as (

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -102,7 +102,7 @@ class JobHub:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_listening = asyncio.Event()
 
-    async def watch_job(self, job_id: UUID, after: int | None = None) -> AsyncIterator[JobUpdate]:
+    async def watch_job(self, job_id: UUID, after: int | None = None) -> AsyncGenerator[JobUpdate, None]:
         """A snapshot, then every event after number `after` exactly once and in order, with progress between.
 
         None begins after the snapshot. Ends after the event that makes the job final; at once if that is past.
@@ -112,8 +112,9 @@ class JobHub:
         self._register(watch)
         try:
             await self._is_listening.wait()
-            async for update in self._follow(watch, after):
-                yield update
+            async with contextlib.aclosing(self._follow(watch, after)) as updates:
+                async for update in updates:
+                    yield update
         finally:
             self._unregister(watch)
 
@@ -129,7 +130,7 @@ class JobHub:
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         self._is_listening.clear()
 
-    async def _follow(self, watch: _Watch, after: int | None) -> AsyncIterator[JobUpdate]:
+    async def _follow(self, watch: _Watch, after: int | None) -> AsyncGenerator[JobUpdate, None]:
         snapshot = (await self._snapshots([watch.job_id])).get(watch.job_id)
         if snapshot is None:
             raise NotFoundError("job")

@@ -93,7 +93,8 @@ async def lost(
 
 _REGISTER = """
 insert into workers (id, lanes, info, state, lease_until, started_at)
-select $1::uuid, $2::text[], $3::jsonb, 'LIVE', t + $4::float8 * interval '1 second', t from (select job_now() as t) clock
+select $1::uuid, $2::text[], $3::jsonb, 'LIVE', t + $4::float8 * interval '1 second', t
+from (select job_now() as t) clock
 """
 
 

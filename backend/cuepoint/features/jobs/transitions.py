@@ -94,7 +94,8 @@ select id as job_id, project_id, lane, seq, at, 'CREATED' as type, attempt, data
 """
 
 _EXISTING = f"""
-select id from jobs where system_key = $1::text or (dedupe_key = $2::text and status in {LIVE}) order by created_at limit 1
+select id from jobs where system_key = $1::text or (dedupe_key = $2::text and status in {LIVE})
+order by created_at limit 1
 """  # noqa: S608 - a constant of this module
 
 
