@@ -23,7 +23,8 @@ async def objects(url: str) -> list[str]:
     """Names of all tables and functions of ours."""
     connection = await asyncpg.connect(url)
     rows = await connection.fetch(
-        "select relname::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r','p')"
+        "select relname::text as name from pg_class"
+        " where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
         " union all select proname::text from pg_proc where pronamespace = 'public'::regnamespace"
         " and not exists (select from pg_depend d where d.objid = pg_proc.oid and d.deptype = 'e') order by 1"
     )

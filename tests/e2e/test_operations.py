@@ -16,6 +16,9 @@ from tests.support.speech import VIDEO
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
 
 
+EVERY_OPERATION = {path.stem for path in Path(OPERATIONS).glob("*.graphql")}
+
+
 class Run:
     """Calls operations and remembers which."""
 
@@ -115,4 +118,4 @@ class TestOperations:
         for story in STORIES:
             await story(run, sample)
 
-        assert run.done == {path.stem for path in Path(OPERATIONS).glob("*.graphql")}
+        assert run.done == EVERY_OPERATION

@@ -165,7 +165,7 @@ def _nearest_span(sentences: Sequence[Sentence], limits: MomentLimits) -> tuple[
 
 
 def _topic(profile: _Profile, first: int, last: int) -> float:
-    inside = float(profile.borders[first + 1 : last + 1].max(initial=0.0))
+    inside = max((float(strength) for strength in profile.borders[first + 1 : last + 1]), default=0.0)
     around = (float(profile.borders[first]) + float(profile.borders[last + 1])) / 2
     return max(0.0, around - inside)
 

@@ -42,7 +42,7 @@ def border_strengths(material: MomentMaterial, words: Sequence[Sequence[str]]) -
         return strengths
     depths = _depths([_similarity(material, words, gap) for gap in range(1, count)])
     floor = depths.mean() - depths.std() / 2  # Hearst's liberal cut-off
-    peak = max(float(depths.max()), FLAT_DEPTH)
+    peak = max(float(np.max(depths)), FLAT_DEPTH)
     if peak > floor:
         strengths[1:count] = np.clip((depths - floor) / (peak - floor), 0, 1)
     return strengths
