@@ -35,7 +35,7 @@ async def accounts(run: Run, sample: Sample) -> None:
     assert (await run("Me"))["isAdmin"] is True
     user = (await run("CreateUser", input={"email": "ada@example.org", "name": "Ada"}))["user"]
     assert user["isActive"] is True
-    assert (await run("Users"))["totalCount"] == 2
+    assert user["email"] in [other["email"] for other in (await run("Users"))["nodes"]]
     assert (await run("User", id=user["id"]))["email"] == "ada@example.org"
     key = await run("CreateApiKey", input={"name": "script", "userId": user["id"]})
     assert key["secret"].startswith(key["apiKey"]["prefix"])

@@ -45,7 +45,7 @@ def narration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def transcriber() -> AsyncIterator[WhisperTranscriber]:
-    transcriber = WhisperTranscriber(Settings(worker_slots_cpu=1))
+    transcriber = WhisperTranscriber(Settings(worker_slots_gpu=1))
     yield transcriber
     await transcriber.close()
 
@@ -279,7 +279,7 @@ class TestChildren:
         assert transcriber.child_pids == []
 
     async def test_two_requests_take_two_children_and_a_third_waits(self, narration: Path) -> None:
-        transcriber = WhisperTranscriber(Settings(worker_slots_cpu=2))
+        transcriber = WhisperTranscriber(Settings(worker_slots_gpu=2))
         try:
             plans = await asyncio.gather(*(transcriber.plan(narration) for _ in range(3)))
 

@@ -127,9 +127,12 @@ class TestWaitBell:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
-        await live.ring(["cpu"])
+        heard = None
+        for _ in range(10):  # a token may go to the waiter that is gone, until Redis has noticed
+            await live.ring(["cpu"])
+            heard = heard or await live.wait_bell(["cpu"], 0.5)
 
-        assert await live.wait_bell(["cpu"], SOON) == "cpu"
+        assert heard == "cpu"
 
 
 class TestSubscribe:

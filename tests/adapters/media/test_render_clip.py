@@ -1,4 +1,4 @@
-"""Clips hold exactly the frames of their range, compared by the number painted into each picture, and are in sync."""
+"""Rendered clips hold exactly the frames of their range, by the number painted into each, and are in sync."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from cuepoint.adapters.media.base import MediaInfo, RenderedClip
+from cuepoint.adapters.media.base import ClipMode, MediaInfo, RenderedClip
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
@@ -64,8 +64,15 @@ async def render(
     target = source.parent / "clip.mp4"
     info = info or await tools.probe(source)
     made = await tools.render_clip(
-        source, target, start_ms=start_ms, end_ms=end_ms, info=info, on_progress=lambda _: None
+        source,
+        target,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        info=info,
+        on_progress=lambda _: None,
+        mode=ClipMode.RENDER,
     )
+    assert made.mode is ClipMode.RENDER
     return made, target
 
 
@@ -289,6 +296,14 @@ class TestRefusals:
         info = await tools.probe(source)
 
         with pytest.raises(StopError):
-            await tools.render_clip(source, tmp_path / "clip.mp4", start_ms=0, end_ms=2000, info=info, on_progress=stop)
+            await tools.render_clip(
+                source,
+                tmp_path / "clip.mp4",
+                start_ms=0,
+                end_ms=2000,
+                info=info,
+                on_progress=stop,
+                mode=ClipMode.RENDER,
+            )
 
         assert names(tmp_path) == ["a.mp4"]

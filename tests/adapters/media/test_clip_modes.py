@@ -1,0 +1,161 @@
+"""The three modes through the children: what was done is said, and what cannot be copied is rendered."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+import av
+import pytest
+
+from cuepoint.adapters.media.base import ClipMode, MediaCaps, RenderedClip
+from cuepoint.adapters.media.commands import clip_command
+from cuepoint.adapters.media.cut import check_clip, plan_clip
+from cuepoint.adapters.media.probe import probe
+from cuepoint.adapters.media.tools import ChildMediaTools
+from cuepoint.config import Settings
+from tests.support.cut_sources import CUT_SOURCES, cut_source, places
+from tests.support.cuts import Cut, assert_exact, assert_in_sync
+from tests.support.media import frame_numbers, make_wav
+
+pytestmark = pytest.mark.media
+
+CAPS = MediaCaps()
+
+
+@pytest.fixture
+def tools() -> ChildMediaTools:
+    return ChildMediaTools(Settings())
+
+
+async def cut(
+    tools: ChildMediaTools, source: Path, target: Path, start_ms: int, end_ms: int, mode: ClipMode
+) -> tuple[RenderedClip, list[int]]:
+    told: list[int] = []
+    info = await tools.probe(source)
+    made = await tools.render_clip(
+        source, target, start_ms=start_ms, end_ms=end_ms, info=info, on_progress=told.append, mode=mode
+    )
+    return made, told
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def rendered(source: Path, target: Path, start_ms: int, end_ms: int) -> Cut:
+    """As the children do it, without starting them."""
+    descriptors = [os.open(source, os.O_RDONLY) for _ in range(4)]
+    info = probe(descriptors[0], CAPS)
+    assert info.video is not None
+    assert info.audio is not None
+    plan = plan_clip(
+        descriptors[1],
+        CAPS,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        video_index=info.video.index,
+        audio_index=info.audio.index,
+    )
+    argv = clip_command(
+        descriptors[2], descriptors[3], target, plan=plan, container=info.container, size=(320, 180), caps=CAPS
+    )
+    subprocess.run(argv, pass_fds=descriptors[2:], check=True, capture_output=True)
+    descriptors.append(os.open(target, os.O_RDONLY))
+    made = check_clip(descriptors[-1], CAPS, plan)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return Cut(source, target, plan, made)
+
+
+class TestRender:
+    @pytest.mark.parametrize("name", CUT_SOURCES)
+    def test_holds_exactly_the_range_and_in_sync(self, tmp_path: Path, name: str) -> None:
+        for start_ms, end_ms in places(name, 2):
+            made = rendered(cut_source(name), tmp_path / "clip.mp4", start_ms, end_ms)
+
+            assert_exact(made, start_ms, end_ms)
+            assert_in_sync(made)
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("name", CUT_SOURCES)
+    def test_holds_exactly_the_range_and_in_sync_in_many_places(self, tmp_path: Path, name: str) -> None:
+        for start_ms, end_ms in places(name, 12):
+            made = rendered(cut_source(name), tmp_path / "clip.mp4", start_ms, end_ms)
+
+            assert_exact(made, start_ms, end_ms)
+            assert_in_sync(made)
+
+
+class TestModes:
+    async def test_smart_is_the_default_and_exact(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        source = cut_source("h264 mp4 b-pyramid")
+        target = tmp_path / "clip.mp4"
+        told: list[int] = []
+
+        made = await tools.render_clip(
+            source,
+            target,
+            start_ms=500,
+            end_ms=4000,
+            info=await tools.probe(source),
+            on_progress=told.append,
+        )
+
+        assert (made.mode, made.start_ms, made.end_ms, made.duration_ms) == (ClipMode.SMART, 500, 4000, 3500)
+        assert frame_numbers(target) == list(range(12, 96))
+        assert made.size_bytes == target.stat().st_size
+        assert told
+        assert max(told) <= 3500
+        assert names(tmp_path) == ["clip.mp4"]
+
+    async def test_fast_begins_at_a_key_frame(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        target = tmp_path / "clip.mp4"
+
+        made, _ = await cut(tools, cut_source("h264 mp4 no b"), target, 1500, 3000, ClipMode.FAST)
+
+        assert (made.mode, made.start_ms, made.end_ms) == (ClipMode.FAST, 1000, 3000)
+        assert frame_numbers(target) == list(range(24, 72))
+
+    @pytest.mark.parametrize("mode", [ClipMode.SMART, ClipMode.FAST])
+    async def test_what_cannot_be_copied_is_rendered_and_said(
+        self, tools: ChildMediaTools, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: ClipMode
+    ) -> None:
+        caplog.set_level(logging.INFO, logger="cuepoint.adapters.media.tools")
+        target = tmp_path / "clip.mp4"
+
+        made, _ = await cut(tools, cut_source("h264 mp4 open groups"), target, 1500, 3000, mode)
+
+        assert (made.mode, made.start_ms, made.end_ms) == (ClipMode.RENDER, 1500, 3000)
+        assert frame_numbers(target) == list(range(36, 72))
+        assert names(tmp_path) == ["clip.mp4"]
+        assert f"a clip is rendered instead of cut {mode.value}" in caplog.text
+
+    async def test_uncompressed_sound_is_rendered(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        source = make_wav(tmp_path / "a.wav", seconds=4)
+        target = tmp_path / "clip.m4a"
+
+        made, _ = await cut(tools, source, target, 1000, 3000, ClipMode.SMART)
+
+        with av.open(str(target)) as container:
+            assert container.streams.audio[0].codec.canonical_name == "aac"
+        assert (made.mode, made.start_ms, made.end_ms) == (ClipMode.RENDER, 1000, 3000)
+
+    async def test_an_exception_of_on_progress_leaves_no_file(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        class StopError(Exception):
+            pass
+
+        def stop(_: int) -> None:
+            raise StopError
+
+        source = cut_source("h264 mp4 b-pyramid")
+        info = await tools.probe(source)
+
+        with pytest.raises(StopError):
+            await tools.render_clip(
+                source, tmp_path / "clip.mp4", start_ms=500, end_ms=4000, info=info, on_progress=stop
+            )
+
+        assert names(tmp_path) == []

@@ -1,0 +1,288 @@
+"""Every hostile file ends as expected within its caps: no other file opened, no connection made, nothing left behind.
+
+All files are worked on once, two at a time, by a fixture; each test looks at what happened to its file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import stat
+import time
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cuepoint.adapters.media.base import MediaCaps, MediaInfo
+from cuepoint.adapters.media.boxes import check_boxes
+from cuepoint.adapters.media.commands import ffmpeg_binary, wav_command
+from cuepoint.adapters.media.tools import ChildMediaTools
+from cuepoint.config import Settings
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.processes.child import run_child
+from cuepoint.processes.sandbox import Box
+from tests.support import hostile_bytes as b
+from tests.support.hostile import NO_PICTURE, OK, HostileFile, Trap, corpus, playlists
+from tests.support.media import make_wav
+
+pytestmark = pytest.mark.media
+
+FILES = corpus()
+MAX_SECONDS = 30.0  # a tenth of it on a machine that does nothing else
+MAX_MEMORY_KIB = 600 * 1024
+MAX_OUTPUT_BYTES = 40 * 1024**2
+CANARY = b"canary-4b1f"
+
+
+@dataclass
+class Outcome:
+    """What became of one file."""
+
+    said: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    outputs: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class Round:
+    """What became of all of them."""
+
+    outcomes: dict[str, Outcome]
+    calls: int
+    canary_read: bool
+    memory_kib: int
+    processes: list[psutil.Process]
+    temporary: list[str]
+    descriptors: int
+
+
+@pytest.fixture(scope="module")
+async def worked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Round]:
+    folder, temporary = tmp_path_factory.mktemp("hostile"), tmp_path_factory.mktemp("temporary")
+    canary = make_wav(folder / "canary.wav", seconds=1)
+    canary.write_bytes(canary.read_bytes() + CANARY * 10)
+    os.utime(canary, (0, 1))  # where access times are kept, reading it would set a new one
+    calls: list[int] = []
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as listening:
+        patch.setenv("TMPDIR", str(temporary))
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+        asyncio.get_running_loop().add_reader(listening, lambda: calls.append(listening.accept()[0].close() or 1))
+        memory, descriptors = _memory_kib(), _descriptors()
+        outcomes = await _work_on_all(folder, Trap(canary, listening.getsockname()[1]))
+        asyncio.get_running_loop().remove_reader(listening)
+        yield Round(
+            outcomes=outcomes,
+            calls=len(calls),
+            canary_read=canary.stat().st_atime != 0,
+            memory_kib=0 if _memory_kib() == memory else _memory_kib(),
+            processes=psutil.Process().children(recursive=True),
+            temporary=[path.name for path in temporary.iterdir()],
+            descriptors=_descriptors() - descriptors,
+        )
+
+
+async def _work_on_all(folder: Path, trap: Trap) -> dict[str, Outcome]:
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    tools, places = ChildMediaTools(Settings()), asyncio.Semaphore(2)
+
+    async def work(number: int, file: HostileFile) -> tuple[str, Outcome]:
+        place = folder / str(number)
+        place.mkdir()
+        async with places:
+            return file.id, await _work_on(tools, file, place, trap)
+
+    outcomes = dict(await asyncio.gather(*(work(number, file) for number, file in enumerate(FILES))))
+    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
+    assert left == []
+    return outcomes
+
+
+async def _work_on(tools: ChildMediaTools, file: HostileFile, place: Path, trap: Trap) -> Outcome:
+    path, made = file.write(place, trap), Outcome()
+    infos: list[MediaInfo] = []
+
+    async def probe() -> MediaInfo:
+        infos.append(await tools.probe(path))
+        return infos[0]
+
+    await _note(made, "probe", probe())
+    info = infos[0] if infos else None
+    index = info.audio.index if info is not None and info.audio is not None else 0
+    duration = info.duration_ms if info is not None else None
+    if "sound" in file.expected:
+        work = tools.extract_audio(path, place / "a.wav", track_index=index, duration_ms=duration, on_progress=_ignore)
+        await _note(made, "sound", work)
+    if "poster" in file.expected:
+        await _note(made, "poster", tools.poster(path, place / "a.jpg", duration_ms=duration))
+    _look_at(place, path.name, made)
+    return made
+
+
+def _look_at(place: Path, source: str, made: Outcome) -> None:
+    found = {path.name: path for path in place.iterdir() if path.name != source}
+    made.outputs = [found.pop(name).read_bytes() for name in ("a.wav", "a.jpg") if name in found]
+    made.left = sorted(found)
+
+
+async def _note(made: Outcome, operation: str, work: Awaitable[object]) -> None:
+    start = time.monotonic()
+    try:
+        made.said[operation] = NO_PICTURE if await work is None else OK
+    except (CuepointError, AdapterError) as error:
+        made.said[operation] = error.code.value
+    made.seconds[operation] = time.monotonic() - start
+
+
+def _ignore(done_ms: int) -> None:
+    pass
+
+
+def _memory_kib() -> int:
+    """The most that any child so far had in memory."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize("file", FILES, ids=lambda file: file.id)
+    async def test_ends_as_expected(self, worked: Round, file: HostileFile) -> None:
+        outcome = worked.outcomes[file.id]
+
+        assert outcome.said == file.expected
+        assert max(outcome.seconds.values()) < MAX_SECONDS
+        assert outcome.left == []
+        assert not any(CANARY in output for output in outcome.outputs)
+        assert sum(map(len, outcome.outputs)) < MAX_OUTPUT_BYTES
+
+    async def test_there_are_many(self) -> None:
+        assert len({file.id for file in FILES}) == len(FILES) >= 150
+
+    async def test_nobody_was_called_and_nothing_else_was_read(self, worked: Round) -> None:
+        assert (worked.calls, worked.canary_read) == (0, False)
+
+    async def test_no_child_took_much_memory(self, worked: Round) -> None:
+        assert worked.memory_kib < MAX_MEMORY_KIB
+
+    async def test_nothing_is_left(self, worked: Round) -> None:
+        assert (worked.temporary, worked.descriptors) == ([], 0)
+
+
+class TestFfmpegAlone:
+    """Sniffing comes first; if it let one of these pass, the command line would still hold, and behind it the box."""
+
+    ANY_PROTOCOL = ("-protocol_whitelist", "fd,file,http,tcp,crypto,data")
+    ANY_NAME = ("-f", "hls", "-allowed_extensions", "ALL", "-extension_picky", "0")
+
+    @pytest.mark.parametrize(
+        ("id", "options"),
+        [
+            ("hls-file", ANY_NAME),
+            ("hls-http", ANY_NAME),
+            ("concat", ("-f", "concat", "-safe", "0")),
+            ("concat-http", ("-f", "concat", "-safe", "0")),
+        ],
+    )
+    async def test_follows_no_playlist(self, tmp_path: Path, id: str, options: tuple[str, ...]) -> None:
+        file = next(file for file in playlists() if file.id == id)
+        canary, target = make_wav(tmp_path / "canary.wav", seconds=1), tmp_path / "out.wav"
+        calls: list[int] = []
+
+        def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            calls.append(1)
+            writer.close()
+
+        async def followed(argv: list[str], box: Box | None) -> bool:
+            calls.clear()
+            target.write_bytes(b"")
+            await run_child(argv, timeout=30, pass_fds=(descriptor,), box=box)
+            return bool(calls) or target.stat().st_size > 0
+
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            path = file.write(tmp_path, Trap(canary, server.sockets[0].getsockname()[1]))
+            descriptor = os.open(path, os.O_RDONLY)
+            ours = wav_command(descriptor, target, track_index=0, caps=MediaCaps())
+            naive = [ffmpeg_binary(), "-nostdin", "-y", *self.ANY_PROTOCOL, *options]
+            naive += ["-fd", str(descriptor), "-i", "fd:", f"file:{target}"]
+
+            found = [await followed(argv, box) for argv in (naive, ours) for box in (None, Box.writing(target))]
+            os.close(descriptor)
+
+        assert found == [True, False, False, False]
+
+
+class TestNoRegularFile:
+    @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+    async def test_is_refused_without_waiting(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "video.mp4"
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to("/dev/zero")
+
+        with pytest.raises(CuepointError) as caught:
+            await ChildMediaTools(Settings()).probe(path)
+
+        assert caught.value.code is ErrorCode.UNSUPPORTED_MEDIA
+        assert not stat.S_ISREG(path.stat().st_mode)
+
+
+class TestCheckBoxes:
+    def _check(self, path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+        with path.open("rb") as file:
+            check_boxes(file.fileno(), data[:4096], len(data))
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b.movie(b.track(*b.samples())),
+            b.movie(b.track(*b.samples()))[:400],
+            b.movie(b.track(*b.samples())) + b"\0\0\0\0mdat",
+            b.FTYP + b.nested(b"moov", 10),
+            b.FTYP + b.box(b"moov", bytes(7)),
+            b"\x1aE\xdf\xa3" + b.nested(b"moov", 5000),
+        ],
+        ids=["honest", "cut", "open end", "ten deep", "scraps", "another container"],
+    )
+    def test_lets_pass(self, tmp_path: Path, data: bytes) -> None:
+        self._check(tmp_path / "a.mp4", data)
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (b.FTYP + b.nested(b"moov", 12), "The boxes of the file are nested more than 10 deep."),
+            (
+                b.movie(b.track(*b.samples(300_000))),
+                "The file declares 300000 samples and has only 16537 bytes.",
+            ),
+            (b.movie(b.track(b.table(b"stts", 3, 1, 1))), "The table stts declares 3 entries in 16 bytes."),
+            (
+                b.FTYP + b.box(b"moof", b.box(b"traf", b.table(b"trun", 9, 0, version_and_flags=0x301))),
+                "The table trun declares 9 entries in 12 bytes.",
+            ),
+            (b.movie(b.track(b.table(b"stz2", 16, 9))), "The table stz2 declares 9 entries in 12 bytes."),
+        ],
+        ids=["deep", "samples", "times", "run", "sizes"],
+    )
+    def test_refuses_what_cannot_be(self, tmp_path: Path, data: bytes, message: str) -> None:
+        with pytest.raises(CuepointError) as caught:
+            self._check(tmp_path / "a.mp4", data)
+
+        assert (caught.value.code, caught.value.message) == (ErrorCode.MEDIA_LIMIT_EXCEEDED, message)
+
+    def test_a_real_file_passes(self, tmp_path: Path) -> None:
+        self._check(tmp_path / "a.mp4", b.real(".mp4"))
+        self._check(tmp_path / "b.mp4", b.real(".mp4", "-movflags", "+frag_keyframe+empty_moov"))
