@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from cuepoint.cli.doctor import State, examine
 from cuepoint.config import Settings, load_settings
 
-PARTS = ["Python", "Packages", "ffmpeg", "Postgres", "Redis", "Storage", "Speech model", "Embeddings", "API"]
+PARTS = ["Python", "Packages", "ffmpeg", "Box", "Postgres", "Redis", "Storage", "Speech model", "Embeddings", "API"]
 
 
 class TestExamine:

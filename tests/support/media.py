@@ -115,7 +115,7 @@ def timed_frame_numbers(path: Path) -> list[tuple[Fraction, int]]:
     """When each picture is shown (s), and the number it carries."""
     with av.open(str(path)) as container:
         return [
-            (frame.pts * Fraction(frame.time_base), _read_bars(frame.to_ndarray(format="gray")))
+            (frame.pts * Fraction(frame.time_base), read_bars(frame.to_ndarray(format="gray")))
             for frame in container.decode(container.streams.video[0])
         ]
 
@@ -173,7 +173,8 @@ def _bars(number: int, width: int, height: int) -> bytes:
     return picture.tobytes()
 
 
-def _read_bars(picture: numpy.ndarray) -> int:
+def read_bars(picture: numpy.ndarray) -> int:
+    """The number that a grey picture carries."""
     height, width = picture.shape
     bar = width // BITS
     number = 0

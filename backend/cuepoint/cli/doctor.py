@@ -62,6 +62,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _python,
         _packages,
         _ffmpeg,
+        _box,
         lambda: _database(database, running.database_url if running else None),
         lambda: _redis(redis, running.redis_url if running else None),
         lambda: _storage(settings),
@@ -115,6 +116,25 @@ async def _ffmpeg() -> Finding:
     return Finding(
         "ffmpeg", State.FINE, said.decode().splitlines()[0].removeprefix("ffmpeg version ").split(" Copy")[0]
     )
+
+
+async def _box() -> Finding:
+    """Files from outside are opened in a child: what keeps it from everything else, tried and not only asked."""
+    from cuepoint.cli.probes import box_facts
+
+    with tempfile.NamedTemporaryFile(prefix="cuepoint-doctor-") as secret:
+        facts = await box_facts(Path(secret.name))
+    protections = facts.protections
+    if facts.failure is not None:
+        advice = "Libraries must lie in this Python's own folders (site-packages): run `make reinstall`."
+        return Finding("Box", State.FAULT, f"{protections}: {facts.failure}", advice)
+    broken = {"files": "landlock", "connections": "seccomp"}
+    if open_ways := [way for way in facts.reached if broken[way] not in protections.missing]:
+        return Finding("Box", State.FAULT, f"{protections}; yet reached: {', '.join(open_ways)}", "Report this kernel.")
+    if protections.missing:
+        advice = "The other layers hold, and files are opened by descriptor only; a newer kernel would add this one."
+        return Finding("Box", State.NOTE, str(protections), advice)
+    return Finding("Box", State.FINE, str(protections))
 
 
 async def _database(configured: str | None, embedded: str | None) -> Finding:

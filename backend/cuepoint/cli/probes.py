@@ -1,13 +1,31 @@
-"""What a database or a Redis server says about itself; for `doctor`, `migrate` and `up`."""
+"""What a database, a Redis server or the box of media children says of itself; for `doctor`, `migrate` and `up`."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 
+from cuepoint.processes.child import ChildLimits, run_child
+from cuepoint.processes.sandbox import Box, Protections
+
 OLDEST_POSTGRES = 160_000  # server_version_num of 16.0
 CONNECT_SECONDS = 5.0
+BOX_SECONDS = 30.0  # importing libav from a cold disk
+# What a boxed child tries; it prints what it could do, and fails when the box keeps its own libraries from it.
+_ATTEMPTS = """
+import av, socket, sys
+def attempt(name, action, *arguments):
+    try:
+        action(*arguments)
+    except OSError:
+        return
+    print(name)
+attempt("files", open, sys.argv[1])
+attempt("connections", socket.socket)
+"""
 
 
 @dataclass(frozen=True)
@@ -60,3 +78,23 @@ async def redis_version(url: str) -> str:
         return str((await client.info("server"))["redis_version"])
     finally:
         await client.aclose()
+
+
+@dataclass(frozen=True)
+class BoxFacts:
+    """Which layers hold, what a boxed child still reached ("files", "connections"), and why it failed, if it did."""
+
+    protections: Protections
+    reached: tuple[str, ...]
+    failure: str | None
+
+
+async def box_facts(secret: Path) -> BoxFacts:
+    """Start a child in the box, as for a foreign file, and let it try to read `secret` and to open a connection."""
+    seen: list[Protections] = []
+    argv = [sys.executable, "-P", "-c", _ATTEMPTS, str(secret)]
+    result = await run_child(argv, timeout=BOX_SECONDS, limits=ChildLimits(), box=Box(), on_box=seen.append)
+    failure = None
+    if result.returncode != 0 or result.timed_out:
+        failure = (result.stderr.strip().splitlines() or [f"status {result.returncode}"])[-1]
+    return BoxFacts(seen[0], tuple(result.stdout.decode().split()), failure)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cuepoint.errors import AdapterError, ErrorCode
+from cuepoint.processes.sandbox import Box, Entry, Protections, log_protections
 
 TERM_GRACE_SECONDS = 3.0  # ffmpeg ends 60 ms after SIGTERM; whoever takes longer than this gets SIGKILL
 STDERR_TAIL_BYTES = 64 * 1024
@@ -29,6 +30,7 @@ _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 OnLine = Callable[[bytes], None]
+OnBox = Callable[[Protections], None]
 
 
 @dataclass(frozen=True)
@@ -84,23 +86,41 @@ async def start_child(
     stdout: int | None = asyncio.subprocess.PIPE,
     stderr: int | None = asyncio.subprocess.PIPE,
     limits: ChildLimits | None = None,
+    box: Box | None = None,
+    on_box: OnBox = log_protections,
 ) -> asyncio.subprocess.Process:
-    """Start `argv` in its own session. The caller must end it with `end_child`."""
-    return await asyncio.create_subprocess_exec(
-        *argv,
-        cwd=cwd,
-        env=child_environment() if env is None else dict(env),
-        pass_fds=tuple(pass_fds),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-        preexec_fn=_preparation(os.getpid(), limits),
-        limit=MAX_LINE_BYTES,
-    )
+    """Start `argv` in its own session, and in `box` if one is given. The caller must end it with `end_child`.
+
+    `on_box` learns which layers of the box hold, and raises to forbid the work (the child is ended then).
+    """
+    entry = Entry(box, argv[0], pass_fds) if box is not None else None
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env=child_environment() if env is None else dict(env),
+            close_fds=entry is None,  # the entry leaves none but `pass_fds` open
+            pass_fds=tuple(pass_fds) if entry is None else (),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=_preparation(os.getpid(), limits, entry),
+            limit=MAX_LINE_BYTES,
+        )
+        if entry is not None:
+            try:
+                on_box(entry.protections(with_limits=limits is not None))
+            except BaseException:
+                await end_child(process)
+                raise
+    finally:
+        if entry is not None:
+            entry.close()
+    return process
 
 
-def _preparation(parent: int, limits: ChildLimits | None) -> Callable[[], None]:
+def _preparation(parent: int, limits: ChildLimits | None, entry: Entry | None) -> Callable[[], None]:
     """What runs in the child between fork and exec: it dies with the thread that forked, and keeps to its limits.
 
     asyncio and uvloop fork on the loop's thread, which lives as long as the process.
@@ -111,13 +131,16 @@ def _preparation(parent: int, limits: ChildLimits | None) -> Callable[[], None]:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # the parent ended before the line above
                 os._exit(128 + signal.SIGKILL)
+        if entry is not None:
+            entry.enter()
         if limits is not None:
             if _LIBC is not None:
                 _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            _lower(resource.RLIMIT_AS, limits.address_space_bytes)
             _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
             _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
             _lower(resource.RLIMIT_CORE, 0)
+            # Last: the child still has the parent's memory, and may get none more from here to the exec.
+            _lower(resource.RLIMIT_AS, limits.address_space_bytes)
 
     return prepare
 
@@ -147,8 +170,12 @@ async def run_child(
     on_line: OnLine | None = None,
     max_stdout_bytes: int = 32 * 1024 * 1024,
     limits: ChildLimits | None = None,
+    box: Box | None = None,
+    on_box: OnBox = log_protections,
 ) -> ChildResult:
     """Run `argv` to its end. Each line of stdout goes to `on_line`, or all of it into the result (capped).
+
+    `box` and `on_box` as for `start_child`.
 
     Whatever leaves this function - an exception of `on_line`, a cancelled task, the deadline - the group is gone.
     Raises AdapterError CHILD_CRASHED when a line of stdout is longer than 16 MiB, and OSError when `argv` cannot run.
@@ -160,6 +187,8 @@ async def run_child(
         pass_fds=pass_fds,
         stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
         limits=limits,
+        box=box,
+        on_box=on_box,
     )
     output = _Output(max_stdout_bytes)
     timed_out = False

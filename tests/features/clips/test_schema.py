@@ -22,7 +22,7 @@ from tests.support.graphql import Api, api_of
 
 CREATE = """mutation ($input: CreateClipInput!) { createClip(input: $input) {
   clip { id title requestedRange { startSeconds endSeconds } actualRange { startSeconds } url video { title }
-    moment { title } job { kind status } }
+    moment { title } job { kind status } mode }
   job { kind } errors { code field message } } }"""
 READ = """query ($id: ID!) { clip(id: $id) { title url durationSeconds sizeBytes contentType width renderedAt
   actualRange { startSeconds endSeconds } } }"""
@@ -56,6 +56,18 @@ async def count(db: Database) -> int:
 
 
 class TestCreateClip:
+    @pytest.mark.parametrize(
+        ("given", "mode"), [({}, "SMART"), ({"mode": "FAST"}, "FAST"), ({"mode": "RENDER"}, "RENDER")]
+    )
+    async def test_takes_the_mode(self, db: Database, api: Api, video: Video, given: dict[str, str], mode: str) -> None:
+        asked = {"videoId": encode_id("Video", video.id), "start": 1, "end": 2, **given}
+
+        payload = (await api.data(CREATE, {"input": asked}))["createClip"]
+
+        async with db.read() as session:
+            row = (await session.execute(select(Clip))).scalar_one()
+        assert (payload["clip"]["mode"], row.mode.value) == (mode, mode)
+
     @pytest.mark.parametrize(
         ("start", "end"), [(1.5, 4), ("00:00:01.500", "00:00:04"), ("00:00:01.5", 4.0), (1.5, "0:00:04.000")]
     )

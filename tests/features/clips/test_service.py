@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import func, select
 
+from cuepoint.adapters.media.base import ClipMode
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
@@ -59,6 +60,7 @@ class TestRequestClip:
         assert clip.title == "Four short stories 1.500-4.000 s"
         assert (clip.video_id, clip.project_id, clip.created_by_id) == (video.id, video.project_id, viewer.user_id)
         assert (clip.job_id, clip.moment_id, clip.storage_key) == (job.id, None, None)
+        assert clip.mode is ClipMode.SMART
         assert (job.kind, job.status, job.args) == (
             JobKind.CLIP_EXTRACTION,
             JobStatus.QUEUED,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cuepoint.adapters.media.base import MediaInfo, MediaTools
+from cuepoint.adapters.media.base import ClipMode, MediaInfo, MediaTools
 from cuepoint.adapters.media.fake import FakeMediaTools, fake_media_info
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.adapters.storage.local import LocalStorage
@@ -149,6 +149,32 @@ class TestWithRealMedia:
             assert frame_numbers(path) == list(range(24, 60))
         assert (done.actual_start_ms, done.actual_end_ms) == (1_000, 2_500)
         assert (done.width, done.height, done.content_type) == (320, 180, "video/mp4")
+
+    async def test_says_that_the_clip_was_rendered(
+        self, db: Database, settings: Settings, storage: LocalStorage, tmp_path: Path
+    ) -> None:
+        tools = ChildMediaTools(settings)
+        source = make_media(tmp_path / "a.mp4", seconds=4)  # one group of pictures: nothing can be copied
+        video = await stored_video(db, storage, source, info=await tools.probe(source))
+        clip = await make_clip(db, video, requested_start_ms=1_000, requested_end_ms=2_500)
+
+        done, _ = await cut(db, settings, video, clip, tools)
+
+        assert (clip.mode, done.mode) == (ClipMode.SMART, ClipMode.RENDER)
+
+    async def test_a_fast_clip_begins_at_the_key_frame(
+        self, db: Database, settings: Settings, storage: LocalStorage, tmp_path: Path
+    ) -> None:
+        tools = ChildMediaTools(settings)
+        source = make_media(tmp_path / "a.mp4", seconds=4)
+        video = await stored_video(db, storage, source, info=await tools.probe(source))
+        clip = await make_clip(db, video, requested_start_ms=1_000, requested_end_ms=2_500, mode=ClipMode.FAST)
+
+        done, _ = await cut(db, settings, video, clip, tools)
+
+        assert (done.mode, done.actual_start_ms) == (ClipMode.FAST, 0)
+        async with storage.local_copy(str(done.storage_key)) as path:
+            assert frame_numbers(path)[:60] == list(range(60))
 
     async def test_a_file_that_was_damaged_meanwhile_is_refused(
         self, db: Database, settings: Settings, storage: LocalStorage, tmp_path: Path

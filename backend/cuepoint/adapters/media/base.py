@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Literal, Protocol
 
 # Called with the milliseconds of media done so far; raises to stop the work (the child is ended and waited for).
 OnMediaProgress = Callable[[int], None]
+
+
+class ClipMode(Enum):
+    """How a clip is cut. Values are the names clients see."""
+
+    FAST = "FAST"  # packets copied from the key frame at or before the start: the range grows to whole groups
+    SMART = "SMART"  # exact: whole groups copied, the pictures before and behind them encoded again
+    RENDER = "RENDER"  # exact: everything encoded again, as H.264/AAC, upright, with square pixels
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,10 @@ class PosterInfo:
 
 @dataclass(frozen=True)
 class RenderedClip:
-    """A clip that was probed after it was written; the range is that of the frames it really holds."""
+    """A clip that was probed after it was written; the range is that of the frames it really holds.
+
+    `mode` is the one that was carried out: what cannot be cut by copying is rendered. The size is as displayed.
+    """
 
     start_ms: int
     end_ms: int
@@ -92,6 +104,7 @@ class RenderedClip:
     height: int | None
     size_bytes: int
     duration_ms: int
+    mode: ClipMode = ClipMode.RENDER
 
 
 class MediaTools(Protocol):
@@ -130,6 +143,10 @@ class MediaTools(Protocol):
         end_ms: int,
         info: MediaInfo,
         on_progress: OnMediaProgress,
+        mode: ClipMode = ClipMode.SMART,
     ) -> RenderedClip:
-        """Re-encode [start_ms, end_ms) to H.264/AAC MP4 with faststart, then probe and check the result."""
+        """Cut [start_ms, end_ms) into an MP4 with its index in front, then probe and check the result.
+
+        SMART and FAST keep codec, turn and pixel shape of the source; where they cannot copy, the clip is rendered.
+        """
         ...

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cuepoint.adapters.media.base import MediaCaps
+from cuepoint.adapters.media.base import ClipMode, MediaCaps
 from cuepoint.adapters.media.cut import check_clip, plan_clip
 from cuepoint.adapters.media.plan import ClipPlan
 from cuepoint.adapters.media.probe import audio_start_ms, probe
 from cuepoint.adapters.media.source import FFmpegError
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.processes.seccomp import forbid_programs
 
 Request = Mapping[str, Any]
+
+_PROGRESS_SECONDS = 0.25
+_told = [0.0]
 
 
 def _probe(request: Request) -> object:
@@ -46,7 +51,29 @@ def _plan_clip(request: Request) -> object:
 
 def _check_clip(request: Request) -> object:
     plan = ClipPlan.from_json(request["plan"])
-    return asdict(check_clip(request["descriptor"], MediaCaps(**request["caps"]), plan))
+    made = check_clip(request["descriptor"], MediaCaps(**request["caps"]), plan)
+    return asdict(made) | {"mode": made.mode.value}
+
+
+def _cut_clip(request: Request) -> object:
+    from cuepoint.adapters.media.bitstreams import NotSmartError
+    from cuepoint.adapters.media.smart import Files, cut_clip  # numpy, as for the poster
+
+    files = Files(request["descriptor"], request["for_audio"], request["target"])
+    plan, mode = ClipPlan.from_json(request["plan"]), ClipMode(request["mode"])
+    try:
+        return {"plan": cut_clip(files, MediaCaps(**request["caps"]), plan, mode, _tell).to_json()}
+    except NotSmartError as error:
+        return {"reason": str(error)}
+
+
+def _tell(done_ms: int) -> None:
+    """A line of progress in ffmpeg's own words; the answer follows as the last line."""
+    now = time.monotonic()
+    if now - _told[0] >= _PROGRESS_SECONDS:
+        _told[0] = now
+        sys.stdout.write(f"out_time_us={done_ms * 1000}\n")
+        sys.stdout.flush()
 
 
 REQUESTS: Mapping[str, Callable[[Request], object]] = {
@@ -54,6 +81,7 @@ REQUESTS: Mapping[str, Callable[[Request], object]] = {
     "audio-start": _audio_start,
     "poster": _poster,
     "plan-clip": _plan_clip,
+    "cut-clip": _cut_clip,
     "check-clip": _check_clip,
 }
 
@@ -76,6 +104,7 @@ def answer(name: str, request: Request) -> dict[str, object]:
 
 def main() -> None:
     """Entry of `python -m cuepoint.adapters.media.child NAME REQUEST`."""
+    forbid_programs()
     sys.stdout.write(json.dumps(answer(sys.argv[1], json.loads(sys.argv[2]))))
 
 

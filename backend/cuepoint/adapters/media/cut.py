@@ -13,17 +13,22 @@ from fractions import Fraction
 
 import av
 import av.stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cuepoint.adapters.media.base import MediaCaps, RenderedClip
 from cuepoint.adapters.media.plan import AudioCut, ClipPlan, VideoCut
 from cuepoint.adapters.media.source import (
+    MAX_PACKETS_TO_FIRST_FRAME,
     FFmpegError,
     Source,
+    clockwise_rotation,
     frames_of,
     is_moving_picture,
     milliseconds,
     open_source,
+    pixel_aspect,
+    seek,
 )
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
@@ -130,23 +135,13 @@ def _held(shots: list[_Shot], inside: list[_Shot], start: Fraction) -> _Shot | N
 def _shots(source: Source, stream: VideoStream, first: Fraction, end: Fraction) -> tuple[Fraction, list[_Shot]]:
     """Where to begin decoding, and the frames from there to the first behind `end`, in the order they are shown."""
     for back in (*_LOOK_BACK_SECONDS, None):
-        _seek(source, stream, None if back is None else first - back)
+        seek(source, stream, None if back is None else first - back)
         found = {shot.time: shot for shot in _until(_listed(source, stream), end)}
         keys = [shot.time for shot in found.values() if shot.is_key and shot.time <= first]
         if keys or back is None:
             begin = max(keys, default=min(found, default=first))
             return begin, [found[time] for time in sorted(found) if time >= begin]
     return first, []
-
-
-def _seek(source: Source, stream: av.stream.Stream, time: Fraction | None) -> None:
-    try:
-        if time is not None and time > source.zero and stream.time_base is not None:
-            source.container.seek(int(time / Fraction(stream.time_base)), stream=stream, backward=True)
-            return
-    except FFmpegError:  # no seek in this file: read it from the start
-        pass
-    source.container.seek(source.container.start_time or 0, backward=True)
 
 
 def _listed(source: Source, stream: VideoStream) -> Iterator[tuple[Fraction | None, _Shot]]:
@@ -166,7 +161,7 @@ def _listed(source: Source, stream: VideoStream) -> Iterator[tuple[Fraction | No
 
 
 def _decoded(source: Source, stream: VideoStream, tick: Fraction) -> Iterator[tuple[Fraction | None, _Shot]]:
-    _seek(source, stream, None)
+    seek(source, stream, None)
     for frame in frames_of(source, stream, max_packets=10**9):
         if frame.pts is not None:
             time = frame.pts * tick
@@ -184,7 +179,7 @@ def _until(listed: Iterator[tuple[Fraction | None, _Shot]], end: Fraction) -> It
 
 def _has_packets(source: Source, stream: av.stream.Stream, start: Fraction, end: Fraction) -> bool:
     tick = Fraction(stream.time_base or 1)
-    _seek(source, stream, start - 1)
+    seek(source, stream, start - 1)
     try:
         for packet in source.container.demux(stream):
             if packet.pts is None:
@@ -227,11 +222,12 @@ def check_clip(descriptor: int, caps: MediaCaps, plan: ClipPlan) -> RenderedClip
     if (plan.video is None) != (video is None) or (plan.audio is None) != (audio is None):
         raise _failed("The clip lacks a track of the source.")
     start, end = _checked_pictures(source, video, plan) if video is not None else _audio_range(source, plan)
+    width, height = _displayed_size(source, video) if video is not None else (None, None)
     return RenderedClip(
         start_ms=milliseconds(start - plan.zero),
         end_ms=milliseconds(end - plan.zero),
-        width=video.codec_context.width if video is not None else None,
-        height=video.codec_context.height if video is not None else None,
+        width=width,
+        height=height,
         size_bytes=source.size_bytes,
         duration_ms=milliseconds(Fraction(source.container.duration or 0, av.time_base)),
     )
@@ -245,7 +241,10 @@ def _checked_pictures(source: Source, stream: VideoStream, plan: ClipPlan) -> tu
     if not shots:
         raise _failed("The clip holds no picture.")
     base = cut.base_seconds
-    start, end = base + shots[0].time, base + shots[-1].time + _frame_duration(stream, shots[-1])
+    start, last = base + shots[0].time, base + shots[-1].time
+    # MP4 keeps times of decoding, so it states the length of the last picture shown only roughly.
+    is_last = abs(last - Fraction(cut.last_tick, cut.scale)) < _HALF_MS
+    end = cut.end if is_last else last + _frame_duration(stream, shots[-1])
     frame = max(cut.frame_duration, _HALF_MS)
     if abs(len(shots) - cut.frame_count) > 1 or abs(start - cut.first_frame) > frame or abs(end - cut.end) > frame:
         raise _failed(
@@ -254,6 +253,15 @@ def _checked_pictures(source: Source, stream: VideoStream, plan: ClipPlan) -> tu
             f"{float(cut.first_frame - plan.zero):.3f} s to {float(cut.end - plan.zero):.3f} s."
         )
     return start, end
+
+
+def _displayed_size(source: Source, stream: VideoStream) -> tuple[int, int]:
+    seek(source, stream, None)
+    frame = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
+    if not isinstance(frame, VideoFrame):
+        raise _failed("The clip's pictures cannot be decoded.")
+    width, height = round(frame.width * pixel_aspect(stream)), frame.height
+    return (height, width) if clockwise_rotation(frame) in {90, 270} else (width, height)
 
 
 def _audio_range(source: Source, plan: ClipPlan) -> tuple[Fraction, Fraction]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cuepoint.adapters.media.base import (
     AudioInfo,
+    ClipMode,
     MediaInfo,
     OnMediaProgress,
     PosterInfo,
@@ -102,8 +103,9 @@ class FakeMediaTools:
         end_ms: int,
         info: MediaInfo,
         on_progress: OnMediaProgress,
+        mode: ClipMode = ClipMode.SMART,
     ) -> RenderedClip:
-        """A text that names the range; exactly the range that was asked for."""
+        """A text that names the range; exactly the range that was asked for, in every mode."""
         self._called("render_clip", path)
         on_progress((end_ms - start_ms) // 2)
         _write(target, f"fake clip {start_ms}-{end_ms}".encode())
@@ -116,6 +118,7 @@ class FakeMediaTools:
             height=video.height if video else None,
             size_bytes=_size(target),
             duration_ms=end_ms - start_ms,
+            mode=mode,
         )
 
     def _called(self, name: str, path: Path) -> None:

@@ -16,11 +16,17 @@ import av.video.frame
 import av.video.stream
 
 from cuepoint.adapters.media.base import MediaCaps
+from cuepoint.adapters.media.boxes import check_boxes
 from cuepoint.adapters.media.sniff import DEMUXERS, HEAD_BYTES, Extent, extent, not_media
 from cuepoint.errors import CuepointError, ErrorCode
 
 # A picture whose first frame does not come within so many packets is given up (a GOP is 250 frames by default).
 MAX_PACKETS_TO_FIRST_FRAME = 600
+SAMPLE_RATES = (1000, 768_000)  # telephones have 8000, the fastest recorders 768,000; 1 Hz grows 16,000-fold as speech
+# 5 KB with three blocks over 11 hours become 1.3 GB of silence; the barest speech codec takes 88 bytes a second.
+LEAST_BYTES_PER_SECOND = 8
+_SPARSE_FROM_MS = 600_000
+MAX_CHANNELS = 64  # the largest layout that codecs agree on (22.2 has 24, ambisonics of seventh order 64)
 _PIXEL_ASPECT_RANGE = (Fraction(1, 8), Fraction(8))  # beyond it the file lies; real ones lie between 1/2 and 2
 
 FFmpegError = av.error.FFmpegError
@@ -62,6 +68,7 @@ def open_source(descriptor: int, caps: MediaCaps) -> Source:
             ErrorCode.MEDIA_TRUNCATED,
             "The file ends early: the index (moov) is missing, so nothing in it can be decoded. Upload it again.",
         )
+    check_boxes(descriptor, head, size)
     options = {"fd": str(descriptor), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
     try:
         container = av.open("fd:", options=options, metadata_errors="replace")
@@ -98,13 +105,30 @@ def _check_caps(source: Source, caps: MediaCaps) -> None:
             f"The media last {duration // 1000} s; at most {caps.max_duration_ms // 1000} s are accepted "
             "(CUEPOINT_MEDIA_MAX_DURATION_SECONDS)."
         )
-    for stream in streams.video:
-        pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
-        if pixels > caps.max_pixels:
-            raise _beyond(
-                f"The picture has {stream.codec_context.width} x {stream.codec_context.height} pixels; at most "
-                f"{caps.max_pixels} are accepted (CUEPOINT_MEDIA_MAX_PIXELS)."
-            )
+    if duration > _SPARSE_FROM_MS and source.size_bytes * 1000 < duration * LEAST_BYTES_PER_SECOND:
+        raise _beyond(f"The media last {duration // 1000} s by their own word and have only {source.size_bytes} bytes.")
+    for stream in streams:
+        if isinstance(stream.codec_context, av.VideoCodecContext):
+            _check_picture(stream.codec_context, caps)
+        elif isinstance(stream.codec_context, av.AudioCodecContext):
+            _check_sound(stream.codec_context)
+
+
+def _check_picture(context: av.VideoCodecContext, caps: MediaCaps) -> None:
+    if (context.width or 0) * (context.height or 0) > caps.max_pixels:
+        raise _beyond(
+            f"The picture has {context.width} x {context.height} pixels; at most {caps.max_pixels} are accepted "
+            "(CUEPOINT_MEDIA_MAX_PIXELS)."
+        )
+    context.options = {"max_pixels": str(caps.max_pixels)}  # pictures may grow on the way
+
+
+def _check_sound(context: av.AudioCodecContext) -> None:
+    least, most = SAMPLE_RATES
+    if context.sample_rate and not least <= context.sample_rate <= most:
+        raise _beyond(f"The sound has {context.sample_rate} samples a second; accepted are {least} to {most}.")
+    if context.channels > MAX_CHANNELS:
+        raise _beyond(f"The sound has {context.channels} channels; at most {MAX_CHANNELS} are accepted.")
 
 
 def _beyond(message: str) -> CuepointError:
@@ -143,6 +167,17 @@ def _packets(source: Source, stream: av.stream.Stream) -> Iterator[av.packet.Pac
         raise
     except FFmpegError:  # the file ends or breaks here; what was read before stands
         return
+
+
+def seek(source: Source, stream: av.stream.Stream, time: Fraction | None) -> None:
+    """To a key frame at or before `time` (s); to the beginning where it is None or the file knows no seeking."""
+    try:
+        if time is not None and time > source.zero and stream.time_base is not None:
+            source.container.seek(int(time / Fraction(stream.time_base)), stream=stream, backward=True)
+            return
+    except FFmpegError:  # no seek in this file: read it from the start
+        pass
+    source.container.seek(source.container.start_time or 0, backward=True)
 
 
 def clockwise_rotation(frame: av.video.frame.VideoFrame) -> int:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import stat
 import wave
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from cuepoint.adapters.media.base import (
     AudioInfo,
+    ClipMode,
     MediaCaps,
     MediaInfo,
     OnMediaProgress,
@@ -29,6 +31,7 @@ from cuepoint.adapters.media.plan import ClipPlan
 from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.processes.child import ChildLimits, ChildResult, child_environment, python_argv, run_child
+from cuepoint.processes.sandbox import Box, compile_modules
 
 LOOK_SECONDS = 60.0  # a probe takes 20 ms; a slow disk and a hostile header may take longer
 POSTER_SECONDS = 120.0
@@ -41,6 +44,7 @@ _FILE_SLACK_BYTES = 64 * 1024**2
 _SMALL_FILE_BYTES = 16 * 1024**2  # a JPEG of 1280 pixels has at most 5 MB
 _WAV_HEADER_BYTES = 44
 _END_TOLERANCE_MS = 100  # containers round their duration, and a range to the very end is not outside
+_log = logging.getLogger(__name__)
 _PROGRESS = re.compile(rb"out_time_us=(\d+)")
 
 
@@ -48,6 +52,7 @@ class ChildMediaTools:
     """Implements `MediaTools`. Foreign files are opened here but read in children, by descriptor only."""
 
     def __init__(self, settings: Settings) -> None:
+        compile_modules(Path(__file__).parent)
         self._caps = MediaCaps(
             max_duration_ms=settings.media_max_duration_seconds * 1000, max_pixels=settings.media_max_pixels
         )
@@ -77,7 +82,7 @@ class ChildMediaTools:
         limits = _limits(timeout, int(seconds * _WAV_BYTES_PER_SECOND) + _FILE_SLACK_BYTES)
         with _written(target) as part, _opened(path) as descriptor:
             argv = wav_command(descriptor, part, track_index=track_index, caps=self._caps)
-            result = await _run_ffmpeg(argv, (descriptor,), timeout, limits, on_progress)
+            result = await _run_ffmpeg(argv, (descriptor,), timeout, limits, on_progress, part)
             check_ffmpeg(result, ErrorCode.UNSUPPORTED_MEDIA, f"The audio track {track_index} cannot be decoded.")
             return _audio_info(part, start_ms, track_index)
 
@@ -90,7 +95,7 @@ class ChildMediaTools:
                     "poster",
                     path,
                     timeout=POSTER_SECONDS,
-                    pass_fd=descriptor,
+                    pass_fds=(descriptor,),
                     target=descriptor,
                     duration_ms=duration_ms,
                 )
@@ -109,6 +114,7 @@ class ChildMediaTools:
         end_ms: int,
         info: MediaInfo,
         on_progress: OnMediaProgress,
+        mode: ClipMode = ClipMode.SMART,
     ) -> RenderedClip:
         """See `MediaTools.render_clip`. Raises RANGE_OUTSIDE_MEDIA when nothing of the media lies in the range."""
         _check_range(start_ms, end_ms, info)
@@ -124,8 +130,54 @@ class ChildMediaTools:
                 audio_index=audio.index if audio else None,
             )
         )
-        timeout = CLIP_BASE_SECONDS + plan.seconds * CLIP_SECONDS_PER_SECOND
-        limits = _limits(timeout, int(plan.seconds * _CLIP_BYTES_PER_SECOND) + _FILE_SLACK_BYTES)
+        made = None
+        if mode is not ClipMode.RENDER:
+            made = await self._copy_clip(path, target, plan, info, mode, on_progress)
+        return made or await self._encode_clip(path, target, plan, info, on_progress)
+
+    async def _copy_clip(
+        self,
+        path: Path,
+        target: Path,
+        plan: ClipPlan,
+        info: MediaInfo,
+        mode: ClipMode,
+        on_progress: OnMediaProgress,
+    ) -> RenderedClip | None:
+        """None when this source cannot be cut so, or when what came out is not what was planned."""
+        timeout, file_bytes = _clip_bounds(plan)
+        with _written(target) as part, _opened(path) as for_audio:
+            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            try:
+                answer = await self._ask(
+                    "cut-clip",
+                    path,
+                    timeout=timeout,
+                    pass_fds=(for_audio, descriptor),
+                    file_bytes=file_bytes + info.size_bytes,
+                    on_progress=on_progress,
+                    for_audio=for_audio,
+                    target=descriptor,
+                    plan=plan.to_json(),
+                    mode=mode.value,
+                )
+                if "plan" in answer:
+                    return await self._checked(part, ClipPlan.from_json(answer["plan"]), mode)
+                reason = answer["reason"]
+            except AdapterError as error:
+                if error.code not in {ErrorCode.RENDER_FAILED, ErrorCode.CHILD_CRASHED}:
+                    raise
+                reason = error.message
+            finally:
+                os.close(descriptor)
+            part.unlink()
+        _log.info("a clip is rendered instead of cut %s: %s", mode.value, reason)
+        return None
+
+    async def _encode_clip(
+        self, path: Path, target: Path, plan: ClipPlan, info: MediaInfo, on_progress: OnMediaProgress
+    ) -> RenderedClip:
+        timeout, file_bytes = _clip_bounds(plan)
         with _written(target) as part, _opened(path) as for_video, _opened(path) as for_audio:
             argv = clip_command(
                 for_video,
@@ -133,17 +185,36 @@ class ChildMediaTools:
                 part,
                 plan=plan,
                 container=info.container,
-                size=_even_size(video),
+                size=_even_size(info.video),
                 caps=self._caps,
             )
-            result = await _run_ffmpeg(argv, (for_video, for_audio), timeout, limits, on_progress)
+            limits = _limits(timeout, file_bytes)
+            result = await _run_ffmpeg(argv, (for_video, for_audio), timeout, limits, on_progress, part)
             check_ffmpeg(result, ErrorCode.RENDER_FAILED, "The clip could not be rendered.")
-            return RenderedClip(**await self._ask("check-clip", part, plan=plan.to_json()))
+            return await self._checked(part, plan, ClipMode.RENDER)
+
+    async def _checked(self, part: Path, plan: ClipPlan, mode: ClipMode) -> RenderedClip:
+        answer = await self._ask("check-clip", part, plan=plan.to_json())
+        return RenderedClip(**answer | {"mode": mode})
 
     async def _ask(
-        self, name: str, path: Path, *, timeout: float = LOOK_SECONDS, pass_fd: int | None = None, **request: Any
+        self,
+        name: str,
+        path: Path,
+        *,
+        timeout: float = LOOK_SECONDS,
+        pass_fds: tuple[int, ...] = (),
+        file_bytes: int = _SMALL_FILE_BYTES,
+        on_progress: OnMediaProgress | None = None,
+        **request: Any,
     ) -> Any:
         """The media child's answer to one request about the file. Raises its error, or CHILD_CRASHED."""
+        answer = bytearray()
+
+        def on_line(line: bytes) -> None:
+            if on_progress is None or not _told(line, on_progress):
+                answer.extend(line)
+
         with _opened(path) as descriptor:
             text = json.dumps({"descriptor": descriptor, "caps": asdict(self._caps)} | request)
             result = await run_child(
@@ -151,19 +222,24 @@ class ChildMediaTools:
                 timeout=timeout,
                 cwd=Path("/"),
                 env=_environment(),
-                pass_fds=(descriptor,) if pass_fd is None else (descriptor, pass_fd),
-                limits=_limits(timeout, _SMALL_FILE_BYTES),
+                pass_fds=(descriptor, *pass_fds),
+                on_line=on_line,
+                limits=_limits(timeout, file_bytes),
+                box=Box(),
             )
-        return check_answer(result)
+        return check_answer(replace(result, stdout=bytes(answer)))
 
 
 async def _run_ffmpeg(
-    argv: list[str], descriptors: tuple[int, ...], timeout: float, limits: ChildLimits, on_progress: OnMediaProgress
+    argv: list[str],
+    descriptors: tuple[int, ...],
+    timeout: float,
+    limits: ChildLimits,
+    on_progress: OnMediaProgress,
+    part: Path,
 ) -> ChildResult:
     def on_line(line: bytes) -> None:
-        found = _PROGRESS.match(line)
-        if found:
-            on_progress(int(found[1]) // 1000)
+        _told(line, on_progress)
 
     return await run_child(
         argv,
@@ -173,7 +249,22 @@ async def _run_ffmpeg(
         pass_fds=descriptors,
         on_line=on_line,
         limits=limits,
+        box=Box.writing(part),
     )
+
+
+def _told(line: bytes, on_progress: OnMediaProgress) -> bool:
+    """Whether the line was one of progress."""
+    found = _PROGRESS.match(line)
+    if found:
+        on_progress(int(found[1]) // 1000)
+    return found is not None
+
+
+def _clip_bounds(plan: ClipPlan) -> tuple[float, int]:
+    """Seconds that writing may take, and bytes of the file."""
+    timeout = CLIP_BASE_SECONDS + plan.seconds * CLIP_SECONDS_PER_SECOND
+    return timeout, int(plan.seconds * _CLIP_BYTES_PER_SECOND) + _FILE_SLACK_BYTES
 
 
 def _environment() -> dict[str, str]:

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cuepoint.db.base import Base, Keyed
+from cuepoint.adapters.media.base import ClipMode
+from cuepoint.db.base import Base, Keyed, choice
 
 
 class Clip(Keyed, Base):
@@ -56,6 +57,11 @@ class Clip(Keyed, Base):
     title: Mapped[str] = mapped_column(comment="Shown name.")
     requested_start_ms: Mapped[int] = mapped_column(comment="In point asked for.")
     requested_end_ms: Mapped[int] = mapped_column(comment="Out point asked for, exclusive.")
+    mode: Mapped[ClipMode] = mapped_column(
+        choice(ClipMode, "mode"),
+        default=ClipMode.SMART,
+        comment="How it is cut: as asked for; once rendered, as it was done.",
+    )
     actual_start_ms: Mapped[int | None] = mapped_column(comment="In point of the frames that the file holds.")
     actual_end_ms: Mapped[int | None] = mapped_column(comment="Out point of the frames that the file holds.")
     storage_key: Mapped[str | None] = mapped_column(comment="Where the file lies; null until rendered.")

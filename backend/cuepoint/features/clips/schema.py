@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from cuepoint.adapters.media.base import ClipMode
 from cuepoint.features.clips import service
 from cuepoint.features.clips.types import Clip
 from cuepoint.features.jobs.types import Job
@@ -25,6 +26,7 @@ class CreateClipInput:
     end: MediaTime | None = strawberry.field(default=None, description="Out point, exclusive; at most an hour later.")
     moment_id: strawberry.ID | None = strawberry.field(default=None, description="A moment of the video.")
     title: str | None = strawberry.field(default=None, description="Shown name; null = the moment's, or the range.")
+    mode: ClipMode = strawberry.field(default=ClipMode.SMART, description="How to cut; SMART is exact and quick.")
 
 
 @strawberry.type(description="Result of createClip.")
@@ -81,7 +83,7 @@ class ClipMutation:
     """Mutations of clips."""
 
     @strawberry.mutation(
-        description="Cut a clip, exact to the frame, as H.264/AAC MP4 that starts to play before it is loaded."
+        description="Cut a clip into an MP4 that starts to play before it is loaded; exact to the frame unless FAST."
     )
     @reports_errors(CreateClipPayload)
     async def create_clip(
@@ -99,5 +101,6 @@ class ClipMutation:
                 end_ms=input.end,
                 moment_id=moment_id,
                 title=input.title,
+                mode=input.mode,
             )
             return CreateClipPayload(clip=Clip.from_row(clip), job=Job.from_row(job))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.media.base import RenderedClip
+from cuepoint.adapters.media.base import ClipMode, RenderedClip
 from cuepoint.adapters.storage.base import ObjectInfo
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
@@ -38,6 +38,7 @@ async def request_clip(
     end_ms: int | None,
     moment_id: UUID | None,
     title: str | None,
+    mode: ClipMode = ClipMode.SMART,
 ) -> tuple[Clip, Job]:
     """A clip of exactly one of a range or a moment, and the job that cuts it, in the same transaction."""
     video = await videos.get_video(session, viewer, video_id, ProjectRole.EDITOR)
@@ -65,6 +66,7 @@ async def request_clip(
         title=shown,
         requested_start_ms=start_ms,
         requested_end_ms=end_ms,
+        mode=mode,
     )
     session.add(clip)
     await session.flush()
@@ -153,6 +155,7 @@ async def record_clip(
         update(Clip)
         .where(Clip.id == clip_id)
         .values(
+            mode=rendered.mode,
             actual_start_ms=rendered.start_ms,
             actual_end_ms=rendered.end_ms,
             storage_key=stored.key,

@@ -31,6 +31,7 @@ async def extract_clip(ctx: TaskContext) -> None:
             end_ms=clip.requested_end_ms,
             info=info,
             on_progress=partial(_report, ctx, total),
+            mode=clip.mode,
         )
     key = f"{video_prefix(video.project_id, video.id)}clips/{clip.id.hex}{target.suffix}"
     stored = await ctx.adapters.storage.put_file(key, target)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import strawberry
 
+from cuepoint.adapters.media.base import ClipMode
 from cuepoint.features.clips import models
 from cuepoint.features.clips.service import filename_of
 from cuepoint.features.jobs.loaders import JobById
@@ -15,7 +16,20 @@ from cuepoint.features.moments.loaders import MomentById
 from cuepoint.features.moments.types import Moment
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
+
+describe_enum(
+    ClipMode,
+    {
+        ClipMode.FAST: "Nothing is encoded again: the clip begins at the key frame at or before the in point and may "
+        "end some frames late; `actualRange` says what it holds.",
+        ClipMode.SMART: "Exact to the frame: whole groups of pictures are copied, only those at the borders are "
+        "encoded again. Codec, turn and sound stay the source's.",
+        ClipMode.RENDER: "Exact to the frame: everything is encoded again, as H.264/AAC, upright.",
+    },
+    description="How a clip is cut. What cannot be cut by copying is rendered.",
+)
 
 
 @strawberry.type(description="A stretch of media time, half-open: [start, end).")
@@ -35,6 +49,9 @@ class Clip:
     id: strawberry.ID = strawberry.field(description="Global id.")
     title: str = strawberry.field(description="Shown name.")
     requested_range: MediaRange = strawberry.field(description="In and out as asked for.")
+    mode: ClipMode = strawberry.field(
+        description="How it is cut: as asked for; once rendered, as it was done (RENDER where copying was impossible)."
+    )
     actual_range: MediaRange | None = strawberry.field(description="In and out of the frames that the file holds.")
     duration_seconds: float | None = strawberry.field(description="Length of the file; null until rendered.")
     content_type: str | None = strawberry.field(description="MIME type; null until rendered.")
@@ -86,6 +103,7 @@ class Clip:
             requested_range=MediaRange(
                 start_seconds=seconds(row.requested_start_ms), end_seconds=seconds(row.requested_end_ms)
             ),
+            mode=row.mode,
             actual_range=actual,
             duration_seconds=seconds_or_none(row.duration_ms),
             content_type=row.content_type,
