@@ -9,6 +9,7 @@ import pytest
 import cuepoint.tables  # noqa: F401  # all tables, whatever a test imports by itself
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
+from tests.support.serve import Serving, serving
 from tests.support.web import Web, running_web
 
 
@@ -17,3 +18,10 @@ async def web(settings: Settings, db: Database) -> AsyncIterator[Web]:
     """The application on the tiny schema and this test's database."""
     async with running_web(settings, db) as running:
         yield running
+
+
+@pytest.fixture
+async def served(web: Web, settings: Settings) -> AsyncIterator[Serving]:
+    """The same behind a real server."""
+    async with serving(web.app, settings) as server:
+        yield server

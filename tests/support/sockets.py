@@ -68,6 +68,7 @@ async def open_socket(
     *,
     headers: Mapping[str, str] | None = None,
     protocols: Sequence[str] = (PROTOCOL,),
+    extensions: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Socket]:
     """A connection whose handshake was accepted, or `next` shows what came instead."""
     socket = Socket()
@@ -85,6 +86,7 @@ async def open_socket(
         "server": ("testserver", 80),
         "subprotocols": list(protocols),
         "state": {},
+        "extensions": dict(extensions or {}),
     }
     socket._to_app.put_nowait({"type": "websocket.connect"})
     task = asyncio.create_task(app(scope, socket._to_app.get, socket._from_app.put))

@@ -245,6 +245,21 @@ class Subscription:
         """Needs a viewer."""
         yield str(info.context.require_viewer().user_id)
 
+    @strawberry.subscription(description="A snapshot 0, then the numbers behind `after` up to 3 as events.")
+    async def numbered(self, info: Info, after: int | None = None) -> AsyncIterator[int]:
+        """Can be resumed."""
+        yield 0
+        for number in range((info.context.resumed_after(after) or 0) + 1, 4):
+            info.context.event = number
+            yield number
+
+    @strawberry.subscription(description="As much as its client takes.")
+    async def flood(self, info: Info) -> AsyncIterator[str]:
+        """Without end; counted."""
+        while True:
+            info.context.service(Script).counts += 1
+            yield "x" * 65_536
+
     @strawberry.subscription(description="Fails after one event.")
     async def break_off(self) -> AsyncIterator[int]:
         """A bug in a stream."""

@@ -44,7 +44,10 @@ def create_app(settings: Settings, open_gateway: OpenGateway = open_gateway) -> 
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_gateway(settings) as gateway:
             app.state.gateway = gateway
-            yield
+            try:
+                yield
+            finally:
+                await gateway.close()
 
     return Starlette(
         routes=_routes(settings),

@@ -57,6 +57,11 @@ class Authenticator:
             raise UnauthenticatedError("This needs a credential: send the header `Authorization: Bearer <token>`.")
         return viewer
 
+    async def still_valid(self, viewers: Collection[Viewer]) -> Collection[Viewer]:
+        """Those of the viewers whose credential would be accepted now."""
+        async with self._db.read() as session:
+            return await users.still_valid(session, viewers)
+
     async def _note_use(self, viewer: Viewer) -> None:
         now = time.monotonic()
         key = viewer.api_key_id

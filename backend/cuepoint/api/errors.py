@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, RateLimitedError
 from cuepoint.graphql.errors import message_of
 from cuepoint.logs import request_id
 
@@ -20,6 +22,7 @@ STATUS_OF_CODE: Mapping[ErrorCode, int] = {
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.QUERY_TOO_DEEP: 400,
     ErrorCode.QUERY_TOO_COSTLY: 400,
+    ErrorCode.OPERATION_NOT_ALLOWED: 403,
     ErrorCode.INTERNAL: 500,
     ErrorCode.UPLOAD_TOO_LARGE: 413,
     ErrorCode.UPLOAD_ALREADY_USED: 409,
@@ -54,13 +57,16 @@ def error_response(
     *,
     headers: Mapping[str, str] | None = None,
     media_type: str = JSON,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Response:
     """`{"errors": [{"message", "extensions": {"code", "requestId"}}]}` with this status."""
-    extensions = {"code": code.value, "requestId": request_id.get() or ""}
-    body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
+    details = {"code": code.value, "requestId": request_id.get() or "", **(extensions or {})}
+    body = orjson.dumps({"errors": [{"message": message, "extensions": details}]})
     all_headers = dict(headers or {})
     if status == STATUS_OF_CODE[ErrorCode.UNAUTHENTICATED]:
         all_headers.setdefault("WWW-Authenticate", 'Bearer realm="cuepoint"')
+    if "retryAfterSeconds" in details:
+        all_headers.setdefault("Retry-After", str(math.ceil(details["retryAfterSeconds"])))
     return Response(body, status, headers=all_headers, media_type=media_type)
 
 
@@ -74,6 +80,14 @@ def response_of(
         )
     if isinstance(error, CuepointError):
         status = STATUS_OF_CODE.get(error.code, OTHER_REFUSAL)
-        return error_response(status, error.code, message_of(error), headers=headers, media_type=media_type)
+        details = details_of(error)
+        return error_response(
+            status, error.code, message_of(error), headers=headers, media_type=media_type, extensions=details
+        )
     status = STATUS_OF_CODE.get(error.code, OTHER_OUTAGE)
     return error_response(status, error.code, error.message, headers=headers, media_type=media_type)
+
+
+def details_of(error: HttpError | CuepointError) -> dict[str, Any]:
+    """What stands in `extensions` beside the code."""
+    return {"retryAfterSeconds": error.retry_after_seconds} if isinstance(error, RateLimitedError) else {}

@@ -1,7 +1,10 @@
-"""GraphQL over HTTP: queries and mutations by POST, queries by GET, and the GraphiQL page for browsers."""
+"""GraphQL over HTTP: answers at once or in pieces, subscriptions as streams, and the GraphiQL page for browsers."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 import orjson
@@ -9,12 +12,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cuepoint.api.errors import HttpError, error_response, response_of
-from cuepoint.api.gateway import READ, READ_AND_WRITE, Gateway
+from cuepoint.api.event_streams import Bodies, EventFraming, Framing, IncrementFraming, MultipartFraming, StreamResponse
+from cuepoint.api.gateway import (
+    ANY_KIND,
+    READ,
+    READ_AND_WATCH,
+    READ_AND_WRITE,
+    Gateway,
+    SubscriptionAskedError,
+    address_of,
+)
 from cuepoint.api.graphiql import page
-from cuepoint.api.graphql_request import read_request
-from cuepoint.api.negotiation import GRAPHQL_JSON, HTML, PLAIN_JSON, names, preferred
+from cuepoint.api.graphql_request import ALLOW, GraphQLRequest, read_request
+from cuepoint.api.increments import Increments
+from cuepoint.api.negotiation import (
+    EVENT_STREAM,
+    GRAPHQL_JSON,
+    HTML,
+    PLAIN_JSON,
+    Accepted,
+    IncrementKind,
+    StreamKind,
+    names,
+    negotiate,
+)
 from cuepoint.errors import CuepointError, ErrorCode
+from cuepoint.graphql.context import Context
 from cuepoint.logs import request_id
+
+HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
+FRAMING: Mapping[StreamKind, type[Framing]] = {StreamKind.EVENTS: EventFraming, StreamKind.MULTIPART: MultipartFraming}
+SPEC = {IncrementKind.BY_ID: "incrementalSpec=v0.2", IncrementKind.BY_PATH: "deferSpec=20220824"}
+_EVENT_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 async def serve_http(gateway: Gateway, request: Request) -> Response:
@@ -24,31 +53,94 @@ async def serve_http(gateway: Gateway, request: Request) -> Response:
         if not gateway.process.settings.graphiql:
             return error_response(404, ErrorCode.NOT_FOUND, "GraphiQL is switched off here (CUEPOINT_GRAPHIQL).")
         return page()
-    media_type = preferred(accept, (PLAIN_JSON, GRAPHQL_JSON))
-    if media_type is None:
-        message = f"This address answers {GRAPHQL_JSON} or {PLAIN_JSON}."
+    accepted = negotiate(accept)
+    if accepted is None:
+        message = f"This address answers {GRAPHQL_JSON}, {PLAIN_JSON} or {EVENT_STREAM}."
         return error_response(406, ErrorCode.BAD_USER_INPUT, message)
     try:
-        body = await _answer(gateway, request)
+        return await _Exchange(gateway, request, accepted).answer()
     except (HttpError, CuepointError) as error:
-        return response_of(error, media_type=f"{media_type}; charset=utf-8", headers={"Cache-Control": "no-store"})
-    return Response(
-        orjson.dumps(body),
-        _status(body, media_type),
-        headers={"Cache-Control": "no-store", "Vary": "Accept, Authorization"},
-        media_type=f"{media_type}; charset=utf-8",
-    )
+        media_type = f"{accepted.json or PLAIN_JSON}; charset=utf-8"
+        return response_of(error, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
-async def _answer(gateway: Gateway, request: Request) -> dict[str, Any]:
-    operation = await read_request(request)
-    viewer = await gateway.authenticator.viewer(request.headers.get("authorization"))
-    context = gateway.context(request.scope, viewer, request_id.get() or "")
-    return await gateway.execute(operation, context, READ if request.method == "GET" else READ_AND_WRITE)
+class _Exchange:
+    def __init__(self, gateway: Gateway, request: Request, accepted: Accepted) -> None:
+        self._gateway = gateway
+        self._request = request
+        self._accepted = accepted
+        self._id = request_id.get() or ""
+
+    async def answer(self) -> Response:
+        operation = await read_request(self._request)
+        viewer = await self._gateway.admit(self._request.headers.get("authorization"), self._request.scope)
+        operation = self._gateway.known(operation, viewer)
+        context = self._gateway.context(
+            self._request.scope,
+            viewer,
+            self._id,
+            takes_increments=self._accepted.increments is not None,
+            last_event=_last_event(self._request.headers.get("last-event-id")),
+        )
+        media_type, is_get = self._accepted.json, self._request.method == "GET"
+        if media_type is None:
+            return self._stream(operation, context)
+        try:
+            result = await self._gateway.execute(operation, context, READ if is_get else READ_AND_WRITE)
+        except SubscriptionAskedError:
+            return self._stream(operation, context)
+        if isinstance(result, Increments):
+            return self._pieces(result, context)
+        content_type = f"{media_type}; charset=utf-8"
+        return Response(orjson.dumps(result), _status(result, media_type), headers=HEADERS, media_type=content_type)
+
+    def _stream(self, operation: GraphQLRequest, context: Context) -> Response:
+        if self._accepted.stream is None:
+            text = f"Subscriptions run over WebSocket (graphql-transport-ws) here, or with Accept: {EVENT_STREAM}."
+            raise HttpError(405, text, headers=ALLOW)
+        allowed = READ_AND_WATCH if self._request.method == "GET" else ANY_KIND
+        context.takes_increments = False
+        results = self._gateway.stream(operation, context, allowed)
+        return self._respond(context, _numbered(results, context), FRAMING[self._accepted.stream]())
+
+    def _pieces(self, result: Increments, context: Context) -> Response:
+        kind = self._accepted.increments
+        assert kind is not None
+        return self._respond(context, _unnumbered(result.pieces(kind)), IncrementFraming(SPEC[kind]))
+
+    def _respond(self, context: Context, bodies: Bodies, framing: Framing) -> Response:
+        """Raises RateLimitedError where the caller has too many streams; this one counts until it ends."""
+        with ExitStack() as counted:
+            connection = self._gateway.streams.connection(address_of(self._request.scope), context.viewer)
+            stream = counted.enter_context(connection)
+            counted.enter_context(stream.operation())
+            return StreamResponse(stream, bodies, framing, self._id, counted.pop_all())
+
+
+def _last_event(value: str | None) -> int | None:
+    """The number in `Last-Event-ID`. Raises HttpError 400 for anything else than our own numbers."""
+    if value is None or not value.strip():
+        return None
+    if not _EVENT_NUMBER.fullmatch(value.strip()):
+        raise HttpError(400, "`Last-Event-ID` must be the id of an event of this subscription.")
+    return int(value)
+
+
+async def _numbered(results: AsyncGenerator[dict[str, Any], None], context: Context) -> Bodies:
+    async with aclosing(results):
+        async for body in results:
+            yield body, context.event
+
+
+async def _unnumbered(bodies: AsyncGenerator[dict[str, Any], None]) -> Bodies:
+    async with aclosing(bodies):
+        async for body in bodies:
+            yield body, None
 
 
 def _wants_page(request: Request, accept: str | None) -> bool:
-    return request.method in ("GET", "HEAD") and "query" not in request.query_params and names(accept, HTML)
+    is_operation = "query" in request.query_params or "extensions" in request.query_params
+    return request.method in ("GET", "HEAD") and not is_operation and names(accept, HTML)
 
 
 def _status(body: dict[str, Any], media_type: str) -> int:

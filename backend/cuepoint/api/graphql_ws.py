@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +20,11 @@ from starlette.datastructures import Headers
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from cuepoint.api.auth import is_origin_allowed
-from cuepoint.api.errors import HttpError
-from cuepoint.api.gateway import Gateway
+from cuepoint.api.errors import HttpError, details_of, response_of
+from cuepoint.api.gateway import Gateway, address_of
 from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, parse_operation
-from cuepoint.errors import CuepointError, ErrorCode, UnauthenticatedError
+from cuepoint.api.streams import Ending, Stream
+from cuepoint.errors import CuepointError, ErrorCode, RateLimitedError, UnauthenticatedError
 from cuepoint.graphql.errors import message_of
 from cuepoint.logs import request_id
 
@@ -39,7 +42,15 @@ INIT_TIMEOUT = 4408
 DUPLICATE_ID = 4409
 TOO_MANY_INITS = 4429
 TOO_BIG = 1009
+RESTART = 1012
+TRY_AGAIN_LATER = 1013
 MAX_REASON_BYTES = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code
+
+
+CODE_OF_ENDING: Mapping[Ending | None, tuple[int, str]] = {
+    Ending.STOPPING: (RESTART, "The server restarts"),
+    Ending.REVOKED: (FORBIDDEN, "The credential was revoked or has expired"),
+}
 
 
 class CloseSocketError(Exception):
@@ -56,18 +67,26 @@ async def serve_websocket(gateway: Gateway, socket: WebSocket, *, init_seconds: 
     if not is_origin_allowed(socket.headers, gateway.process.settings.cors_origins):
         await socket.close(1008)  # before accept: the handshake is answered with 403
         return
-    if PROTOCOL not in socket.scope.get("subprotocols", ()):
-        await socket.accept()
-        await socket.close(BAD_SUBPROTOCOL, f"Subprotocol not acceptable; use {PROTOCOL}")
-        return
-    await socket.accept(subprotocol=PROTOCOL)
-    await _Connection(gateway, socket, init_seconds).serve()
+    try:
+        with gateway.streams.connection(address_of(socket.scope)) as stream:
+            if PROTOCOL in socket.scope.get("subprotocols", ()):
+                await socket.accept(subprotocol=PROTOCOL)
+                await _Connection(gateway, socket, stream, init_seconds).serve()
+            else:
+                await socket.accept()
+                await socket.close(BAD_SUBPROTOCOL, f"Subprotocol not acceptable; use {PROTOCOL}")
+    except RateLimitedError as error:
+        if "websocket.http.response" in socket.scope.get("extensions", {}):
+            await socket.send_denial_response(response_of(error))
+        else:
+            await socket.close(TRY_AGAIN_LATER)
 
 
 class _Connection:
-    def __init__(self, gateway: Gateway, socket: WebSocket, init_seconds: float) -> None:
+    def __init__(self, gateway: Gateway, socket: WebSocket, stream: Stream, init_seconds: float) -> None:
         self._gateway = gateway
         self._socket = socket
+        self._stream = stream
         self._init_seconds = init_seconds
         self._credential: str | None = None
         self._is_initialised = False
@@ -78,20 +97,27 @@ class _Connection:
 
     async def serve(self) -> None:
         try:
-            async with asyncio.timeout(self._init_seconds) as timer:
+            code, reason = await self._receive_all()
+        except WebSocketDisconnect:
+            await self._end_operations()
+        else:
+            await self._end_operations()  # first, since one that waits for a slow client holds the lock
+            await self._close(code, reason)
+
+    async def _receive_all(self) -> tuple[int, str]:
+        """Take messages until the connection must be closed; with which code, and why."""
+        try:
+            async with self._stream.until_ended(self._init_seconds) as timer:
                 while not self._is_acknowledged:
                     await self._receive()
-                timer.reschedule(None)
-            while True:
-                await self._receive()
+                if self._stream.ending is None:
+                    timer.reschedule(None)
+                while True:
+                    await self._receive()
         except TimeoutError:
-            await self._close(INIT_TIMEOUT, "Connection initialisation timeout")
+            return CODE_OF_ENDING.get(self._stream.ending, (INIT_TIMEOUT, "Connection initialisation timeout"))
         except CloseSocketError as error:
-            await self._close(error.code, error.reason)
-        except WebSocketDisconnect:
-            pass
-        finally:
-            await self._end_operations()
+            return error.code, error.reason
 
     async def _end_operations(self) -> None:
         tasks = [*self._operations.values(), *self._reports]
@@ -144,9 +170,11 @@ class _Connection:
             raise CloseSocketError(BAD_REQUEST, "The payload of connection_init must be an object or null")
         self._credential = _credential(payload, self._socket.headers)
         try:
-            await self._gateway.authenticator.viewer(self._credential)
+            self._stream.belongs_to(await self._gateway.authenticator.viewer(self._credential))
         except UnauthenticatedError as error:
             raise CloseSocketError(FORBIDDEN, error.message) from None
+        except RateLimitedError as error:
+            raise CloseSocketError(TRY_AGAIN_LATER, error.message) from None
         await self._send({"type": "connection_ack"})
         self._is_acknowledged = True
 
@@ -185,25 +213,39 @@ class _Connection:
     async def _run(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> None:
         request_id.set(own_request_id)
         try:
-            # Again for each operation: the token may have been revoked since the connection began.
-            viewer = await self._gateway.authenticator.viewer(self._credential)
-            context = self._gateway.context(self._socket.scope, viewer, own_request_id)
-            is_first = True
-            async with aclosing(self._gateway.stream(operation, context)) as results:
-                async for body in results:
-                    if is_first and "data" not in body:
-                        await self._send_last(operation_id, {"type": "error", "payload": body["errors"]})
-                        return
-                    is_first = False
-                    await self._send({"id": operation_id, "type": "next", "payload": body})
-            await self._send_last(operation_id, {"type": "complete"})
-        except CuepointError as error:
-            await self._send_error(operation_id, error.code, message_of(error), own_request_id)
+            with self._stream.operation():
+                last = await self._send_results(operation_id, operation, own_request_id)
+            await self._send_last(operation_id, last)
+        except (CuepointError, HttpError) as error:
+            text = message_of(error) if isinstance(error, CuepointError) else error.message
+            await self._send_error(operation_id, error.code, text, own_request_id, details_of(error))
         except WebSocketDisconnect:
             pass
 
-    async def _send_error(self, operation_id: str, code: ErrorCode, text: str, own_request_id: str) -> None:
-        extensions = {"code": code.value, "requestId": own_request_id}
+    async def _send_results(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> dict[str, Any]:
+        """Send each result; the message that ends the operation."""
+        # Again for each operation: the token may have been revoked since the connection began.
+        viewer = await self._gateway.admit(self._credential, self._socket.scope)
+        operation = self._gateway.known(operation, viewer)
+        context = self._gateway.context(self._socket.scope, viewer, own_request_id)
+        is_first = True
+        async with aclosing(self._gateway.stream(operation, context)) as results:
+            async for body in results:
+                if is_first and "data" not in body:
+                    return {"type": "error", "payload": body["errors"]}
+                is_first = False
+                await self._send({"id": operation_id, "type": "next", "payload": body})
+        return {"type": "complete"}
+
+    async def _send_error(
+        self,
+        operation_id: str,
+        code: ErrorCode,
+        text: str,
+        own_request_id: str,
+        details: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        extensions = {"code": code.value, "requestId": own_request_id, **details}
         payload = [{"message": text, "extensions": extensions}]
         await self._send_last(operation_id, {"type": "error", "payload": payload})
 

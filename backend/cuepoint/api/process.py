@@ -16,6 +16,7 @@ from cuepoint.config import Settings
 from cuepoint.db.revision import newest_revision
 from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs.announce import dispatcher
+from cuepoint.features.jobs.backpressure import queue_limits
 from cuepoint.features.jobs.hub import JobHub
 from cuepoint.graphql.context import Process
 
@@ -38,7 +39,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         pool_size=settings.database_pool_size,
         application_name="cuepoint api",
     )
-    db = Database(engine, dispatch=dispatcher(adapters.live))
+    db = Database(engine, dispatch=dispatcher(adapters.live), info=queue_limits(settings))
     needed = newest_revision()
     try:
         await require_head(db, needed)

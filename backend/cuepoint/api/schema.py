@@ -13,6 +13,7 @@ from cuepoint.features.moments.loaders import BINDINGS as MOMENT_BINDINGS
 from cuepoint.features.moments.schema import MomentMutation, MomentQuery
 from cuepoint.features.projects.loaders import BINDINGS as PROJECT_BINDINGS
 from cuepoint.features.projects.schema import ProjectMutation, ProjectQuery
+from cuepoint.features.queues.schema import QueueMutation, QueueQuery
 from cuepoint.features.search.schema import SearchQuery
 from cuepoint.features.transcripts.loaders import BINDINGS as TRANSCRIPT_BINDINGS
 from cuepoint.features.transcripts.schema import TranscriptQuery
@@ -41,6 +42,7 @@ class Query(
     UserQuery,
     ProjectQuery,
     JobQuery,
+    QueueQuery,
     UploadQuery,
     VideoQuery,
     TranscriptQuery,
@@ -56,6 +58,7 @@ class Mutation(
     UserMutation,
     ProjectMutation,
     JobMutation,
+    QueueMutation,
     UploadMutation,
     VideoMutation,
     MomentMutation,
@@ -64,7 +67,9 @@ class Mutation(
     """The mutation root."""
 
 
-@strawberry.type(description="Everything that can be watched, over the WebSocket protocol graphql-transport-ws.")
+@strawberry.type(
+    description="Everything that can be watched: by WebSocket (graphql-transport-ws), server-sent events or multipart."
+)
 class Subscription(JobSubscription):
     """The subscription root."""
 

@@ -14,13 +14,10 @@ from cuepoint.cli.environment import connected_settings, open_settings
 from cuepoint.cli.main import EXIT_MISCONFIGURED, fail
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from cuepoint.api.server import Server
     from cuepoint.config import Settings
 
 EXIT_STARTUP = 3  # as uvicorn's own command
-KEEP_ALIVE_SECONDS = 75  # longer than the idle time of usual proxies (60 s), so that the proxy closes first
-GRACEFUL_SECONDS = 5  # open subscriptions would otherwise hold the shutdown for ever
 
 
 @click.command("api", help="Run the API process alone. Needs CUEPOINT_DATABASE_URL and CUEPOINT_REDIS_URL, or `up`.")
@@ -44,25 +41,11 @@ def command(fd: int | None) -> None:
     sys.exit(0 if server.started else EXIT_STARTUP)
 
 
-def _server(settings: Settings) -> uvicorn.Server:
-    import uvicorn
-
+def _server(settings: Settings) -> Server:
     from cuepoint.api.app import create_app
+    from cuepoint.api.server import make_server
 
-    config = uvicorn.Config(
-        create_app(settings),
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,  # subscriptions send small messages: compression costs more than it saves
-        proxy_headers=False,  # the app has its own middleware for CUEPOINT_TRUSTED_PROXIES
-        server_header=False,
-        log_config=None,
-        access_log=settings.log_level == "DEBUG",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
-    return uvicorn.Server(config)
+    return make_server(create_app(settings), settings)
 
 
 def _check_schema(settings: Settings) -> None:

@@ -1,31 +1,21 @@
-"""How every schema of Cuepoint is built: scalars, extensions and their order."""
+"""How every schema of Cuepoint is built: scalars, directives, extensions and their order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, NoSchemaIntrospectionCustomRule
-from strawberry.extensions import SchemaExtension
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from cuepoint.graphql.context import Context
+from cuepoint.graphql.incremental import Increments
 from cuepoint.graphql.limits import Limits
+from cuepoint.graphql.list_sizes import ListSize, publish_list_sizes
 from cuepoint.graphql.public_errors import PublicErrors
 from cuepoint.graphql.scalars import SCALARS
-
-
-class IntrospectionSwitch(SchemaExtension):
-    """Refuses introspection where CUEPOINT_INTROSPECTION is off."""
-
-    def on_validate(self) -> Iterator[None]:
-        """Add the rule that refuses it."""
-        operation = self.execution_context
-        if isinstance(operation.context, Context) and not operation.context.settings.introspection:
-            operation.validation_rules = (*operation.validation_rules, NoSchemaIntrospectionCustomRule)
-        yield
+from cuepoint.graphql.validation import Validation
 
 
 class CuepointSchema(strawberry.Schema):
@@ -39,11 +29,14 @@ def build_schema(
     query: type, mutation: type | None = None, subscription: type | None = None, *, types: Sequence[Any] = ()
 ) -> CuepointSchema:
     """A schema with Cuepoint's scalars, limits and error answers."""
-    return CuepointSchema(
+    schema = CuepointSchema(
         query=query,
         mutation=mutation,
         subscription=subscription,
-        types=types,
-        extensions=[PublicErrors, Limits, IntrospectionSwitch],
-        config=StrawberryConfig(scalar_map=SCALARS),
+        types=[*types, ListSize],
+        extensions=[PublicErrors, Limits, Validation, Increments],
+        # `@defer` and `@stream`: where the client cannot take pieces, Increments removes them.
+        config=StrawberryConfig(scalar_map=SCALARS, enable_experimental_incremental_execution=True),
     )
+    publish_list_sizes(schema._schema)  # noqa: SLF001  # the one way to it
+    return schema

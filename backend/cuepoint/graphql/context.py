@@ -46,11 +46,16 @@ class Context:
         viewer: Viewer | None = None,
         request_id: str = "",
         base_url: str = "http://localhost:8000",
+        takes_increments: bool = False,
+        last_event: int | None = None,
     ) -> None:
         self.process = process
         self.viewer = viewer
         self.request_id = request_id
         self.base_url = base_url.rstrip("/")
+        self.takes_increments = takes_increments  # of @defer and @stream
+        self.last_event = last_event  # number in Last-Event-ID: what an event stream is resumed after
+        self.event: int | None = None  # number of the event that a subscription has just yielded
         self._loaders: dict[type[Loader[Any, Any]], Loader[Any, Any]] = {}
 
     @property
@@ -99,6 +104,10 @@ class Context:
         """A signed URL of a file, valid for the settings' `signed_url_seconds`."""
         lifetime = self.settings.signed_url_seconds
         return media_url(self.base_url, self.adapters.signer, kind, id, filename, lifetime)
+
+    def resumed_after(self, after: int | None) -> int | None:
+        """Number of the event after which a subscription begins: `Last-Event-ID` where there is one, else `after`."""
+        return after if self.last_event is None else self.last_event
 
     def forget_loaded(self) -> None:
         """Start with empty loaders: before a mutation's payload and before each event of a subscription."""

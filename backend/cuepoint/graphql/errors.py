@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import strawberry
 
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError, QueueFullError
 from cuepoint.graphql.codes import CODE_DESCRIPTIONS
 from cuepoint.graphql.context import Context
 from cuepoint.graphql.enums import describe_enum
@@ -37,13 +37,28 @@ class UserError:
     field: list[str] = strawberry.field(description="Path into `input` of the value to blame; empty if none is.")
     message: str = strawberry.field(description="What happened and what to do, in English.")
     retryable: bool = strawberry.field(description="Whether the same request can succeed later, unchanged.")
+    retry_after_seconds: float | None = strawberry.field(
+        default=None, description="When to send the same request again; null where nothing says so."
+    )
 
     @classmethod
     def from_error(cls, error: CuepointError | AdapterError) -> UserError:
         """What a client may know of a refusal or of a third party's failure."""
         if isinstance(error, AdapterError):
-            return cls(code=error.code, field=[], message=error.message, retryable=error.retryable)
-        return cls(code=error.code, field=list(error.field), message=message_of(error), retryable=error.retryable)
+            return cls(
+                code=error.code,
+                field=[],
+                message=error.message,
+                retryable=error.retryable,
+                retry_after_seconds=error.retry_after_seconds,
+            )
+        return cls(
+            code=error.code,
+            field=list(error.field),
+            message=message_of(error),
+            retryable=error.retryable,
+            retry_after_seconds=error.retry_after_seconds if isinstance(error, QueueFullError) else None,
+        )
 
 
 @strawberry.type(description="The result of a mutation: its objects, or the errors for which it was refused.")

@@ -8,7 +8,7 @@ commonly do, doubles the work with each fragment and is itself a denial of servi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -36,6 +36,7 @@ from strawberry.extensions import SchemaExtension
 
 from cuepoint.errors import ErrorCode
 from cuepoint.graphql.connections import DEFAULT_FIRST
+from cuepoint.graphql.list_sizes import page_argument
 
 # Values that served in measurements: the widest real operations stay at a third of them.
 MAX_TOKENS = 2_000
@@ -46,10 +47,14 @@ MAX_ALIASES = 30
 MAX_ROOT_FIELDS = 20
 MAX_DIRECTIVES = 40
 MAX_FRAGMENTS = 100
+# Validation compares each pair of selections with the same response key, and what lies below them: 0.4 µs for a pair of
+# leaves, 28 µs for one of small objects. Each pair counts as often as it has fields.
+MAX_REPEATS = 2_000
 MAX_COST = 20_000
 # GraphiQL's own introspection nests 15 deep; cycles in it are stopped by graphql-core's introspection rule.
 MAX_INTROSPECTION_DEPTH = 20
 MAX_VARIABLE_DEPTH = 64
+MAX_VARIABLE_VALUES = 20_000
 
 # `first` counts for no more than the largest page of any list: beyond it the field refuses by itself.
 MAX_LIST = 500
@@ -57,7 +62,7 @@ MAX_LIST = 500
 PLAIN_LIST = 5
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Weight:
     """What a selection set asks for. Its cost is `cost + size * per_item` on a page of `size` items."""
 
@@ -67,24 +72,36 @@ class Weight:
     fields: int = 0
     aliases: int = 0
     directives: int = 0
+    repeats: int = 0
     cost: int = 0
     per_item: int = 0
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)  # response key: (how often, its fields)
 
-    def beside(self, other: Weight) -> Weight:
-        """Two selections side by side."""
-        return Weight(
-            self.width + other.width,
-            max(self.depth, other.depth),
-            max(self.introspection_depth, other.introspection_depth),
-            self.fields + other.fields,
-            self.aliases + other.aliases,
-            self.directives + other.directives,
-            self.cost + other.cost,
-            self.per_item + other.per_item,
-        )
+    @property
+    def total_cost(self) -> int:
+        """Points of the whole operation: what stands on no page counts as a short list."""
+        return self.cost + PLAIN_LIST * self.per_item
+
+    def add(self, other: Weight) -> None:
+        """Another selection, side by side with this one."""
+        self.width += other.width
+        self.depth = max(self.depth, other.depth)
+        self.introspection_depth = max(self.introspection_depth, other.introspection_depth)
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.repeats += other.repeats
+        self.cost += other.cost
+        self.per_item += other.per_item
+
+    def select(self, key: str, times: int, size: int) -> None:
+        """`key`, with `size` fields in it, is selected so many times more."""
+        before, largest = self.keys.get(key, (0, 0))
+        largest = max(size, largest)
+        self.repeats += before * times * largest
+        self.keys[key] = (before + times, largest)
 
 
-NOTHING = Weight()
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
@@ -96,7 +113,9 @@ class LimitExceededError(GraphQLError):
 
 
 class Limits(SchemaExtension):
-    """Refuses operations beyond the limits with QUERY_TOO_DEEP or QUERY_TOO_COSTLY."""
+    """Refuses operations beyond the limits with QUERY_TOO_DEEP or QUERY_TOO_COSTLY; answers what others cost."""
+
+    _cost: int | None = None
 
     def on_parse(self) -> Iterator[None]:
         """Bound the parser itself."""
@@ -110,7 +129,10 @@ class Limits(SchemaExtension):
         document, schema = context.graphql_document, context.schema._schema  # noqa: SLF001  # the one way to it
         try:
             if document is not None:
-                check_document(schema, document, context.variables or {})
+                weights = weigh_document(schema, document, context.variables or {})
+                self._cost = weights[context.operation_name or ""].total_cost
+                for weight in weights.values():
+                    _compare(weight)
         except GraphQLError as error:
             context.pre_execution_errors = [error]
         except RecursionError:  # fragments in fragments, each nested as deep as the parser takes
@@ -119,9 +141,22 @@ class Limits(SchemaExtension):
             ]
         yield
 
+    def get_results(self) -> dict[str, Any]:
+        """`extensions.cost` of the response."""
+        return {} if self._cost is None else {"cost": {"requested": min(self._cost, 10**9), "maximum": MAX_COST}}
+
 
 def check_document(schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]) -> None:
     """Raise LimitExceededError if any operation of the document exceeds a limit, GraphQLError for unusable text."""
+    for weight in weigh_document(schema, document, variables).values():
+        _compare(weight)
+
+
+def weigh_document(schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]) -> dict[str, Weight]:
+    """What each operation asks for, by its name; one without a name, or the only one, also as "".
+
+    Raises LimitExceededError for variables or fragments beyond their limits, GraphQLError for unusable text.
+    """
     _check_variables(variables)
     _check_strings(document)
     if len(document.definitions) > MAX_FRAGMENTS:
@@ -129,11 +164,15 @@ def check_document(schema: GraphQLSchema, document: DocumentNode, variables: dic
             ErrorCode.QUERY_TOO_COSTLY, f"A document may have {MAX_FRAGMENTS} operations and fragments."
         )
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
-    for operation in operations:
-        scale = _Scale(schema, fragments, _with_defaults(operation, variables))
-        root = schema.get_root_type(operation.operation)
-        _compare(scale.weigh(operation.selection_set, root))
+    weights: dict[str, Weight] = {}
+    for operation in document.definitions:
+        if isinstance(operation, OperationDefinitionNode):
+            scale = _Scale(schema, fragments, _with_defaults(operation, variables))
+            weight = scale.weigh(operation.selection_set, schema.get_root_type(operation.operation))
+            weights[operation.name.value if operation.name else ""] = weight
+    if len(weights) == 1:
+        weights[""] = next(iter(weights.values()))
+    return weights
 
 
 def _compare(weight: Weight) -> None:
@@ -144,11 +183,12 @@ def _compare(weight: Weight) -> None:
         (costly, "selects", weight.fields, MAX_FIELDS, "fields"),
         (costly, "uses", weight.aliases, MAX_ALIASES, "aliases"),
         (costly, "uses", weight.directives, MAX_DIRECTIVES, "directives"),
+        (costly, "compares", weight.repeats, MAX_REPEATS, "selections of the same name"),
         (costly, "selects", weight.width, MAX_ROOT_FIELDS, "root fields"),
         (
             costly,
             "costs",
-            weight.cost + PLAIN_LIST * weight.per_item,
+            weight.total_cost,
             MAX_COST,
             "points (fields times the sizes of their pages)",
         ),
@@ -174,6 +214,7 @@ def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, Any]
 def _check_variables(variables: dict[str, Any]) -> None:
     """Refuse deep nesting, and text that Postgres cannot store, before anything recursive touches the values."""
     level: list[Any] = [variables]
+    values = 0
     for _ in range(MAX_VARIABLE_DEPTH):
         following: list[Any] = []
         for value in level:
@@ -184,8 +225,13 @@ def _check_variables(variables: dict[str, Any]) -> None:
                 following.extend(value)
             elif isinstance(value, str) and not is_storable(value):
                 raise GraphQLError("A variable holds a null character or half of a surrogate pair.")
+            if len(following) + values > MAX_VARIABLE_VALUES:
+                raise LimitExceededError(
+                    ErrorCode.QUERY_TOO_COSTLY, f"The variables hold more than {MAX_VARIABLE_VALUES} keys and values."
+                )
         if not following:
             return
+        values += len(following)
         level = following
     raise LimitExceededError(
         ErrorCode.QUERY_TOO_DEEP, f"The variables nest deeper than the {MAX_VARIABLE_DEPTH} levels allowed."
@@ -208,6 +254,13 @@ def is_storable(text: str) -> bool:
         return False
 
 
+def _merge(total: Weight, fragment: Weight) -> None:
+    """A fragment's selections count as selections of the set that it stands in."""
+    total.add(fragment)
+    for key, (times, size) in fragment.keys.items():
+        total.select(key, times, size)
+
+
 class _Scale:
     """Weighs the selection sets of one operation; remembers the weight of each fragment."""
 
@@ -221,27 +274,27 @@ class _Scale:
 
     def weigh(self, selections: SelectionSetNode, parent: GraphQLNamedType | None) -> Weight:
         """The weight of a selection set on `parent`; None where the type is unknown or does not matter."""
-        total = NOTHING
+        total = Weight()
         for node in selections.selections:
             if isinstance(node, FieldNode):
                 weight = self._field(node, parent)
+                total.add(weight)
+                total.select((node.alias or node.name).value, 1, weight.fields)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 inner = self._schema.get_type(condition.name.value) if condition else parent
-                weight = self.weigh(node.selection_set, inner)
+                _merge(total, self.weigh(node.selection_set, inner))
             elif isinstance(node, FragmentSpreadNode):
-                weight = self._fragment(node.name.value)
-            total = total.beside(weight)
-            if node.directives:
-                total = total.beside(Weight(directives=len(node.directives)))
+                _merge(total, self._fragment(node.name.value))
+            total.directives += len(node.directives or ())
         return total
 
     def _fragment(self, name: str) -> Weight:
         fragment = self._fragments.get(name)
         if fragment is None:
-            return NOTHING
+            return Weight()
         if name not in self._weights:
-            self._weights[name] = NOTHING  # ends a circle, which validation then refuses
+            self._weights[name] = Weight()  # ends a circle, which validation then refuses
             inner = self._schema.get_type(fragment.type_condition.name.value)
             self._weights[name] = self.weigh(fragment.selection_set, inner)
         return self._weights[name]
@@ -252,9 +305,9 @@ class _Scale:
         if node.selection_set is None:
             return Weight(width=1, depth=1, fields=1, aliases=aliases, cost=1)
         is_introspection = name in INTROSPECTION_FIELDS
-        field = None if is_introspection else getattr(parent, "fields", {}).get(name)
-        inner = self.weigh(node.selection_set, get_named_type(field.type) if field else None)
-        cost, per_item = self._cost(node, field, inner)
+        definition = None if is_introspection else getattr(parent, "fields", {}).get(name)
+        inner = self.weigh(node.selection_set, get_named_type(definition.type) if definition else None)
+        cost, per_item = self._cost(node, definition, inner)
         return Weight(
             width=1,
             depth=1 if is_introspection else 1 + inner.depth,
@@ -262,6 +315,7 @@ class _Scale:
             fields=1 + inner.fields,
             aliases=aliases + inner.aliases,
             directives=inner.directives,
+            repeats=inner.repeats,
             cost=1 if is_introspection else cost,
             per_item=per_item,
         )
@@ -285,14 +339,14 @@ class _Scale:
     def _size(self, node: FieldNode, field: GraphQLField) -> int | None:
         """`first` of the field or of its input, capped; None where the field has no page size."""
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        if "first" in field.args:
-            size = self._value(given.get("first"), field.args["first"].default_value)
-        elif "input" in field.args and "first" in (
-            fields := getattr(get_named_type(field.args["input"].type), "fields", {})
-        ):
-            size = self._input_first(given.get("input"), fields["first"].default_value)
-        else:
+        argument = page_argument(field)
+        if argument is None:
             return None
+        if argument == "first":
+            size = self._value(given.get("first"), field.args["first"].default_value)
+        else:
+            fields = getattr(get_named_type(field.args["input"].type), "fields", {})
+            size = self._input_first(given.get("input"), fields["first"].default_value)
         return min(max(size, 0), MAX_LIST) if isinstance(size, int) and not isinstance(size, bool) else DEFAULT_FIRST
 
     def _input_first(self, node: ValueNode | None, default: Any) -> Any:

@@ -12,7 +12,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, RateLimitedError
 from cuepoint.graphql.context import Context
 from cuepoint.graphql.errors import message_of
 
@@ -63,6 +63,8 @@ def public_error(error: GraphQLError, request_id: str, *, reveals_schema: bool =
         extensions["code"] = cause.code.value
         if cause.field:
             extensions["field"] = list(cause.field)
+        if isinstance(cause, RateLimitedError):
+            extensions["retryAfterSeconds"] = cause.retry_after_seconds
     elif isinstance(cause, AdapterError):
         message = cause.message
         extensions.update(code=cause.code.value, retryable=cause.retryable)

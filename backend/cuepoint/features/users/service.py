@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -51,6 +52,21 @@ async def authenticate(session: AsyncSession, token: str) -> Viewer:
     if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now) or not user.is_active:
         raise UnauthenticatedError(_REFUSED)
     return Viewer(user_id=user.id, is_admin=user.is_admin, api_key_id=key.id)
+
+
+async def still_valid(session: AsyncSession, viewers: Collection[Viewer]) -> set[Viewer]:
+    """Those of the viewers whose API key would be accepted now and give them the same rights."""
+    statement = (
+        select(User.id, User.is_admin, ApiKey.id)
+        .join(User, User.id == ApiKey.user_id)
+        .where(
+            ApiKey.id.in_([viewer.api_key_id for viewer in viewers]),
+            ApiKey.revoked_at.is_(None),
+            ApiKey.expires_at.is_(None) | (ApiKey.expires_at > func.now()),
+            User.is_active,
+        )
+    )
+    return {Viewer(*row) for row in await session.execute(statement)} & set(viewers)
 
 
 async def note_use(session: AsyncSession, viewer: Viewer) -> None:

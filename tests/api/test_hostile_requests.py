@@ -1,0 +1,90 @@
+"""Hostile requests: each refused with the right status at once, none with a 5xx, and at next to no cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.hostile_requests import HOSTILE, Hostile, mutations, send
+from tests.support.serve import Serving
+from tests.support.web import Web
+
+CPU_SECONDS = 0.005
+ROUNDS = 5
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+    async def test_status_code_and_cost(self, web: Web, hostile: Hostile) -> None:
+        least = 1.0
+        for _ in range(ROUNDS):
+            started = time.process_time()
+            status, body = await send(web.app, hostile.body, hostile.headers)
+            least = min(least, time.process_time() - started)
+
+        error = json.loads(body)["errors"][0]
+        assert (status, error["extensions"]["code"]) == (hostile.status, hostile.code)
+        assert error["extensions"]["requestId"]
+        assert "Traceback" not in error["message"]
+        assert least < CPU_SECONDS
+
+    async def test_a_body_that_never_ends_is_read_up_to_the_limit(self, web: Web) -> None:
+        read = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal read
+            while True:
+                read += 65_536
+                yield b" " * 65_536
+
+        status, _ = await send(web.app, endless(), {})
+
+        assert (status, read) == (413, 1024 * 1024 + 65_536)
+
+    async def test_a_mutation_by_get_does_not_run(self, web: Web) -> None:
+        query = "query=mutation{makeThing(input:{name:%22x%22}){atSeconds}}"
+
+        status, _ = await send(web.app, b"", {}, method="GET", query=query)
+
+        assert status == 405
+
+
+class TestFuzzing:
+    @pytest.mark.parametrize("seed", range(4))
+    async def test_nothing_is_answered_with_a_5xx(self, web: Web, seed: int) -> None:
+        statuses = set()
+        for body, headers, method, query in mutations(seed, 250):
+            status, answer = await send(web.app, body, headers, method=method, query=query)
+            statuses.add(status)
+            assert status < 500, (body, headers, method, query, answer)
+
+        assert {200, 400, 405, 406, 415} <= statuses
+
+
+class TestSlowClients:
+    async def test_one_that_never_reads_holds_its_own_stream_only(self, served: Serving, web: Web) -> None:
+        host, _, port = served.host.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        body = b'{"query": "subscription { flood }"}'
+        head = (
+            f"POST /graphql HTTP/1.1\r\nHost: {served.host}\r\nContent-Type: application/json\r\n"
+            f"Accept: text/event-stream\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+        sent = -1
+        async with asyncio.timeout(10):
+            while sent != web.script.counts:
+                sent = web.script.counts
+                await asyncio.sleep(0.2)
+        status, _ = await send(web.app, b'{"query": "{ baseUrl }"}', {})
+        writer.close()
+
+        assert 0 < sent < 1000  # 64 kB each: what the buffers of the two kernels take
+        assert status == 200
