@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CUEPOINT_"
+
+# A bucket's name by Amazon's rules; a prefix of the characters that storage keys are made of.
+_BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_=@+-][A-Za-z0-9._=@+-]*)*/?", re.ASCII)
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/?", re.ASCII)
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -49,11 +54,39 @@ class Settings(BaseSettings):
         None,
         description="Key of signed media URLs, 32+ characters, equal on every API; empty = made in the home.",
     )
+    api_token: SecretStr | None = Field(
+        None, description="API key that `cuepoint jobs`, `queues`, `workers`, `retry` send; empty = the home's own."
+    )
     graphiql: bool = Field(True, description="Serve the GraphiQL explorer at /graphql.")
-    introspection: bool = Field(True, description="Answer introspection queries.")
+    introspection: bool = Field(True, description="Answer introspection queries, and suggest names in errors.")
+    operations_allowlist: Path | None = Field(
+        None,
+        description="Directory of .graphql files, or a manifest of Apollo: nothing else runs, but for administrators.",
+    )
+    rate_limit_per_minute: int = Field(
+        6000, ge=0, description="GraphQL operations a minute of one API key, or of one address without a key; 0 = any."
+    )
+    rate_limit_burst: int = Field(1000, ge=1, description="Operations that may come at once before that rate counts.")
+    connections_max: int = Field(5000, ge=1, description="Open WebSockets and event streams of one API process.")
+    connections_per_user: int = Field(1000, ge=1, description="Open WebSockets and event streams of one user.")
+    subscriptions_per_user: int = Field(1000, ge=1, description="Live operations of one user over all connections.")
 
     storage_url: str | None = Field(
-        None, description="Where media lie: file:///path; empty = the directory `storage` in the home."
+        None,
+        description="Where media lie: file:///path or s3://bucket/prefix; empty = the directory `storage` in the home.",
+    )
+    s3_endpoint: str | None = Field(
+        None, description="http(s)://host of an S3-compatible store as this server reaches it; empty = Amazon's."
+    )
+    s3_public_endpoint: str | None = Field(
+        None, description="The same store as clients reach it; with it they may fetch media from the store itself."
+    )
+    s3_region: str = Field("us-east-1", description="Region of the bucket; what other stores than Amazon's ignore.")
+    s3_path_style: bool = Field(True, description="https://host/bucket/key; false = https://bucket.host/key.")
+    s3_access_key_id: str | None = Field(None, description="Access key of the bucket of CUEPOINT_STORAGE_URL.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Its secret.")
+    s3_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) to trust for the store, beside those of the system."
     )
     signed_url_seconds: int = Field(3600, ge=60, le=604_800, description="Lifetime of a signed media URL.")
     upload_max_bytes: int = Field(20 * 1024**3, ge=1, description="Largest upload accepted.")
@@ -92,6 +125,12 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(1.0, gt=0, description="Longest wait for a bell before Postgres is asked anyway.")
     drain_seconds: float = Field(30.0, ge=0, description="Grace for running jobs when a worker is told to stop.")
     stop_seconds: float = Field(10.0, gt=0, description="A cancelled job that ignores it so long is ended by force.")
+    queue_max_per_project: int = Field(
+        20_000, ge=0, description="Unfinished jobs of one project beyond which new ones are refused; 0 = any number."
+    )
+    queue_max: int = Field(
+        100_000, ge=0, description="Unfinished jobs in all beyond which new ones are refused; 0 = any number."
+    )
     retry_base_seconds: float = Field(5.0, ge=0, description="First back-off of a failed attempt; doubles each time.")
 
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto = console on a terminal.")
@@ -119,8 +158,15 @@ class Settings(BaseSettings):
     @field_validator("storage_url")
     @classmethod
     def _known_storage(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("file:///"):
-            raise ValueError("must begin with file:/// (a directory on this machine)")
+        if value is not None and not value.startswith("file:///") and not _BUCKET_URL.fullmatch(value):
+            raise ValueError("must be file:///path (a directory on this machine) or s3://bucket/prefix")
+        return value
+
+    @field_validator("s3_endpoint", "s3_public_endpoint")
+    @classmethod
+    def _an_origin(cls, value: str | None) -> str | None:
+        if value is not None and not _ORIGIN.fullmatch(value):
+            raise ValueError("must be http://host or https://host, with a port if needed, and nothing behind it")
         return value
 
     def signing_key(self) -> bytes:
@@ -137,8 +183,14 @@ class Settings(BaseSettings):
         return path.read_bytes()
 
     def storage_directory(self) -> Path:
-        """Directory that holds the media on this machine."""
-        return Path(self.storage_url.removeprefix("file://")) if self.storage_url else self.home / "storage"
+        """Directory that holds the media on this machine, where CUEPOINT_STORAGE_URL names no bucket."""
+        if self.storage_url is None or self.has_bucket():
+            return self.home / "storage"
+        return Path(self.storage_url.removeprefix("file://"))
+
+    def has_bucket(self) -> bool:
+        """Whether media lie in an object store."""
+        return self.storage_url is not None and self.storage_url.startswith("s3://")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -23,8 +23,9 @@ SECRETS = {
     "CUEPOINT_REDIS_URL": "redis://:whisper-it@redis.example.org:6379/0",
     "CUEPOINT_SECRET_KEY": "0123456789abcdef0123456789abcdef",
     "CUEPOINT_OPENAI_API_KEY": "sk-nobody-may-see-this",
+    "CUEPOINT_S3_SECRET_ACCESS_KEY": "the-key-of-the-bucket",
 }
-HIDDEN = ("hush-hush", "whisper-it", "0123456789abcdef", "sk-nobody-may-see-this")
+HIDDEN = ("hush-hush", "whisper-it", "0123456789abcdef", "sk-nobody-may-see-this", "the-key-of-the-bucket")
 
 
 class TestEnvExample:
@@ -70,6 +71,11 @@ class TestLoadSettings:
             ("CUEPOINT_SECRET_KEY", "short"),
             ("CUEPOINT_CORS_ORIGINS", "*"),
             ("CUEPOINT_STORAGE_URL", "ftp://host/x"),
+            ("CUEPOINT_STORAGE_URL", "s3://"),
+            ("CUEPOINT_STORAGE_URL", "s3://Bucket/x"),
+            ("CUEPOINT_STORAGE_URL", "s3://bucket/../x"),
+            ("CUEPOINT_S3_ENDPOINT", "storage.example.org"),
+            ("CUEPOINT_S3_PUBLIC_ENDPOINT", "https://user:password@storage.example.org"),
             ("CUEPOINT_LOG_LEVEL", "LOUD"),
         ],
     )
@@ -95,7 +101,7 @@ class TestSecrets:
         fields = Settings.model_fields.items()
         secret = {name for name, field in fields if "SecretStr" in str(field.annotation)}
 
-        assert secret == {"database_url", "redis_url", "secret_key", "openai_api_key"}
+        assert secret == {"database_url", "redis_url", "secret_key", "openai_api_key", "s3_secret_access_key", "api_token"}
 
     def test_repr_and_json_show_none(self, settings: Settings) -> None:
         text = repr(settings) + str(settings) + settings.model_dump_json()

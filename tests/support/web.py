@@ -12,6 +12,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from cuepoint.adapters.bundle import Adapters
+from cuepoint.adapters.storage.base import Storage
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.adapters.storage.signed_urls import UrlSigner
 from cuepoint.api.app import create_app
@@ -45,12 +46,12 @@ class Web:
 
 
 @asynccontextmanager
-async def running_web(settings: Settings, db: Database) -> AsyncIterator[Web]:
+async def running_web(settings: Settings, db: Database, storage: Storage | None = None) -> AsyncIterator[Web]:
     """The application, started, without a server: requests go straight into it."""
     adapters = cast(
         Adapters,
         SimpleNamespace(
-            storage=LocalStorage(settings.storage_directory(), min_free_bytes=0),
+            storage=storage or LocalStorage(settings.storage_directory(), min_free_bytes=0),
             signer=UrlSigner(settings.signing_key()),
         ),
     )

@@ -13,7 +13,7 @@ from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.adapters.media.base import MediaTools
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.adapters.storage.base import Storage
-from cuepoint.adapters.storage.local import LocalStorage
+from cuepoint.adapters.storage.choose import build_storage
 from cuepoint.adapters.storage.signed_urls import UrlSigner
 from cuepoint.config import Settings
 
@@ -34,12 +34,13 @@ class Adapters:
         await self.transcriber.close()
         await self.embedder.close()
         await self.live.close()
+        await self.storage.close()
 
 
 def build_adapters(settings: Settings) -> Adapters:
     """The ports that these settings ask for. Nothing heavy is imported or loaded before its first use."""
     return Adapters(
-        storage=LocalStorage(settings.storage_directory(), min_free_bytes=settings.min_free_bytes),
+        storage=build_storage(settings),
         live=RedisLive(settings.redis_url.get_secret_value() if settings.redis_url else None),
         embedder=build_embedder(settings),
         media=ChildMediaTools(settings),

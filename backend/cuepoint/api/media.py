@@ -11,9 +11,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from cuepoint.adapters.storage.base import ObjectInfo
+from cuepoint.adapters.storage.base import DirectFile, ObjectInfo
 from cuepoint.api.errors import HttpError, response_of
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.ranges import ByteRange, UnsatisfiableError, parse_range
@@ -46,11 +46,15 @@ async def _serve(gateway: Gateway, request: Request) -> Response:
         raise HttpError(405, "Media are fetched with GET.", headers={"Allow": "GET, HEAD"})
     _check_signature(gateway, request)
     file = await _find(gateway, request.path_params["kind"], request.path_params["id"])
+    is_download = "download" in request.query_params
+    direct = _direct_url(gateway, file, is_download=is_download) if request.method == "GET" else None
+    if direct is not None:
+        return RedirectResponse(direct, 307, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     info = await gateway.process.adapters.storage.head(file.storage_key)
     if info is None:
         raise NotFoundError("media file")
     etag = _etag(info)
-    headers = _headers(file, etag, is_download="download" in request.query_params)
+    headers = _headers(file, etag, is_download=is_download)
     if etag in _entity_tags(request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     try:
@@ -88,6 +92,13 @@ async def _find(gateway: Gateway, kind: str, given_id: str) -> MediaFile:
     if file is None:
         raise NotFoundError("media file")
     return file
+
+
+def _direct_url(gateway: Gateway, file: MediaFile, *, is_download: bool) -> str | None:
+    """Where the client fetches the bytes from the store itself; None where they go through this process."""
+    headers = _headers(file, "", is_download=is_download)
+    direct = DirectFile(file.storage_key, headers["Content-Type"], headers["Content-Disposition"])
+    return gateway.process.adapters.storage.direct_url(direct, seconds=gateway.process.settings.signed_url_seconds)
 
 
 def _response(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from cuepoint.api.server_info import ServerQuery
+from cuepoint.features.batches.schema import BatchMutation, BatchQuery
 from cuepoint.features.clips.loaders import BINDINGS as CLIP_BINDINGS
 from cuepoint.features.clips.schema import ClipMutation, ClipQuery
 from cuepoint.features.jobs.loaders import BINDINGS as JOB_BINDINGS
@@ -43,6 +44,7 @@ class Query(
     ProjectQuery,
     JobQuery,
     QueueQuery,
+    BatchQuery,
     UploadQuery,
     VideoQuery,
     TranscriptQuery,
@@ -59,6 +61,7 @@ class Mutation(
     ProjectMutation,
     JobMutation,
     QueueMutation,
+    BatchMutation,
     UploadMutation,
     VideoMutation,
     MomentMutation,

@@ -1,9 +1,7 @@
-"""Bytes in: tus 1.0 with its extensions creation, termination and expiration. What an upload is, its service knows."""
+"""Bytes in: tus 1.0 with the extensions that `tus.py` lists. What an upload is, its service knows."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import format_datetime
 from uuid import UUID
@@ -14,34 +12,27 @@ from starlette.responses import Response
 from cuepoint.api.addresses import base_url
 from cuepoint.api.errors import HttpError, response_of
 from cuepoint.api.gateway import Gateway
+from cuepoint.api.tus import (
+    EXTENSIONS,
+    PIECE,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    TUS_VERSION,
+    count,
+    is_piece,
+    parse_checksum,
+    parse_metadata,
+    size_or_deferred,
+)
 from cuepoint.errors import AdapterError, BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.uploads import service
+from cuepoint.features.uploads.digests import ALGORITHMS, Checksum
 from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.graphql.scalars import decode_id, encode_id
 from cuepoint.viewer import Viewer
 
-TUS_VERSION = "1.0.0"
-EXTENSIONS = "creation,termination,expiration"
-PIECE = "application/offset+octet-stream"
-# Headers that a page of another origin may send, and those that it may read.
-REQUEST_HEADERS = (
-    "Tus-Resumable",
-    "Upload-Length",
-    "Upload-Metadata",
-    "Upload-Offset",
-    "X-HTTP-Method-Override",
-)
-RESPONSE_HEADERS = (
-    "Location",
-    "Tus-Extension",
-    "Tus-Max-Size",
-    "Tus-Resumable",
-    "Tus-Version",
-    "Upload-Expires",
-    "Upload-Length",
-    "Upload-Offset",
-)
-MAX_METADATA_BYTES = 8 * 1024
+__all__ = ["REQUEST_HEADERS", "RESPONSE_HEADERS", "serve_uploads"]
+
 OVERRIDABLE = frozenset({"PATCH", "DELETE", "HEAD"})
 
 Handler = Callable[[Gateway, Request, Viewer], Awaitable[Response]]
@@ -76,14 +67,13 @@ def _capabilities(gateway: Gateway) -> dict[str, str]:
         "Tus-Resumable": TUS_VERSION,
         "Tus-Version": TUS_VERSION,
         "Tus-Extension": EXTENSIONS,
+        "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
         "Tus-Max-Size": str(gateway.process.settings.upload_max_bytes),
     }
 
 
 async def _create(gateway: Gateway, request: Request, viewer: Viewer) -> Response:
-    if "upload-defer-length" in request.headers:
-        raise BadInputError("The size must be known when an upload is created: send Upload-Length.")
-    size = _count(request, "Upload-Length")
+    size, checksum = size_or_deferred(request.headers), parse_checksum(request.headers.get("upload-checksum"))
     metadata = parse_metadata(request.headers.get("upload-metadata", ""))
     if "projectId" not in metadata:
         raise BadInputError("Upload-Metadata must name the project: `projectId <base64 of its id>`.")
@@ -98,38 +88,73 @@ async def _create(gateway: Gateway, request: Request, viewer: Viewer) -> Respons
             size_bytes=size,
             sha256=metadata.get("sha256"),
         )
-    location = f"{base_url(settings, request.scope)}/uploads/{encode_id('Upload', upload.id)}"
-    return Response(status_code=201, headers={"Location": location, **_state(upload)})
+    headers = {"Location": f"{base_url(settings, request.scope)}/uploads/{encode_id('Upload', upload.id)}"}
+    # An upload of the same hash that is under way stands elsewhere: the client is told where, and goes on from there.
+    if is_piece(request.headers) and upload.offset_bytes == 0:
+        try:
+            _check_fits(request, upload, 0)
+            upload = await _receive(gateway, request, viewer, upload, 0, checksum)
+        except (HttpError, CuepointError, AdapterError) as error:
+            return response_of(error, headers=headers)
+    return Response(status_code=201, headers={**headers, **_state(upload)})
 
 
 async def _head(gateway: Gateway, request: Request, viewer: Viewer) -> Response:
     upload = await _visible(gateway, request, viewer)
     if upload.status in (UploadStatus.ABORTED, UploadStatus.EXPIRED):
         raise CuepointError(ErrorCode.UPLOAD_EXPIRED, "The upload was aborted or has expired; create a new one.")
-    return Response(status_code=200, headers={**_state(upload), "Upload-Length": str(upload.size_bytes)})
+    known = upload.size_bytes is not None
+    length = {"Upload-Length": str(upload.size_bytes)} if known else {"Upload-Defer-Length": "1"}
+    return Response(status_code=200, headers={**_state(upload), **length})
 
 
 async def _patch(gateway: Gateway, request: Request, viewer: Viewer) -> Response:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != PIECE:
+    if not is_piece(request.headers):
         raise HttpError(415, f"Send the bytes as {PIECE}.")
-    offset = _count(request, "Upload-Offset")
+    offset, checksum = count(request.headers, "Upload-Offset"), parse_checksum(request.headers.get("upload-checksum"))
     upload = await _visible(gateway, request, viewer)
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and offset == upload.offset_bytes and offset + int(declared) > upload.size_bytes:
-        raise HttpError(
-            413,
-            f"{declared} bytes from byte {offset} go beyond the {upload.size_bytes} bytes that were declared.",
-            code=ErrorCode.UPLOAD_TOO_LARGE,
-        )
-    process = gateway.process
+    if "upload-length" in request.headers:
+        size, settings = count(request.headers, "Upload-Length"), gateway.process.settings
+        async with gateway.process.db.write() as session:
+            upload = await service.set_size(session, viewer, settings, upload.id, size)
+    _check_fits(request, upload, offset)
     try:
-        upload = await service.receive(process.db, process.adapters.storage, viewer, upload.id, offset, _body(request))
+        upload = await _receive(gateway, request, viewer, upload, offset, checksum)
     except CuepointError as error:
         if error.code is not ErrorCode.OFFSET_MISMATCH:
             raise
         current = await _visible(gateway, request, viewer)
         return response_of(error, headers={"Upload-Offset": str(current.offset_bytes)})
     return Response(status_code=204, headers=_state(upload))
+
+
+def _check_fits(request: Request, upload: Upload, offset: int) -> None:
+    """Refuse at once, before a byte is read, what cannot fit."""
+    declared = request.headers.get("content-length", "")
+    if upload.size_bytes is None or not declared.isdigit() or offset != upload.offset_bytes:
+        return
+    if offset + int(declared) > upload.size_bytes:
+        raise HttpError(
+            413,
+            f"{declared} bytes from byte {offset} go beyond the {upload.size_bytes} bytes that were declared.",
+            code=ErrorCode.UPLOAD_TOO_LARGE,
+        )
+
+
+async def _receive(
+    gateway: Gateway, request: Request, viewer: Viewer, upload: Upload, offset: int, checksum: Checksum | None
+) -> Upload:
+    process = gateway.process
+    return await service.receive(
+        process.db,
+        process.adapters.storage,
+        viewer,
+        upload.id,
+        offset,
+        _body(request),
+        checksum=checksum,
+        max_bytes=process.settings.upload_max_bytes,
+    )
 
 
 async def _delete(gateway: Gateway, request: Request, viewer: Viewer) -> Response:
@@ -171,26 +196,3 @@ def _upload_id(request: Request) -> UUID:
         return UUID(given)
     except ValueError:
         raise NotFoundError("upload") from None
-
-
-def _count(request: Request, name: str) -> int:
-    value = request.headers.get(name, "")
-    if not (value.isascii() and value.isdigit() and len(value) <= 16):
-        raise BadInputError(f"The header {name} must be a whole number of bytes.")
-    return int(value)
-
-
-def parse_metadata(header: str) -> dict[str, str]:
-    """`Upload-Metadata`: comma-separated pairs of a key and the base64 of its value. Raises BadInputError."""
-    if len(header) > MAX_METADATA_BYTES:
-        raise BadInputError(f"Upload-Metadata may have {MAX_METADATA_BYTES} bytes.")
-    metadata: dict[str, str] = {}
-    for pair in filter(None, (part.strip() for part in header.split(","))):
-        key, _, value = pair.partition(" ")
-        if key in metadata:
-            raise BadInputError(f"Upload-Metadata names {key} twice.")
-        try:
-            metadata[key] = base64.b64decode(value.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            raise BadInputError(f"The value of {key} in Upload-Metadata is not base64 of UTF-8 text.") from None
-    return metadata

@@ -184,6 +184,8 @@ async def _redis(configured: str | None, embedded: str | None) -> Finding:
 
 
 async def _storage(settings: Settings) -> Finding:
+    if settings.has_bucket():
+        return await _bucket(settings)
     directory = settings.storage_directory()
     place = _nearest(directory)
     try:
@@ -197,6 +199,21 @@ async def _storage(settings: Settings) -> Finding:
     if free < settings.min_free_bytes:
         return Finding("Storage", State.FAULT, found, "Uploads are refused below CUEPOINT_MIN_FREE_BYTES: free disk.")
     return Finding("Storage", State.FINE, found)
+
+
+async def _bucket(settings: Settings) -> Finding:
+    from cuepoint.adapters.storage.choose import build_storage
+
+    storage = build_storage(settings)
+    try:
+        await storage.check()
+    except AdapterError as error:
+        return Finding(
+            "Storage", State.FAULT, error.message, "Check CUEPOINT_STORAGE_URL and the CUEPOINT_S3_ settings."
+        )
+    finally:
+        await storage.close()
+    return Finding("Storage", State.FINE, f"{settings.storage_url} is written, read and deleted")
 
 
 def _nearest(path: Path) -> Path:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode, ForbiddenError, NotFoundError
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.uploads import service
+from cuepoint.features.uploads.digests import Checksum, RunningDigests
 from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
@@ -53,8 +55,7 @@ async def reload(db: Database, upload_id: UUID) -> Upload:
 
 
 async def bytes_of(storage: LocalStorage, upload: Upload) -> bytes:
-    async with storage.upload_copy(upload.storage_key) as path:
-        return path.read_bytes()
+    return b"".join([piece async for piece in storage.read_upload(upload.storage_key)])
 
 
 async def has_bytes(storage: LocalStorage, upload: Upload) -> bool:
@@ -233,3 +234,60 @@ class TestReceive:
 
         assert (refused.value.code, refused.value.retryable) == (ErrorCode.INSUFFICIENT_STORAGE, True)
         assert (await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))).content_hash == SHA256
+
+
+class Reads:
+    """A local storage that counts how often an upload is read."""
+
+    def __init__(self, directory: Path) -> None:
+        self.storage = LocalStorage(directory, min_free_bytes=0)
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.storage, name)
+
+    def read_upload(self, upload_key: str) -> AsyncIterator[bytes]:
+        self.count += 1
+        return self.storage.read_upload(upload_key)
+
+
+class TestContentHash:
+    @pytest.fixture
+    def reads(self, tmp_path: Path) -> Any:
+        return Reads(tmp_path / "storage")
+
+    async def test_of_pieces_in_order_costs_no_second_read(
+        self, db: Database, reads: Any, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        for offset in (0, 3, 6):
+            await service.receive(db, reads, viewer, upload.id, offset, stream(DATA[offset : offset + 3]))
+
+        whole = await service.receive(db, reads, viewer, upload.id, 9, stream(DATA[9:]))
+
+        assert (whole.content_hash, reads.count) == (SHA256, 0)
+
+    async def test_of_pieces_that_another_process_took_is_read_once(
+        self, db: Database, reads: Any, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        await service.receive(db, reads, viewer, upload.id, 0, stream(DATA[:3]))
+        other = RunningDigests()  # as another process has them: none of this upload
+
+        whole = await service.receive(db, reads, viewer, upload.id, 3, stream(DATA[3:]), running=other)
+
+        assert (whole.content_hash, reads.count) == (SHA256, 1)
+
+    async def test_after_a_piece_that_did_not_count_it_is_right(
+        self, db: Database, reads: Any, viewer: Viewer, project: Project
+    ) -> None:
+        upload = await make_upload(db, project)
+        await service.receive(db, reads, viewer, upload.id, 0, stream(DATA[:3]))
+        promised = Checksum("sha256", hashlib.sha256(DATA[3:]).digest())
+        with pytest.raises(CuepointError) as refused:
+            await service.receive(db, reads, viewer, upload.id, 3, stream(b"XXXXXXX"), checksum=promised)
+
+        whole = await service.receive(db, reads, viewer, upload.id, 3, stream(DATA[3:]), checksum=promised)
+
+        assert (refused.value.code, refused.value.retryable) == (ErrorCode.CHECKSUM_MISMATCH, True)
+        assert (whole.content_hash, whole.status) == (SHA256, UploadStatus.COMPLETE)

@@ -11,12 +11,14 @@ from cuepoint.features.projects.models import ProjectRole
 from cuepoint.graphql.scalars import encode_id
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
-from tests.support.builders.videos import make_upload
+from tests.support.builders.videos import make_upload, make_video
 from tests.support.graphql import api_of
 
 CREATE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
   upload { id url filename sizeBytes offsetBytes status contentHash project { name } }
   errors { code field message retryable } } }"""
+CREATE_ONCE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
+  upload { id } duplicateOf { id title } errors { code field retryable } } }"""
 READ = "query ($id: ID!) { upload(id: $id) { id status offsetBytes } }"
 
 
@@ -65,6 +67,63 @@ class TestCreateUpload:
         given = {"projectId": "x", "filename": "a.mp4", "sizeBytes": 1}
 
         assert await api_of(db, settings, None).codes(CREATE, {"input": given}) == ["UNAUTHENTICATED"]
+
+
+class TestOnDuplicate:
+    @pytest.mark.parametrize(
+        ("choice", "has_upload", "codes"),
+        [("LINK", False, []), ("REJECT", False, ["DUPLICATE_VIDEO"]), ("KEEP", True, []), (None, True, [])],
+    )
+    async def test_a_declared_hash_finds_the_video_before_a_byte_is_sent(
+        self, db: Database, settings: Settings, choice: str | None, has_upload: bool, codes: list[str]
+    ) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db, owner_id=viewer.user_id)
+        video = await make_video(db, project, content_hash="ab" * 32)
+        await make_video(db, project, content_hash="ab" * 32)
+        given = {
+            "projectId": encode_id("Project", project.id),
+            "filename": "a.mp4",
+            "sizeBytes": 1,
+            "sha256": "ab" * 32,
+        }
+        given |= {} if choice is None else {"onDuplicate": choice}
+
+        payload = (await api_of(db, settings, viewer).data(CREATE_ONCE, {"input": given}))["createUpload"]
+
+        assert payload["duplicateOf"] == {"id": encode_id("Video", video.id), "title": video.title}
+        assert (payload["upload"] is not None, [e["code"] for e in payload["errors"]]) == (has_upload, codes)
+
+    async def test_a_video_of_another_project_is_none(self, db: Database, settings: Settings) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db, owner_id=viewer.user_id)
+        await make_video(db, await make_project(db, owner_id=viewer.user_id), content_hash="ab" * 32)
+        given = {
+            "projectId": encode_id("Project", project.id),
+            "filename": "a.mp4",
+            "sizeBytes": 1,
+            "sha256": "ab" * 32,
+            "onDuplicate": "REJECT",
+        }
+
+        payload = (await api_of(db, settings, viewer).data(CREATE_ONCE, {"input": given}))["createUpload"]
+
+        assert (payload["upload"] is not None, payload["duplicateOf"], payload["errors"]) == (True, None, [])
+
+    async def test_a_stranger_learns_nothing(self, db: Database, settings: Settings) -> None:
+        project = await make_project(db)
+        await make_video(db, project, content_hash="ab" * 32)
+        given = {
+            "projectId": encode_id("Project", project.id),
+            "filename": "a.mp4",
+            "sizeBytes": 1,
+            "sha256": "ab" * 32,
+        }
+
+        api = api_of(db, settings, await make_viewer(db))
+        payload = (await api.data(CREATE_ONCE, {"input": given | {"onDuplicate": "LINK"}}))["createUpload"]
+
+        assert (payload["duplicateOf"], [e["code"] for e in payload["errors"]]) == (None, ["NOT_FOUND"])
 
 
 class TestUpload:

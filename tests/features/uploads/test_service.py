@@ -58,8 +58,7 @@ async def count(db: Database) -> int:
 
 
 async def bytes_of(storage: LocalStorage, upload: Upload) -> bytes:
-    async with storage.upload_copy(upload.storage_key) as path:
-        return path.read_bytes()
+    return b"".join([piece async for piece in storage.read_upload(upload.storage_key)])
 
 
 async def has_bytes(storage: LocalStorage, upload: Upload) -> bool:

@@ -17,6 +17,7 @@ from cuepoint.features.jobs.kinds import PIPELINE
 from cuepoint.features.jobs.models import Job, JobStatus
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.uploads import service as uploads
+from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import service
 from cuepoint.features.videos.models import Video
@@ -62,8 +63,19 @@ async def register(
     upload: Upload,
     title: str | None = None,
     auto_start: bool = True,
+    on_duplicate: OnDuplicate = OnDuplicate.KEEP,
 ) -> tuple[Video, list[Job]]:
-    return await service.register_video(db, storage, viewer, upload_id=upload.id, title=title, auto_start=auto_start)
+    made = await service.register_video(
+        db,
+        storage,
+        viewer,
+        upload_id=upload.id,
+        title=title,
+        auto_start=auto_start,
+        on_duplicate=on_duplicate,
+    )
+    assert made.video is not None
+    return made.video, made.jobs
 
 
 async def count(db: Database, model: type) -> int:
@@ -239,8 +251,7 @@ class TestRegisterVideo:
         with pytest.raises(BadInputError):
             await register(db, storage, viewer, upload, title=title)
 
-        async with storage.upload_copy(upload.storage_key) as path:
-            assert path.read_bytes() == DATA
+        assert [piece async for piece in storage.read_upload(upload.storage_key)] == [DATA]
 
     async def test_a_viewer_and_a_stranger_may_not(
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
@@ -255,3 +266,86 @@ class TestRegisterVideo:
             await register(db, storage, stranger, upload)
 
         assert (await count(db, Video), await count(db, Job)) == (0, 0)
+
+
+class TestOnDuplicate:
+    async def answer(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, upload: Upload, choice: OnDuplicate
+    ) -> service.Registration:
+        return await service.register_video(
+            db, storage, viewer, upload_id=upload.id, title=None, auto_start=True, on_duplicate=choice
+        )
+
+    async def test_link_answers_the_video_that_there_is_and_drops_the_bytes(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, tmp_path: Path
+    ) -> None:
+        first, _ = await register(db, storage, viewer, await whole_upload(db, storage, viewer, project))
+        upload = await whole_upload(db, storage, viewer, project)
+
+        made = await self.answer(db, storage, viewer, upload, OnDuplicate.LINK)
+        again = await self.answer(db, storage, viewer, upload, OnDuplicate.LINK)
+
+        for found in (made, again):
+            assert (found.video and found.video.id, found.jobs) == (first.id, [])
+            assert (found.duplicate_of and found.duplicate_of.id) == first.id
+        assert (await count(db, Video), await count(db, Job)) == (1, len(PIPELINE))
+        assert list((tmp_path / "storage" / "uploads" / "uploads").iterdir()) == []
+        with pytest.raises(CuepointError) as refused:
+            await self.answer(db, storage, viewer, upload, OnDuplicate.KEEP)
+        assert refused.value.code is ErrorCode.UPLOAD_EXPIRED
+
+    async def test_link_after_a_crash_removes_what_was_moved_already(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        await register(db, storage, viewer, await whole_upload(db, storage, viewer, project))
+        upload = await whole_upload(db, storage, viewer, project)
+        moved_to = service._new_video(upload, viewer, None).storage_key
+        await storage.finish_upload(upload.storage_key, moved_to)
+
+        await self.answer(db, storage, viewer, upload, OnDuplicate.LINK)
+
+        assert await storage.head(moved_to) is None
+
+    async def test_reject_answers_no_video_and_leaves_the_bytes(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        first, _ = await register(db, storage, viewer, await whole_upload(db, storage, viewer, project))
+        upload = await whole_upload(db, storage, viewer, project)
+
+        made = await self.answer(db, storage, viewer, upload, OnDuplicate.REJECT)
+        kept = await self.answer(db, storage, viewer, upload, OnDuplicate.KEEP)
+
+        assert (made.video, made.jobs, made.duplicate_of and made.duplicate_of.id) == (None, [], first.id)
+        assert kept.video is not None
+        assert (kept.video.id != first.id, kept.duplicate_of and kept.duplicate_of.id) == (True, first.id)
+        assert await content(storage, kept.video.storage_key) == DATA
+
+    @pytest.mark.parametrize("choice", list(OnDuplicate))
+    async def test_without_another_video_it_is_made(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, choice: OnDuplicate
+    ) -> None:
+        elsewhere = await make_project(db, owner_id=viewer.user_id)
+        await register(db, storage, viewer, await whole_upload(db, storage, viewer, elsewhere))
+        gone, _ = await register(db, storage, viewer, await whole_upload(db, storage, viewer, project))
+        async with db.write() as session:
+            await service.delete_video(session, viewer, gone.id)
+        upload = await whole_upload(db, storage, viewer, project)
+
+        made = await self.answer(db, storage, viewer, upload, choice)
+        again = await self.answer(db, storage, viewer, upload, choice)
+
+        assert made.video is not None
+        assert (made.duplicate_of, again.duplicate_of, again.video and again.video.id) == (None, None, made.video.id)
+
+    async def test_of_five_at_once_one_becomes_a_video(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        sent = [await whole_upload(db, storage, viewer, project) for _ in range(5)]
+
+        made = await asyncio.gather(*[self.answer(db, storage, viewer, upload, OnDuplicate.LINK) for upload in sent])
+
+        assert len({found.video.id for found in made if found.video}) == 1
+        assert (await count(db, Video), await count(db, Job)) == (1, len(PIPELINE))
+        kept = next(found.video for found in made if found.video)
+        assert await content(storage, kept.storage_key) == DATA
+        assert await storage.delete_prefix(f"projects/{project.id.hex}/videos") == 1

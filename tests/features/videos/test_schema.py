@@ -264,6 +264,24 @@ class TestRegisterVideo:
             "errors": [{"code": "UPLOAD_INCOMPLETE", "field": ["uploadId"]}],
         }
 
+    async def test_a_refused_duplicate_comes_with_the_video_that_there_is(
+        self, db: Database, api: Api, project: Project, viewer: Viewer
+    ) -> None:
+        sent = [await make_upload(db, project) for _ in range(2)]
+        for upload in sent:
+            await uploads.receive(db, api.process.adapters.storage, viewer, upload.id, 0, ten_bytes())
+        text = REGISTER.replace("errors {", "duplicateOf { id } errors {")
+        made = (await api.data(text, {"input": {"uploadId": encode_id("Upload", sent[0].id)}}))["registerVideo"]
+        second = {"uploadId": encode_id("Upload", sent[1].id)}
+
+        refused = (await api.data(text, {"input": second | {"onDuplicate": "REJECT"}}))["registerVideo"]
+        linked = (await api.data(text, {"input": second | {"onDuplicate": "LINK"}}))["registerVideo"]
+
+        there = {"id": made["video"]["id"]}
+        assert (made["duplicateOf"], refused["video"], refused["duplicateOf"]) == (None, None, there)
+        assert refused["errors"] == [{"code": "DUPLICATE_VIDEO", "field": ["onDuplicate"]}]
+        assert (linked["video"]["id"], linked["duplicateOf"], linked["jobs"]) == (there["id"], there, [])
+
 
 class TestStartPipeline:
     async def test_runs_the_steps_asked_for(self, db: Database, api: Api, project: Project) -> None:

@@ -25,7 +25,12 @@ INFO = MediaInfo(
 
 
 async def make_video(
-    db: Database, project: Project, *, info: MediaInfo | None = INFO, title: str = "Four short stories"
+    db: Database,
+    project: Project,
+    *,
+    info: MediaInfo | None = INFO,
+    title: str = "Four short stories",
+    content_hash: str | None = None,
 ) -> Video:
     """A video, probed unless `info` is None."""
     key = uuid7()
@@ -36,7 +41,7 @@ async def make_video(
         filename="stories.mp4",
         storage_key=f"projects/{project.id.hex}/videos/{key.hex}/original/stories",
         size_bytes=1000,
-        content_hash=key.hex * 2,
+        content_hash=content_hash or key.hex * 2,
     )
     if info is not None:
         video.media = dataclasses.asdict(info)

@@ -18,6 +18,15 @@ class ObjectInfo:
     etag: str | None
 
 
+@dataclass(frozen=True)
+class DirectFile:
+    """An object that a client fetches from the store itself, with the headers that the answer shall carry."""
+
+    key: str
+    content_type: str
+    content_disposition: str
+
+
 class Storage(Protocol):
     """Keys are relative POSIX paths made by us (ids, slugs, hashes), never text of a user.
 
@@ -31,7 +40,8 @@ class Storage(Protocol):
         ...
 
     def upload_lock(self, upload_key: str) -> AbstractAsyncContextManager[None]:
-        """The right to change an open upload, held by one caller at a time on this machine.
+        """The right to change an open upload, held by one caller at a time: on this machine where storage is a local
+        disk, among all processes that share the storage where it is an object store.
 
         Never waits: raises CuepointError OFFSET_MISMATCH (retryable) while somebody else holds it."""
         ...
@@ -44,8 +54,10 @@ class Storage(Protocol):
         """Drop the bytes of an open upload; absent is fine."""
         ...
 
-    def upload_copy(self, upload_key: str) -> AbstractAsyncContextManager[Path]:
-        """The bytes of an open upload as a local file, to read only."""
+    def read_upload(self, upload_key: str) -> AsyncIterator[bytes]:
+        """The bytes of an upload, in pieces of 1 MiB or more. Raises NotFoundError when there are none.
+
+        Meant for an upload that is whole: an object store has to put its parts together first."""
         ...
 
     async def put_file(self, key: str, path: Path) -> ObjectInfo:
@@ -72,6 +84,14 @@ class Storage(Protocol):
         """The object as a local file for tools, to read only: its own path where storage is local."""
         ...
 
+    def direct_url(self, file: DirectFile, *, seconds: int) -> str | None:
+        """A URL by which a client fetches the object from the store itself for so long; None where there is none."""
+        ...
+
     async def check(self) -> None:
         """Write, read and delete a small object; raises what went wrong."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections and temporary files."""
         ...

@@ -8,30 +8,28 @@ Both lie on one file system, so that finishing an upload costs a rename, however
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
 import os
-import shutil
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from cuepoint.adapters.storage.base import ObjectInfo
+from cuepoint.adapters.storage.base import DirectFile, ObjectInfo
 from cuepoint.adapters.storage.intake import blocks_of
 from cuepoint.adapters.storage.keys import checked_key, path_below
 from cuepoint.adapters.storage.locks import try_lock, unlock
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.adapters.storage.refusals import FULL, bytes_missing, demand_space, full, upload_taken, upload_too_large
+from cuepoint.adapters.storage.threads import in_thread
+from cuepoint.errors import AdapterError, ErrorCode, NotFoundError
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore
 
 READ_BYTES = 1 << 20  # 1 MiB: serving a file in pieces of this size took 1.7x less CPU than in small ones
 PUT_BYTES = 8 << 20  # a file of 256 MiB in such pieces, one at a time: 0.12 CPU seconds; by obstore's defaults 0.63
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXTS = tuple(f"(os error {code})" for code in _FULL)  # how obstore's library words the same two
+_FULL_TEXTS = tuple(f"(os error {code})" for code in FULL)  # how obstore's library words the same two
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHECK_BYTES = b"cuepoint storage check"
 
@@ -54,19 +52,15 @@ class LocalStorage:
         when fewer than `offset` bytes lie here; what the caller recorded as confirmed stays as it is."""
         path = path_below(self._uploads, upload_key)
         with _translated():
-            await asyncio.to_thread(self._open_upload, path, offset)
+            await in_thread(self._open_upload, path, offset)
             async with contextlib.aclosing(blocks_of(stream)) as blocks:
                 async for block in blocks:
                     size = sum(map(len, block))
                     if offset + size > limit:
-                        raise CuepointError(
-                            ErrorCode.UPLOAD_TOO_LARGE,
-                            f"The upload was announced with {limit:,} bytes, but more arrived.",
-                            hint="Create a new upload with the right size.",
-                        )
-                    await asyncio.to_thread(self._write, path, block, offset, size)
+                        raise upload_too_large(limit)
+                    await in_thread(self._write, path, block, offset, size)
                     offset += size
-            await asyncio.to_thread(_sync, path)
+            await in_thread(_sync, path)
         return offset
 
     @asynccontextmanager
@@ -77,12 +71,7 @@ class LocalStorage:
         with _translated():
             descriptor = try_lock(path)
         if descriptor is None:
-            raise CuepointError(
-                ErrorCode.OFFSET_MISMATCH,
-                "Another request is writing to this upload.",
-                retryable=True,
-                hint="Wait until it has ended, ask for the offset, and go on from there.",
-            )
+            raise upload_taken()
         try:
             yield
         finally:
@@ -92,19 +81,26 @@ class LocalStorage:
         """See the port. Raises NotFoundError when neither the upload nor the object is here."""
         source, target = path_below(self._uploads, upload_key), path_below(self._objects, key)
         with _translated():
-            await asyncio.to_thread(_move, source, target)
+            await in_thread(_move, source, target)
         return await self._existing(key)
 
     async def abort_upload(self, upload_key: str) -> None:
         """See the port."""
         path = path_below(self._uploads, upload_key)
         with _translated():
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await in_thread(path.unlink, missing_ok=True)
 
-    @asynccontextmanager
-    async def upload_copy(self, upload_key: str) -> AsyncIterator[Path]:
-        """See the port: the very file, as storage is local."""
-        yield await asyncio.to_thread(_existing_file, path_below(self._uploads, upload_key))
+    async def read_upload(self, upload_key: str) -> AsyncIterator[bytes]:
+        """See the port."""
+        path = path_below(self._uploads, upload_key)
+        position = 0
+        while True:
+            with _translated():
+                piece = await in_thread(_piece, path, position)
+            if not piece:
+                return
+            yield piece
+            position += len(piece)
 
     async def put_file(self, key: str, path: Path) -> ObjectInfo:
         """See the port. The bytes are synced before it returns."""
@@ -112,10 +108,10 @@ class LocalStorage:
 
         target = path_below(self._objects, key)
         with _translated():
-            size = (await asyncio.to_thread(path.stat)).st_size
-            await asyncio.to_thread(self._demand_space, size)
+            size = (await in_thread(path.stat)).st_size
+            await in_thread(self._demand_space, size)
             await obstore.put_async(await self._store(), key, path, chunk_size=PUT_BYTES, max_concurrency=1)
-            await asyncio.to_thread(_sync, target)
+            await in_thread(_sync, target)
         return await self._existing(key)
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -167,7 +163,14 @@ class LocalStorage:
     @asynccontextmanager
     async def local_copy(self, key: str) -> AsyncIterator[Path]:
         """See the port: the very file, as storage is local."""
-        yield await asyncio.to_thread(_existing_file, path_below(self._objects, key))
+        yield await in_thread(_existing_file, path_below(self._objects, key))
+
+    def direct_url(self, file: DirectFile, *, seconds: int) -> str | None:  # noqa: ARG002  # the port's arguments
+        """See the port: a directory has no addresses of its own."""
+        return None
+
+    async def close(self) -> None:
+        """See the port: nothing is held open between two calls."""
 
     async def check(self) -> None:
         """See the port."""
@@ -175,7 +178,7 @@ class LocalStorage:
 
         key = f"check/{uuid4().hex}"
         with _translated():
-            await asyncio.to_thread(self._demand_space, len(_CHECK_BYTES))
+            await in_thread(self._demand_space, len(_CHECK_BYTES))
             store = await self._store()
             await obstore.put_async(store, key, _CHECK_BYTES)
             found = bytes(await obstore.get_range_async(store, key, start=0, end=len(_CHECK_BYTES)))
@@ -185,7 +188,7 @@ class LocalStorage:
 
     async def _store(self) -> LocalStore:
         if self._opened is None:
-            self._opened = await asyncio.to_thread(self._open_store)
+            self._opened = await in_thread(self._open_store)
         return self._opened
 
     def _open_store(self) -> LocalStore:
@@ -208,15 +211,10 @@ class LocalStorage:
         held = os.fstat(descriptor).st_size
         os.close(descriptor)
         if held < offset:
-            raise CuepointError(
-                ErrorCode.OFFSET_MISMATCH,
-                f"The upload should go on at byte {offset:,}, but storage holds only {held:,} bytes of it.",
-                hint="Create a new upload and send the file again.",
-            )
+            raise bytes_missing(offset, held)
 
     def _write(self, path: Path, block: list[bytes], offset: int, size: int) -> None:
-        """Opened for each block: a cancelled request leaves its last write running, and must not close a file
-        under it, nor bring back one that was dropped or finished meanwhile."""
+        """Opened for each block, and never created: an upload that was dropped meanwhile stays dropped."""
         self._demand_space(size)
         descriptor = os.open(path, _WRITE)
         try:
@@ -227,16 +225,7 @@ class LocalStorage:
             os.close(descriptor)
 
     def _demand_space(self, size: int) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self._root).free
-        if free - size < self._min_free_bytes:
-            raise CuepointError(
-                ErrorCode.INSUFFICIENT_STORAGE,
-                f"The disk of the storage has {free:,} bytes free; {size:,} more are wanted, and "
-                f"{self._min_free_bytes:,} are kept free (CUEPOINT_MIN_FREE_BYTES).",
-                retryable=True,
-                hint="Free some space, then try again.",
-            )
+        demand_space(self._root, size, self._min_free_bytes)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -256,6 +245,15 @@ def _existing_file(path: Path) -> Path:
     if not path.is_file():
         raise NotFoundError("stored file")
     return path
+
+
+def _piece(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read(READ_BYTES)
+    except FileNotFoundError:
+        raise NotFoundError("upload") from None
 
 
 def _sync(path: Path) -> None:
@@ -292,12 +290,7 @@ def _translated() -> Iterator[None]:
         yield
     except (OSError, BaseError) as error:
         text = str(error).partition("\n")[0]  # obstore appends pages of debug text
-        full = error.errno in _FULL if isinstance(error, OSError) else any(t in str(error) for t in _FULL_TEXTS)
-        if full:
-            raise CuepointError(
-                ErrorCode.INSUFFICIENT_STORAGE,
-                f"The disk of the storage is full: {text}.",
-                retryable=True,
-                hint="Free some space, then try again.",
-            ) from error
+        is_full = error.errno in FULL if isinstance(error, OSError) else any(t in str(error) for t in _FULL_TEXTS)
+        if is_full:
+            raise full(text) from error
         raise _unavailable(text, retryable=True) from error

@@ -51,7 +51,9 @@ class Upload(Keyed, Base):
         ForeignKey("users.id", ondelete="SET NULL"), comment="Who sends it."
     )
     filename: Mapped[str] = mapped_column(comment="Name given by the client; shown, never used as a path.")
-    size_bytes: Mapped[int] = mapped_column(BigInteger, comment="Declared size.")
+    size_bytes: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Declared size; null until a client that deferred it tells it."
+    )
     offset_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0", comment="Bytes that are safely stored.")
     declared_sha256: Mapped[str | None] = mapped_column(comment="Hash that the client promised, checked at the end.")
     content_hash: Mapped[str | None] = mapped_column(comment="SHA-256 of the bytes, once whole.")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from cuepoint.features.uploads import service
+from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
+from cuepoint.features.uploads.edges import VIDEO_OF_CONTENT
 from cuepoint.features.uploads.types import Upload
+from cuepoint.graphql.back_edges import converter
 from cuepoint.graphql.context import Info
-from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.errors import Payload, UserError, found_or_none, reports_errors
 from cuepoint.graphql.scalars import BigInt, decode_id
+
+if TYPE_CHECKING:
+    from cuepoint.features.videos.types import Video
 
 
 @strawberry.input(description="A file that is about to be sent.")
@@ -25,13 +31,23 @@ class CreateUploadInput:
         description="SHA-256 of the file, lower-case hexadecimal: checked at the end, and an upload of yours with "
         "the same hash in the project that has not become a video is continued instead of begun anew.",
     )
+    on_duplicate: OnDuplicate = strawberry.field(
+        default=OnDuplicate.KEEP,
+        description="What to do if the project has a video with this `sha256` already, before a byte is sent.",
+    )
 
 
 @strawberry.type(description="Result of createUpload.")
 class CreateUploadPayload(Payload):
     """Payload of createUpload."""
 
-    upload: Upload | None = strawberry.field(default=None, description="The upload; send the bytes to its `url`.")
+    upload: Upload | None = strawberry.field(
+        default=None,
+        description="The upload; send the bytes to its `url`. Null where LINK found the video: nothing is to be sent.",
+    )
+    duplicate_of: Annotated[Video, strawberry.lazy("cuepoint.features.videos.types")] | None = strawberry.field(
+        default=None, description="The video that the project has of this very file, as far as `sha256` tells."
+    )
 
 
 @strawberry.type
@@ -62,15 +78,34 @@ class UploadMutation:
         self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file.")]
     ) -> CreateUploadPayload:
         """Create an upload."""
-        viewer = info.context.require_viewer()
+        viewer, settings = info.context.require_viewer(), info.context.settings
+        project_id = decode_id("Project", input.project_id, field=("projectId",))
+        duplicate = None
+        if input.sha256 is not None:
+            async with info.context.db.read() as session:
+                await service.check_new_upload(
+                    session,
+                    viewer,
+                    settings,
+                    project_id=project_id,
+                    filename=input.filename,
+                    size_bytes=input.size_bytes,
+                    sha256=input.sha256,
+                )
+            row = await info.context.back_edge(VIDEO_OF_CONTENT).load((project_id, input.sha256))
+            duplicate = converter(info, "Video")(row)
+        if duplicate is not None and input.on_duplicate is OnDuplicate.LINK:
+            return CreateUploadPayload(duplicate_of=duplicate)
+        if duplicate is not None and input.on_duplicate is OnDuplicate.REJECT:
+            return CreateUploadPayload(errors=[UserError.from_error(duplicate_refused())], duplicate_of=duplicate)
         async with info.context.db.write() as session:
             upload = await service.create_upload(
                 session,
                 viewer,
-                info.context.settings,
-                project_id=decode_id("Project", input.project_id, field=("projectId",)),
+                settings,
+                project_id=project_id,
                 filename=input.filename,
                 size_bytes=input.size_bytes,
                 sha256=input.sha256,
             )
-            return CreateUploadPayload(upload=Upload.from_row(upload))
+            return CreateUploadPayload(upload=Upload.from_row(upload), duplicate_of=duplicate)

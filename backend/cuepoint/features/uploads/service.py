@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import AsyncIterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -20,6 +18,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.uploads.digests import RUNNING, Checksum, FileDigest, RunningDigests, Watched
 from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.viewer import Viewer
 
@@ -41,24 +40,14 @@ async def create_upload(
     *,
     project_id: UUID,
     filename: str,
-    size_bytes: int,
+    size_bytes: int | None,
     sha256: str | None = None,
 ) -> Upload:
-    """An upload that waits for its bytes; or the viewer's own of the same declared hash that is no video yet."""
-    await access.require(session, viewer, project_id, ProjectRole.EDITOR)
-    if not 1 <= len(filename) <= MAX_FILENAME or "\x00" in filename:
-        raise BadInputError(f"The file name must have 1 to {MAX_FILENAME} characters.", field=("filename",))
-    if size_bytes < 1:
-        raise BadInputError("The file is empty: sizeBytes must be 1 or more.", field=("sizeBytes",))
-    if size_bytes > settings.upload_max_bytes:
-        raise CuepointError(
-            ErrorCode.UPLOAD_TOO_LARGE,
-            f"The file has {size_bytes} bytes; this server takes {settings.upload_max_bytes}. "
-            "The operator can raise CUEPOINT_UPLOAD_MAX_BYTES.",
-            field=("sizeBytes",),
-        )
-    if sha256 is not None:
-        check_sha256(sha256, "sha256")
+    """An upload that waits for its bytes; or the viewer's own of the same declared hash that is no video yet. The
+    size may be told later, by `set_size`."""
+    await check_new_upload(
+        session, viewer, settings, project_id=project_id, filename=filename, size_bytes=size_bytes, sha256=sha256
+    )
     if sha256 is not None and (known := await _unused_upload(session, viewer, project_id, sha256, size_bytes)):
         return known
     upload_id = uuid7()
@@ -80,6 +69,38 @@ async def create_upload(
     return upload
 
 
+async def check_new_upload(
+    session: AsyncSession,
+    viewer: Viewer,
+    settings: Settings,
+    *,
+    project_id: UUID,
+    filename: str,
+    size_bytes: int | None,
+    sha256: str | None,
+) -> None:
+    """Pass if the viewer may send such a file to the project."""
+    await access.require(session, viewer, project_id, ProjectRole.EDITOR)
+    if not 1 <= len(filename) <= MAX_FILENAME or "\x00" in filename:
+        raise BadInputError(f"The file name must have 1 to {MAX_FILENAME} characters.", field=("filename",))
+    if size_bytes is not None:
+        _check_size(size_bytes, settings)
+    if sha256 is not None:
+        check_sha256(sha256, "sha256")
+
+
+def _check_size(size_bytes: int, settings: Settings) -> None:
+    if size_bytes < 1:
+        raise BadInputError("The file is empty: sizeBytes must be 1 or more.", field=("sizeBytes",))
+    if size_bytes > settings.upload_max_bytes:
+        raise CuepointError(
+            ErrorCode.UPLOAD_TOO_LARGE,
+            f"The file has {size_bytes} bytes; this server takes {settings.upload_max_bytes}. "
+            "The operator can raise CUEPOINT_UPLOAD_MAX_BYTES.",
+            field=("sizeBytes",),
+        )
+
+
 def check_sha256(value: str, field: str) -> None:
     """Pass if the value is written as every hash of ours."""
     if not _SHA256.fullmatch(value):
@@ -87,7 +108,7 @@ def check_sha256(value: str, field: str) -> None:
 
 
 async def _unused_upload(
-    session: AsyncSession, viewer: Viewer, project_id: UUID, sha256: str, size_bytes: int
+    session: AsyncSession, viewer: Viewer, project_id: UUID, sha256: str, size_bytes: int | None
 ) -> Upload | None:
     return await session.scalar(
         select(Upload)
@@ -116,28 +137,79 @@ async def get_upload(
     return upload
 
 
+async def set_size(
+    session: AsyncSession, viewer: Viewer, settings: Settings, upload_id: UUID, size_bytes: int
+) -> Upload:
+    """The upload has that size, which can be told once; telling the same again changes nothing."""
+    await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+    upload = await session.get_one(Upload, upload_id, with_for_update=True, populate_existing=True)
+    if upload.size_bytes == size_bytes:
+        return upload
+    _check_open(upload)
+    _check_size(size_bytes, settings)
+    if upload.size_bytes is not None or size_bytes < upload.offset_bytes:
+        raise BadInputError(
+            f"The upload cannot have {size_bytes} bytes: "
+            + ("its size is told already." if upload.size_bytes is not None else f"{upload.offset_bytes} are here.")
+        )
+    upload.size_bytes = size_bytes
+    await session.flush()
+    return upload
+
+
 async def receive(
-    db: Database, storage: Storage, viewer: Viewer, upload_id: UUID, offset: int, stream: AsyncIterable[bytes]
+    db: Database,
+    storage: Storage,
+    viewer: Viewer,
+    upload_id: UUID,
+    offset: int,
+    stream: AsyncIterable[bytes],
+    *,
+    checksum: Checksum | None = None,
+    max_bytes: int = 0,
+    running: RunningDigests = RUNNING,
 ) -> Upload:
     """Bytes from `offset` on are stored and synced, then the offset is moved; whole uploads get their hash.
 
     One writer at a time: the storage's lock on the upload is held from the comparison of the offset until it has been
     moved, so that of two clients at one offset the second gets OFFSET_MISMATCH and overwrites nothing. No database
-    session is open while bytes flow.
+    session is open while bytes flow. A piece without the checksum that was promised does not count. `max_bytes` is
+    how far an upload may go whose size is not known yet; `running` are the hashes that this process goes on with.
     """
     await _open_for(db, viewer, upload_id)
     async with storage.upload_lock(_open_key(upload_id)):
         upload = await _open_for(db, viewer, upload_id)
         _check_offset(upload, offset)
-        reached = await storage.append(upload.storage_key, offset, stream, limit=upload.size_bytes)
-        digest = await _digest(storage, upload) if reached == upload.size_bytes else None
+        limit = max_bytes if upload.size_bytes is None else upload.size_bytes
+        watched = Watched(stream, running.take(upload_id, offset), checksum)
+        reached = await storage.append(upload.storage_key, offset, watched, limit=limit)
+        if not watched.is_as_promised():
+            raise CuepointError(
+                ErrorCode.CHECKSUM_MISMATCH,
+                "The bytes that arrived do not have the checksum of this piece; send it again from the same offset.",
+                retryable=True,
+            )
+        file_digest = watched.file if watched.file is not None and watched.file.position == reached else None
+        digest = await _whole_digest(storage, upload, file_digest) if reached == upload.size_bytes else None
         if digest is not None and upload.declared_sha256 not in (None, digest):
             await _drop(db, storage, upload_id, UploadStatus.ABORTED)
             raise CuepointError(
                 ErrorCode.CHECKSUM_MISMATCH,
                 "The bytes that arrived do not have the declared sha256; the upload was dropped, send the file again.",
             )
-        return await _move_offset(db, upload_id, offset, reached, digest)
+        moved = await _move_offset(db, upload_id, offset, reached, digest)
+        if file_digest is not None and digest is None:
+            running.keep(upload_id, file_digest)
+        return moved
+
+
+async def _whole_digest(storage: Storage, upload: Upload, known: FileDigest | None) -> str:
+    if known is not None:
+        return known.hex()
+    digest = FileDigest()
+    async for piece in storage.read_upload(upload.storage_key):
+        await asyncio.to_thread(digest.update, piece)
+    return digest.hex()
 
 
 async def _open_for(db: Database, viewer: Viewer, upload_id: UUID) -> Upload:
@@ -179,16 +251,6 @@ def _check_offset(upload: Upload, offset: int) -> None:
         )
 
 
-async def _digest(storage: Storage, upload: Upload) -> str:
-    async with storage.upload_copy(upload.storage_key) as path:
-        return await asyncio.to_thread(_sha256_of, path)
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 async def abort_upload(db: Database, storage: Storage, viewer: Viewer, upload_id: UUID) -> None:
     """The upload is given up and its bytes are gone; repeating it changes nothing. A whole upload is refused: it
     belongs to a video, or expires."""
@@ -214,6 +276,21 @@ async def _drop(db: Database, storage: Storage, upload_id: UUID, status: UploadS
         await session.execute(update(Upload).where(*unused, living).values(status=status))
 
 
+async def give_up(db: Database, storage: Storage, upload_id: UUID, moved_to: str) -> None:
+    """The bytes of a whole upload are not wanted, as there is a video of them: they are gone, also from `moved_to`,
+    and no video can be made of the upload any more. One that has become a video by now is left alone; repeating it
+    is harmless. Raises OFFSET_MISMATCH while somebody writes to it."""
+    async with storage.upload_lock(_open_key(upload_id)):
+        async with db.write() as session:
+            upload = await session.get(Upload, upload_id, with_for_update=True)
+            if upload is None or upload.storage_key != _open_key(upload_id):
+                return
+            upload.status = UploadStatus.ABORTED
+        # The row first: a registration at the same time must find that it comes too late, not that the bytes are gone.
+        await storage.abort_upload(_open_key(upload_id))
+        await storage.delete(moved_to)
+
+
 async def take_upload(session: AsyncSession, viewer: Viewer, upload_id: UUID) -> Upload:
     """The whole upload, locked until the transaction ends. Raises UPLOAD_INCOMPLETE or UPLOAD_EXPIRED."""
     upload = await session.scalar(
@@ -236,7 +313,8 @@ def check_whole(upload: Upload, now: datetime) -> None:
     if upload.status is not UploadStatus.COMPLETE or upload.content_hash is None:
         raise CuepointError(
             ErrorCode.UPLOAD_INCOMPLETE,
-            f"The upload has {upload.offset_bytes} of {upload.size_bytes} bytes; send the rest first.",
+            f"The upload has {upload.offset_bytes} of {'?' if upload.size_bytes is None else upload.size_bytes} bytes; "
+            "send the rest first.",
             field=("uploadId",),
         )
 

@@ -9,6 +9,7 @@ import strawberry
 
 from cuepoint.features.projects.types import Project, load_project
 from cuepoint.features.uploads import models
+from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.features.uploads.models import UploadStatus
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
@@ -26,6 +27,16 @@ describe_enum(
     description="State of an upload.",
 )
 
+describe_enum(
+    OnDuplicate,
+    {
+        OnDuplicate.LINK: "Answer with the video that there is, and drop the bytes.",
+        OnDuplicate.REJECT: "Refuse with DUPLICATE_VIDEO; the video that there is comes along.",
+        OnDuplicate.KEEP: "Take the file all the same; the video that there is comes along.",
+    },
+    description="What to do with a file that the project has as a video already: one with the same SHA-256.",
+)
+
 
 @strawberry.type(description="A file on its way in, over the tus 1.0 protocol beside GraphQL.")
 class Upload:
@@ -35,7 +46,9 @@ class Upload:
     project_key: strawberry.Private[UUID]
     id: strawberry.ID = strawberry.field(description="Global id.")
     filename: str = strawberry.field(description="Name given by the client.")
-    size_bytes: BigInt = strawberry.field(description="Declared size.")
+    size_bytes: BigInt | None = strawberry.field(
+        description="Declared size; null while a tus client that deferred it (`Upload-Defer-Length`) has not told it."
+    )
     offset_bytes: BigInt = strawberry.field(description="Bytes that are safely stored: where to go on.")
     status: UploadStatus = strawberry.field(description="State.")
     content_hash: str | None = strawberry.field(description="SHA-256 of the whole file, lower-case hexadecimal.")
@@ -62,7 +75,7 @@ class Upload:
             project_key=row.project_id,
             id=encode_id("Upload", row.id),
             filename=row.filename,
-            size_bytes=BigInt(row.size_bytes),
+            size_bytes=None if row.size_bytes is None else BigInt(row.size_bytes),
             offset_bytes=BigInt(row.offset_bytes),
             status=row.status,
             content_hash=row.content_hash,

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.jobs.models import Job
 from cuepoint.features.projects import access
 from cuepoint.features.projects.edges import VIDEO_COUNT_OF_PROJECT, VIDEOS_OF_PROJECT
+from cuepoint.features.uploads.edges import VIDEO_OF_CONTENT
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.features.videos.repository import newest_jobs_of
 from cuepoint.graphql.loaders import Binding, Loader
@@ -28,6 +29,25 @@ class VideoById(Loader[UUID, Video | None]):
         statement = select(Video).where(Video.id.in_(keys), Video.deleted_at.is_(None), Video.project_id.in_(visible))
         async with self.context.db.read() as session:
             return {row.id: row for row in await session.scalars(statement)}
+
+
+class VideoOfContent(Loader[tuple[UUID, str], Video | None]):
+    """The oldest video of a file, by project and SHA-256, as far as the viewer may see it."""
+
+    async def fetch(self, keys: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Video | None]:
+        """One statement for all keys."""
+        visible = access.visible_projects(self.context.require_viewer())
+        statement = (
+            select(Video)
+            .where(
+                tuple_(Video.project_id, Video.content_hash).in_(keys),
+                Video.deleted_at.is_(None),
+                Video.project_id.in_(visible),
+            )
+            .order_by(Video.created_at.desc(), Video.id.desc())
+        )
+        async with self.context.db.read() as session:
+            return {(row.project_id, row.content_hash): row for row in await session.scalars(statement)}
 
 
 class PosterOfVideo(Loader[UUID, Rendition | None]):
@@ -94,6 +114,7 @@ class VideoCountOfProject(Loader[UUID, int]):
 
 
 BINDINGS: tuple[Binding, ...] = (
+    (VIDEO_OF_CONTENT, VideoOfContent),
     (VIDEOS_OF_PROJECT, VideosOfProject),
     (VIDEO_COUNT_OF_PROJECT, VideoCountOfProject),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.kinds import PIPELINE
 from cuepoint.features.jobs.models import Job
+from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 
 _RENDITION_KEY = ("video_id", "kind")
@@ -21,6 +22,23 @@ _RENDITION_FACTS = ("storage_key", "content_type", "size_bytes", "start_ms", "du
 async def video_of_upload(session: AsyncSession, upload_id: UUID) -> Video | None:
     """The video that was made of the upload, deleted or not."""
     return await session.scalar(select(Video).where(Video.upload_id == upload_id))
+
+
+async def video_of_content(session: AsyncSession, upload: Upload) -> Video | None:
+    """The oldest video in the upload's project of the same bytes, but for the one that was made of the upload."""
+    statement = select(Video).where(
+        Video.project_id == upload.project_id,
+        Video.content_hash == upload.content_hash,
+        Video.upload_id.is_distinct_from(upload.id),
+        Video.deleted_at.is_(None),
+    )
+    return await session.scalar(statement.order_by(Video.created_at, Video.id).limit(1))
+
+
+async def lock_content(session: AsyncSession, upload: Upload) -> None:
+    """Until the transaction ends nobody else registers the same bytes in the same project."""
+    key = f"{upload.project_id}/{upload.content_hash}"
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 async def locked_video(session: AsyncSession, video_id: UUID, *, exclusively: bool) -> Video | None:

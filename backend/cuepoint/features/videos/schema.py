@@ -9,12 +9,13 @@ import strawberry
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.service import in_transaction
 from cuepoint.features.jobs.types import Job
+from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
 from cuepoint.features.videos import service
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
-from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.errors import Payload, UserError, found_or_none, reports_errors
 from cuepoint.graphql.scalars import decode_id
 
 
@@ -36,6 +37,11 @@ class RegisterVideoInput:
     upload_id: strawberry.ID = strawberry.field(description="The upload; it must be COMPLETE.")
     title: str | None = strawberry.field(default=None, description="Shown name; null = the file name.")
     auto_start: bool = strawberry.field(default=True, description="Whether to start the whole pipeline at once.")
+    on_duplicate: OnDuplicate = strawberry.field(
+        default=OnDuplicate.KEEP,
+        description="What to do if the project has another video of these very bytes. LINK drops the upload's bytes, "
+        "REJECT leaves them until the upload expires.",
+    )
 
 
 @strawberry.type(description="Result of registerVideo.")
@@ -47,6 +53,9 @@ class RegisterVideoPayload(Payload):
     )
     jobs: list[Job] = strawberry.field(
         default_factory=list, description="The pipeline in order, if it was started now; at most one of each kind."
+    )
+    duplicate_of: Video | None = strawberry.field(
+        default=None, description="Another video in the project of the same bytes, the oldest; with LINK it is `video`."
     )
 
 
@@ -142,15 +151,21 @@ class VideoMutation:
         self, info: Info, input: Annotated[RegisterVideoInput, strawberry.argument(description="The upload.")]
     ) -> RegisterVideoPayload:
         """Register a video."""
-        video, jobs = await service.register_video(
+        made = await service.register_video(
             info.context.db,
             info.context.adapters.storage,
             info.context.require_viewer(),
             upload_id=decode_id("Upload", input.upload_id, field=("uploadId",)),
             title=input.title,
             auto_start=input.auto_start,
+            on_duplicate=input.on_duplicate,
         )
-        return RegisterVideoPayload(video=Video.from_row(video), jobs=[Job.from_row(job) for job in jobs])
+        duplicate_of = None if made.duplicate_of is None else Video.from_row(made.duplicate_of)
+        if made.video is None:
+            return RegisterVideoPayload(errors=[UserError.from_error(duplicate_refused())], duplicate_of=duplicate_of)
+        return RegisterVideoPayload(
+            video=Video.from_row(made.video), jobs=[Job.from_row(job) for job in made.jobs], duplicate_of=duplicate_of
+        )
 
     @strawberry.mutation(description="Run steps of the pipeline again; each replaces its former results.")
     @reports_errors(StartPipelinePayload)
@@ -160,9 +175,10 @@ class VideoMutation:
         """Start a pipeline."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
-        async with info.context.db.write() as session:
-            video, jobs = await service.start_pipeline(session, viewer, video_id, input.steps)
-            return StartPipelinePayload(video=Video.from_row(video), jobs=[Job.from_row(job) for job in jobs])
+        video, jobs = await in_transaction(
+            info.context.db, lambda session: service.start_pipeline(session, viewer, video_id, input.steps)
+        )
+        return StartPipelinePayload(video=Video.from_row(video), jobs=[Job.from_row(job) for job in jobs])
 
     @strawberry.mutation(
         description="Delete a video and all that was made of it. Its jobs are cancelled first; it is invisible at once."

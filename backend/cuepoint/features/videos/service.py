@@ -24,6 +24,7 @@ from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads import service as uploads
+from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import repository
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
@@ -53,33 +54,68 @@ def slug(name: str) -> str:
     return _NOT_SLUG.sub("-", PurePath(name).stem.lower()).strip("-")[:SLUG_LENGTH].strip("-") or "video"
 
 
+@dataclass(frozen=True)
+class Registration:
+    """What became of an upload. `video` is None where REJECT met `duplicate_of`, another video of the same bytes."""
+
+    video: Video | None
+    jobs: list[Job]
+    duplicate_of: Video | None
+
+
 async def register_video(
-    db: Database, storage: Storage, viewer: Viewer, *, upload_id: UUID, title: str | None, auto_start: bool
-) -> tuple[Video, list[Job]]:
+    db: Database,
+    storage: Storage,
+    viewer: Viewer,
+    *,
+    upload_id: UUID,
+    title: str | None,
+    auto_start: bool,
+    on_duplicate: OnDuplicate = OnDuplicate.KEEP,
+) -> Registration:
     """The whole upload is a video, and its pipeline is enqueued in the same transaction unless told otherwise.
 
     An upload becomes a video only once: asking again answers with the video that exists. The bytes are moved first,
     under a key that follows from the upload; a crash before the commit leaves them to be found by the next call.
+    Where the project has a video of the same bytes, `on_duplicate` decides; two at once of the same bytes wait for
+    each other.
     """
     async with db.read() as session:
         upload = await uploads.get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
         existing = await repository.video_of_upload(session, upload_id)
+        duplicate = await repository.video_of_content(session, upload)
     if existing is not None:
-        return _undeleted(existing), []
+        return Registration(_undeleted(existing), [], duplicate)
+    if duplicate is not None and on_duplicate is not OnDuplicate.KEEP:
+        return await _refused(db, storage, upload, duplicate, on_duplicate)
     uploads.check_whole(upload, datetime.now(UTC))
     video = _new_video(upload, viewer, title)
     await storage.finish_upload(upload.storage_key, video.storage_key)
     async with db.write() as session:
         taken = await uploads.take_upload(session, viewer, upload_id)
         existing = await repository.video_of_upload(session, upload_id)
+        await repository.lock_content(session, taken)
+        duplicate = await repository.video_of_content(session, taken)
         if existing is not None:
-            return _undeleted(existing), []
-        taken.storage_key = video.storage_key
-        session.add(video)
-        await session.flush()
-        await session.refresh(video)
-        started = await _start(session, viewer, video) if auto_start else []
-        return video, started
+            return Registration(_undeleted(existing), [], duplicate)
+        if duplicate is None or on_duplicate is OnDuplicate.KEEP:
+            taken.storage_key = video.storage_key
+            session.add(video)
+            await session.flush()
+            await session.refresh(video)
+            started = await _start(session, viewer, video) if auto_start else []
+            return Registration(video, started, duplicate)
+    return await _refused(db, storage, upload, duplicate, on_duplicate)
+
+
+async def _refused(
+    db: Database, storage: Storage, upload: Upload, duplicate: Video, on_duplicate: OnDuplicate
+) -> Registration:
+    """LINK drops the bytes for good; REJECT leaves them, as the client may decide otherwise."""
+    if on_duplicate is OnDuplicate.REJECT:
+        return Registration(None, [], duplicate)
+    await uploads.give_up(db, storage, upload.id, _original_key(upload))
+    return Registration(duplicate, [], duplicate)
 
 
 def _undeleted(video: Video) -> Video:
@@ -97,20 +133,27 @@ def _new_video(upload: Upload, viewer: Viewer, title: str | None) -> Video:
     shown = " ".join(named.split())
     if title is not None and (not 1 <= len(shown) <= MAX_TITLE or "\x00" in shown):
         raise BadInputError(f"The title must have 1 to {MAX_TITLE} characters.", field=("title",))
-    # The id follows from the upload: two registrations at once name the same file.
-    video_id = UUID(int=upload.id.int ^ 1)
-    name = f"{slug(upload.filename)}-{(upload.content_hash or '')[:12]}"
     return Video(
-        id=video_id,
+        id=_video_id(upload),
         project_id=upload.project_id,
         created_by_id=viewer.user_id,
         upload_id=upload.id,
         title=shown[:MAX_TITLE] or "Untitled",
         filename=upload.filename,
-        storage_key=f"{video_prefix(upload.project_id, video_id)}original/{name}",
-        size_bytes=upload.size_bytes,
+        storage_key=_original_key(upload),
+        size_bytes=upload.offset_bytes,
         content_hash=upload.content_hash,
     )
+
+
+def _video_id(upload: Upload) -> UUID:
+    """It follows from the upload: two registrations at once name the same file."""
+    return UUID(int=upload.id.int ^ 1)
+
+
+def _original_key(upload: Upload) -> str:
+    name = f"{slug(upload.filename)}-{(upload.content_hash or '')[:12]}"
+    return f"{video_prefix(upload.project_id, _video_id(upload))}original/{name}"
 
 
 async def _start(

@@ -1,0 +1,96 @@
+"""Hashes of bytes on their way: of one piece, checked against what its sender promised, and of the whole file.
+
+The hash of a file goes on from piece to piece as long as this process sees all of them in order. That saves reading
+the file a second time, which on an object store is a whole download. Where a piece went elsewhere, or the process
+was started anew, the file is read once at the end instead: the result is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+ALGORITHMS = ("sha1", "sha256")  # of single pieces; tus servers must know sha1
+MOST_KEPT = 1024  # uploads whose hash goes on; some 250 bytes each
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """What a sender promised of one piece. `algorithm` is one of ALGORITHMS."""
+
+    algorithm: str
+    digest: bytes
+
+
+class FileDigest:
+    """The SHA-256 of the first `position` bytes of a file."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.position = 0
+
+    def update(self, piece: bytes) -> None:
+        """Go on with the next bytes."""
+        self._hash.update(piece)
+        self.position += len(piece)
+
+    def hex(self) -> str:
+        """The hash so far."""
+        return self._hash.hexdigest()
+
+
+@dataclass
+class Watched:
+    """A stream whose bytes are hashed as they pass."""
+
+    stream: AsyncIterable[bytes]
+    file: FileDigest | None
+    checksum: Checksum | None = None
+    _piece: hashlib._Hash = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._piece = hashlib.new(self.checksum.algorithm if self.checksum else ALGORITHMS[0], usedforsecurity=False)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The same bytes."""
+        async for piece in self.stream:
+            if self.file is not None:
+                self.file.update(piece)
+            if self.checksum is not None:
+                self._piece.update(piece)
+            yield piece
+
+    def is_as_promised(self) -> bool:
+        """Whether all that passed has the promised checksum; True without one."""
+        return self.checksum is None or hmac.compare_digest(self._piece.digest(), self.checksum.digest)
+
+
+class RunningDigests:
+    """The hashes of open uploads that this process has seen from the first byte on."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._kept: OrderedDict[UUID, FileDigest] = OrderedDict()
+
+    def take(self, upload_id: UUID, offset: int) -> FileDigest | None:
+        """The hash of the bytes before `offset`, which nobody else gets now; None where it is not known.
+
+        Bytes before a confirmed offset never change, so a hash of that many bytes is a hash of those.
+        """
+        kept = self._kept.pop(upload_id, None)
+        if not offset:
+            return FileDigest()
+        return kept if kept is not None and kept.position == offset else None
+
+    def keep(self, upload_id: UUID, digest: FileDigest) -> None:
+        """To be gone on with; the hash that was touched longest ago is forgotten when there are too many."""
+        self._kept[upload_id] = digest
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+RUNNING = RunningDigests()

@@ -1,0 +1,79 @@
+"""Hashes on their way: they go on in order, and are given up where that cannot be known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cuepoint.db.base import uuid7
+from cuepoint.features.uploads.digests import Checksum, FileDigest, RunningDigests, Watched
+
+DATA = b"0123456789"
+
+
+async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+def digest_of(data: bytes) -> FileDigest:
+    digest = FileDigest()
+    digest.update(data)
+    return digest
+
+
+class TestRunningDigests:
+    def test_goes_on_at_the_offset_it_was_kept_at(self) -> None:
+        running, key = RunningDigests(), uuid7()
+        running.keep(key, digest_of(DATA[:4]))
+
+        found = running.take(key, 4)
+
+        assert found is not None
+        found.update(DATA[4:])
+        assert found.hex() == hashlib.sha256(DATA).hexdigest()
+        assert running.take(key, 4) is None
+
+    @pytest.mark.parametrize("offset", [3, 5])
+    def test_is_unknown_at_another_offset(self, offset: int) -> None:
+        running, key = RunningDigests(), uuid7()
+        running.keep(key, digest_of(DATA[:4]))
+
+        assert running.take(key, offset) is None
+        assert running.take(key, 4) is None  # for good: somebody else has gone on with the upload
+
+    def test_begins_anew_at_the_beginning(self) -> None:
+        running, key = RunningDigests(), uuid7()
+        running.keep(key, digest_of(DATA[:4]))
+
+        found = running.take(key, 0)
+
+        assert (found and found.position) == 0
+
+    def test_forgets_the_oldest(self) -> None:
+        running, keys = RunningDigests(most=2), [uuid7() for _ in range(3)]
+        for key in keys:
+            running.keep(key, digest_of(b"x"))
+
+        assert [running.take(key, 1) is None for key in keys] == [True, False, False]
+
+
+class TestWatched:
+    @pytest.mark.parametrize("name", ["sha1", "sha256"])
+    async def test_hashes_what_passes(self, name: str) -> None:
+        digest = FileDigest()
+        watched = Watched(stream(b"012", b"3456789"), digest, Checksum(name, hashlib.new(name, DATA).digest()))
+
+        passed = [piece async for piece in watched]
+
+        assert passed == [b"012", b"3456789"]
+        assert (digest.hex(), digest.position) == (hashlib.sha256(DATA).hexdigest(), 10)
+        assert watched.is_as_promised()
+
+    async def test_less_than_promised_is_not_as_promised(self) -> None:
+        watched = Watched(stream(b"012"), None, Checksum("sha1", hashlib.new("sha1", DATA).digest()))
+
+        assert [piece async for piece in watched] == [b"012"]
+        assert not watched.is_as_promised()
