@@ -84,7 +84,7 @@ class OpenAIClient:
                 f"{self.provider} answered with something that is not JSON. "
                 + _CURE.format(model_setting=model_setting),
                 retryable=True,
-                detail=body[:_SHOWN_CHARACTERS].decode("utf-8", "replace"),
+                detail=self._masked(body.decode("utf-8", "replace")),
             ) from error
 
     async def close(self) -> None:
@@ -113,6 +113,11 @@ class OpenAIClient:
         )
         return client
 
+    def _masked(self, words: str) -> str:
+        """A provider's words, shortened and without our key: whoever sees the job sees them."""
+        text = words.replace(self._api_key, "***") if self._api_key else words
+        return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
     def _unreachable(self, error: Exception) -> AdapterError:
         from openai import APITimeoutError
 
@@ -123,13 +128,13 @@ class OpenAIClient:
             f"{self.provider} {what}. Check the network, CUEPOINT_OPENAI_BASE_URL and "
             "CUEPOINT_PROVIDER_TIMEOUT_SECONDS.",
             retryable=True,
-            detail=str(error.__cause__ or error)[:_SHOWN_CHARACTERS],
+            detail=self._masked(str(error.__cause__ or error)),
         )
 
     def _refused(self, error: APIError, model_setting: str) -> AdapterError:
         from openai import APIStatusError
 
-        words = _words(error)
+        words = self._masked(_words(error))
         if not isinstance(error, APIStatusError):
             return AdapterError(
                 ErrorCode.PROVIDER_BAD_RESPONSE,
@@ -195,8 +200,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _words(error: APIError) -> str:
-    """The server's own message, short, without the package's wrapping."""
+    """The server's own message, without the package's wrapping."""
     body = error.body
     inner = body.get("message") if isinstance(body, dict) else None
-    text = " ".join(str(inner or error.message).split())
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    return " ".join(str(inner or error.message).split())

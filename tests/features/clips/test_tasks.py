@@ -17,6 +17,7 @@ from cuepoint.features.clips.models import Clip
 from cuepoint.features.clips.tasks import extract_clip
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
 from tests.support.builders.attempts import begin_attempt, job_row
@@ -65,7 +66,7 @@ class TestExtractClip:
 
         assert (done.actual_start_ms, done.actual_end_ms, done.duration_ms) == (1_500, 4_000, 2_500)
         assert (done.content_type, done.width, done.height) == ("video/mp4", 640, 360)
-        assert done.storage_key == f"{videos.video_prefix(video.project_id, video.id)}clips/{clip.id.hex}.mp4"
+        assert done.storage_key == f"{video_prefix(video.project_id, video.id)}clips/{clip.id.hex}.mp4"
         stored = await storage.head(done.storage_key)
         assert stored is not None
         assert done.size_bytes == stored.size_bytes

@@ -18,6 +18,7 @@ from cuepoint.features.jobs.models import Job, JobStatus
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
+from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import service
 from cuepoint.features.videos.models import Video
@@ -98,7 +99,7 @@ class TestRegisterVideo:
         assert (video.title, video.filename) == ("Match day #1.MP4", "Match day #1.MP4")
         assert (video.size_bytes, video.content_hash) == (10, upload.content_hash)
         assert await content(storage, video.storage_key) == DATA
-        assert video.storage_key.startswith(service.video_prefix(project.id, video.id))
+        assert video.storage_key.startswith(video_prefix(project.id, video.id))
         assert [job.kind for job in jobs] == list(PIPELINE)
         assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.BLOCKED] * (len(PIPELINE) - 1)
         assert {job.video_id for job in jobs} == {video.id}

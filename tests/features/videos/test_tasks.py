@@ -17,6 +17,7 @@ from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundErro
 from cuepoint.features.clips.models import Clip
 from cuepoint.features.jobs.context import FenceLost, JobCancelled
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.features.videos import service
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
@@ -245,7 +246,7 @@ class TestDeleteVideo:
         clip = await make_clip(db, video, is_rendered=True)
         await make_moment(db, video)
         poster = await make_rendition(
-            db, video, RenditionKind.POSTER, storage_key=service.video_prefix(project.id, video.id) + "thumbnails/p.jpg"
+            db, video, RenditionKind.POSTER, storage_key=video_prefix(project.id, video.id) + "thumbnails/p.jpg"
         )
         (tmp_path / "file").write_bytes(b"data")
         for key in (video.storage_key, clip.storage_key, poster.storage_key, other.storage_key):
@@ -271,7 +272,7 @@ class TestDeleteVideo:
         self, db: Database, settings: Settings, storage: LocalStorage
     ) -> None:
         video = await stored_video(db, storage)
-        args = {"video_id": str(video.id), "prefix": service.video_prefix(video.project_id, video.id)}
+        args = {"video_id": str(video.id), "prefix": video_prefix(video.project_id, video.id)}
         context, _ = await begin_attempt(db, settings, JobKind.VIDEO_DELETION, args=args)
 
         await delete_video(context)

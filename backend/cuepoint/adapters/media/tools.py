@@ -284,7 +284,7 @@ def _opened(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise AdapterError(
-            ErrorCode.STORAGE_UNAVAILABLE, "The media file is not in the storage.", retryable=False, detail=str(path)
+            ErrorCode.STORAGE_UNAVAILABLE, "The media file is not in the storage.", retryable=False
         ) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -289,7 +289,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OSError, BaseError) as error:
-        text = str(error).partition("\n")[0]  # obstore appends pages of debug text
+        # obstore appends pages of debug text; a path of this machine is nothing for whoever called the API
+        text = (error.strerror if isinstance(error, OSError) else None) or str(error).partition("\n")[0]
         is_full = error.errno in FULL if isinstance(error, OSError) else any(t in str(error) for t in _FULL_TEXTS)
         if is_full:
             raise full(text) from error

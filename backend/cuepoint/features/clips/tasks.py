@@ -9,7 +9,8 @@ from cuepoint.errors import NotFoundError
 from cuepoint.features.clips import service
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
-from cuepoint.features.videos.service import stored_media_info, video_prefix
+from cuepoint.features.uploads.keys import video_prefix
+from cuepoint.features.videos.service import stored_media_info
 
 
 @task(JobKind.CLIP_EXTRACTION)

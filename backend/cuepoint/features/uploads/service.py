@@ -19,6 +19,7 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundErr
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads.digests import RUNNING, Checksum, FileDigest, RunningDigests, Watched
+from cuepoint.features.uploads.keys import video_id_of, video_prefix
 from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.viewer import Viewer
 
@@ -338,8 +339,11 @@ async def expire(db: Database, storage: Storage, upload_id: UUID) -> bool:
     async with storage.upload_lock(_open_key(upload_id)):
         async with db.write() as session:
             # The lock waits for a registration that is about to commit; later ones find that the time is over.
-            locked = select(Upload.id).where(Upload.id == upload_id, *_expired()).with_for_update()
-            if await session.scalar(locked) is None:
+            locked = select(Upload.project_id).where(Upload.id == upload_id, *_expired()).with_for_update()
+            project_id = await session.scalar(locked)
+            if project_id is None:
                 return False
+        # A registration that broke off after it had moved the bytes has left them under the key of its video.
+        await storage.delete_prefix(video_prefix(project_id, video_id_of(upload_id)))
         await _drop(db, storage, upload_id, UploadStatus.EXPIRED)
     return True

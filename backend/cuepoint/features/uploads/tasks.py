@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from typing import Any
+from uuid import UUID
 
-from cuepoint.errors import CuepointError
+from cuepoint.errors import AdapterError, CuepointError
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.uploads import service
+
+_log = logging.getLogger(__name__)
 
 
 @task(JobKind.MAINTENANCE)
@@ -20,8 +23,18 @@ async def sweep_uploads(ctx: TaskContext) -> dict[str, Any]:
         async with ctx.db.read() as session:
             expired = await service.expired_uploads(session, last)
         for last in expired:
-            with contextlib.suppress(CuepointError):  # somebody writes to it
-                swept += await service.expire(ctx.db, ctx.adapters.storage, last)
+            swept += await _expire(ctx, last)
             ctx.report(0.5, f"{swept} expired uploads swept")
         if not expired:
             return {"sweptUploads": swept}
+
+
+async def _expire(ctx: TaskContext, upload_id: UUID) -> bool:
+    """Whether the upload was swept. One that cannot be now, as somebody writes to it or a file resists, is passed."""
+    try:
+        return await service.expire(ctx.db, ctx.adapters.storage, upload_id)
+    except CuepointError:
+        return False
+    except AdapterError as error:
+        _log.warning("Upload %s was not swept: %s", upload_id, error.message)
+        return False

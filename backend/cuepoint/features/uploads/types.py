@@ -19,7 +19,7 @@ describe_enum(
     UploadStatus,
     {
         UploadStatus.WAITING: "No byte has arrived yet.",
-        UploadStatus.RECEIVING: "Some bytes are stored; go on at `offset`.",
+        UploadStatus.RECEIVING: "Some bytes are stored; go on at `offsetBytes`.",
         UploadStatus.COMPLETE: "Whole: register it as a video.",
         UploadStatus.ABORTED: "Given up; its bytes are gone.",
         UploadStatus.EXPIRED: "Not finished in time; its bytes are gone.",

@@ -25,6 +25,7 @@ from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
+from cuepoint.features.uploads.keys import video_id_of, video_prefix
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import repository
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
@@ -42,11 +43,6 @@ class MediaFile:
     storage_key: str
     content_type: str
     filename: str
-
-
-def video_prefix(project_id: UUID, video_id: UUID) -> str:
-    """Where every file of a video lies in storage."""
-    return f"projects/{project_id.hex}/videos/{video_id.hex}/"
 
 
 def slug(name: str) -> str:
@@ -134,7 +130,7 @@ def _new_video(upload: Upload, viewer: Viewer, title: str | None) -> Video:
     if title is not None and (not 1 <= len(shown) <= MAX_TITLE or "\x00" in shown):
         raise BadInputError(f"The title must have 1 to {MAX_TITLE} characters.", field=("title",))
     return Video(
-        id=_video_id(upload),
+        id=video_id_of(upload.id),
         project_id=upload.project_id,
         created_by_id=viewer.user_id,
         upload_id=upload.id,
@@ -146,14 +142,9 @@ def _new_video(upload: Upload, viewer: Viewer, title: str | None) -> Video:
     )
 
 
-def _video_id(upload: Upload) -> UUID:
-    """It follows from the upload: two registrations at once name the same file."""
-    return UUID(int=upload.id.int ^ 1)
-
-
 def _original_key(upload: Upload) -> str:
     name = f"{slug(upload.filename)}-{(upload.content_hash or '')[:12]}"
-    return f"{video_prefix(upload.project_id, _video_id(upload))}original/{name}"
+    return f"{video_prefix(upload.project_id, video_id_of(upload.id))}original/{name}"
 
 
 async def _start(

@@ -10,6 +10,7 @@ from cuepoint.adapters.media.base import MediaInfo, TrackInfo
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.videos import repository, service
 from cuepoint.features.videos.content_types import content_type_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
@@ -47,7 +48,7 @@ async def _poster(ctx: TaskContext, video: Video, path: Path, info: MediaInfo) -
     poster = await ctx.adapters.media.poster(path, target, duration_ms=info.duration_ms)
     if poster is None:
         return None
-    key = f"{service.video_prefix(video.project_id, video.id)}thumbnails/poster.jpg"
+    key = f"{video_prefix(video.project_id, video.id)}thumbnails/poster.jpg"
     stored = await ctx.adapters.storage.put_file(key, target)
     return Rendition(
         video_id=video.id,
@@ -79,7 +80,7 @@ async def extract_audio(ctx: TaskContext) -> None:
             duration_ms=video.duration_ms,
             on_progress=partial(report_media_time, ctx, "Extracting audio", video.duration_ms),
         )
-    key = f"{service.video_prefix(video.project_id, video.id)}audio/asr.wav"
+    key = f"{video_prefix(video.project_id, video.id)}audio/asr.wav"
     stored = await ctx.adapters.storage.put_file(key, target)
     async with ctx.finish(result={"durationMs": audio.duration_ms}) as session:
         await repository.replace_rendition(
