@@ -8,11 +8,12 @@ RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development
 CLIENT_PACKAGES := tests/clients/node_modules/.package-lock.json
 BROWSER_PACKAGES := tests/browser/node_modules/.package-lock.json
+CONFORMANCE_PACKAGES := tests/conformance/node_modules/.package-lock.json
 export FILE m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down reset doctor test test-clients test-browser screenshot test-long check fix schema migration bench reinstall
+.PHONY: help demo up down reset doctor test test-clients conformance test-browser screenshot test-long check fix schema migration bench mutants reinstall
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -37,6 +38,9 @@ test: $(DEV) ## Run the tests (up to 10 minutes)
 
 test-clients: $(DEV) $(CLIENT_PACKAGES) ## Run Apollo, graphql-ws and tus clients against the product (needs Node 20 and npm)
 	@$(BIN)/python -m tests.clients.run
+
+conformance: $(DEV) $(CONFORMANCE_PACKAGES) ## Run the public GraphQL suites: graphql-http, graphql-ws, graphql-sse, Apollo (needs Node 20 and npm)
+	@$(BIN)/python -m tests.conformance.run
 
 test-browser: $(DEV) $(BROWSER_PACKAGES) ## Use GraphiQL in a real browser (needs Node 20, npm and Chromium)
 	@$(BIN)/python -m tests.browser.run
@@ -66,6 +70,9 @@ migration: $(DEV) ## Draft a migration from the models (m="what it does"; `make 
 
 bench: $(DEV) ## Measure stage times and ratios
 	@$(BIN)/python -m benchmarks
+
+mutants: $(DEV) ## Remove each guard of the job layer in turn and see its tests fail (minutes; ONLY="part of a name": some)
+	@$(BIN)/python -m tests.mutants.run $${ONLY:+"$$ONLY"}
 
 reinstall: ## Make the environment in .venv anew
 	$(call check_python)

@@ -3,6 +3,8 @@
 CuepointError                  refused: bad input, not found, a rule of the product (never retried)
 ├── NotFoundError              absent, or not visible to the caller: the two answer alike
 ├── ForbiddenError             the caller sees the object but may not do this
+├── RateLimitedError           too much at once; says when the same request can succeed
+├── QueueFullError             too much work waits already; says when there may be room
 └── UnauthenticatedError       no credential, or one that is wrong, expired or revoked
 AdapterError                   the outside world failed; `retryable` says whether trying again can help
 """
@@ -22,6 +24,8 @@ class ErrorCode(Enum):
     RATE_LIMITED = "RATE_LIMITED"
     QUERY_TOO_DEEP = "QUERY_TOO_DEEP"
     QUERY_TOO_COSTLY = "QUERY_TOO_COSTLY"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    OPERATION_NOT_ALLOWED = "OPERATION_NOT_ALLOWED"
     INTERNAL = "INTERNAL"
     EMAIL_TAKEN = "EMAIL_TAKEN"
     LAST_OWNER = "LAST_OWNER"
@@ -29,9 +33,13 @@ class ErrorCode(Enum):
     NOT_RETRYABLE = "NOT_RETRYABLE"
     DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
     DUPLICATE_JOB = "DUPLICATE_JOB"
+    NOT_FINAL = "NOT_FINAL"
+    HAS_DEPENDANTS = "HAS_DEPENDANTS"
+    QUEUE_FULL = "QUEUE_FULL"
     UPLOAD_TOO_LARGE = "UPLOAD_TOO_LARGE"
     UPLOAD_INCOMPLETE = "UPLOAD_INCOMPLETE"
     UPLOAD_ALREADY_USED = "UPLOAD_ALREADY_USED"
+    DUPLICATE_VIDEO = "DUPLICATE_VIDEO"
     UPLOAD_EXPIRED = "UPLOAD_EXPIRED"
     OFFSET_MISMATCH = "OFFSET_MISMATCH"
     CHECKSUM_MISMATCH = "CHECKSUM_MISMATCH"
@@ -98,6 +106,22 @@ class UnauthenticatedError(CuepointError):
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.UNAUTHENTICATED, message)
+
+
+class RateLimitedError(CuepointError):
+    """Too much at once. `retry_after_seconds` is when the same request can succeed."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(ErrorCode.RATE_LIMITED, message, retryable=True)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QueueFullError(CuepointError):
+    """Too much work waits already. `retry_after_seconds` is when room is expected again."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(ErrorCode.QUEUE_FULL, message, retryable=True)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BadInputError(CuepointError):

@@ -11,11 +11,11 @@ import { call, finished, openLine, operation, PROJECT_ID, startJob, TOKEN, VIDEO
 globalThis.WebSocket ??= WebSocket; // browsers and Node 22 bring their own
 
 const LIMIT = { timeout: 60_000 };
-let line, client, socket, watchJob;
+let line, client, socket, watchJob, watchVideo;
 
 before(async () => {
   line = await openLine();
-  ({ client, socket, watchJob } = await apolloOfTheDocs(line.url, TOKEN));
+  ({ client, socket, watchJob, watchVideo } = await apolloOfTheDocs(line.url, TOKEN));
 });
 
 after(async () => {
@@ -114,5 +114,27 @@ describe("subscriptions", LIMIT, () => {
     assert(missed.length >= 3); // unblocked, running, succeeded
     assert.deepEqual(caughtUp.map(({ seq }) => seq), missed);
     assert.equal(seen.at(-1).status, "SUCCEEDED");
+  });
+
+  test("of a video go on behind the cursor after the line was cut", async () => {
+    const feed = watchVideo(socket, VIDEO_ID);
+    let { value: update } = await feed.next();
+    while (update.jobId !== null) ({ value: update } = await feed.next()); // up to the present
+    line.cut();
+    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID } });
+    await finished(jobs.at(-1).id);
+    line.mend();
+
+    const events = Object.fromEntries(jobs.map(({ id }) => [id, []]));
+    const results = [];
+    for await (const { jobId, result, update } of feed) {
+      if (update?.type !== "EVENT") continue;
+      events[jobId].push(update.seq);
+      if (result !== null) results.push(result);
+      if (results.length === jobs.length) break;
+    }
+
+    for (const seqs of Object.values(events)) assert.deepEqual(seqs, seqs.map((_, index) => index + 1));
+    assert(["TRANSCRIPT", "MOMENTS"].every((result) => results.includes(result)));
   });
 });

@@ -4,11 +4,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 
 import { read } from "./product.js";
 
-/** The blocks of that name under "Apollo Client", for the given server: exports `client`, `socket` and `watchJob`. */
+/** The blocks of that name under "Apollo Client", for the given server: exports `client`, `socket`, `watchJob`, `watchVideo`. */
 export async function apolloOfTheDocs(url, token) {
   const page = await read("docs/clients.md");
   const blocks = [...page.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
-  const shown = ["export const client = new ApolloClient(", "export async function* watchJob("].map((wanted) => {
+  const parts = ["const client = new ApolloClient(", "async function* watchJob(", "async function* watchVideo("];
+  const shown = parts.map((part) => {
+    const wanted = `export ${part}`;
     const found = blocks.filter((code) => code.includes(wanted));
     assert.equal(found.length, 1, `docs/clients.md shows \`${wanted}\` once`);
     return found[0];

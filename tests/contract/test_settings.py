@@ -101,7 +101,14 @@ class TestSecrets:
         fields = Settings.model_fields.items()
         secret = {name for name, field in fields if "SecretStr" in str(field.annotation)}
 
-        assert secret == {"database_url", "redis_url", "secret_key", "openai_api_key", "s3_secret_access_key", "api_token"}
+        assert secret == {
+            "database_url",
+            "redis_url",
+            "secret_key",
+            "openai_api_key",
+            "s3_secret_access_key",
+            "api_token",
+        }
 
     def test_repr_and_json_show_none(self, settings: Settings) -> None:
         text = repr(settings) + str(settings) + settings.model_dump_json()

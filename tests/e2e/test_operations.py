@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cuepoint.client import CuepointClient
+from cuepoint.client import CuepointClient, watch_feed
 from tests.e2e.conftest import Sample
 from tests.support.product import OPERATIONS, call, finish, operation
 from tests.support.speech import VIDEO
@@ -80,8 +81,40 @@ async def jobs(run: Run, sample: Sample) -> None:
     seen = [data["jobProgress"] async for data in run.client.subscribe(operation("JobProgress"), variables)]
     assert seen[0]["type"] == "SNAPSHOT"
     assert [update["seq"] for update in seen[1:]] == list(range(1, seen[0]["seq"] + 1))
+    scopes = {
+        "JobsUpdated": {"filter": {"videoId": sample.video_id}},
+        "ProjectEvents": {"projectId": sample.project_id},
+        "VideoEvents": {"videoId": sample.video_id},
+    }
+    cursors = {name: await cursor_of_now(run, name, variables) for name, variables in scopes.items()}
     started = await run("StartPipeline", input={"videoId": sample.video_id, "steps": ["MOMENT_GENERATION"]})
     assert (await finish(run.client, started["jobs"][0]["id"]))["status"] == "SUCCEEDED"
+    for name, variables in scopes.items():
+        seen = await missed(run, name, {**variables, "after": cursors[name]}, started["jobs"][0]["id"])
+        assert seen == list(range(1, len(seen) + 1))
+
+
+async def cursor_of_now(run: Run, name: str, variables: dict[str, Any]) -> str:
+    """Where a feed stands once it has told what there is."""
+    run.done.add(name)
+    async with aclosing(run.client.subscribe(operation(name), variables)) as answers:
+        async for data in answers:
+            [update] = data.values()
+            if update["jobId"] is None:
+                return str(update["cursor"])
+    raise AssertionError("the feed ended")
+
+
+async def missed(run: Run, name: str, variables: dict[str, Any], job_id: str) -> list[int]:
+    """Numbers of the events of a job that is over, as a resumed feed brings them."""
+    seen: list[int] = []
+    async with aclosing(watch_feed(run.client, operation(name), variables, after=variables["after"])) as updates:
+        async for update in updates:
+            if update["jobId"] == job_id and update["update"]["type"] == "EVENT":
+                seen.append(update["update"]["seq"])
+                if update["update"]["status"] == "SUCCEEDED":
+                    break
+    return seen
 
 
 async def clips(run: Run, sample: Sample) -> None:
@@ -108,7 +141,43 @@ async def life_of_a_video(run: Run, sample: Sample) -> None:
     assert (await finish(run.client, deleted["job"]["id"]))["status"] == "SUCCEEDED"
 
 
-STORIES: list[Callable[[Run, Sample], Awaitable[None]]] = [reading, jobs, clips, accounts, life_of_a_video]
+async def operating(run: Run, sample: Sample) -> None:
+    queues = {queue["name"]: queue for queue in await run("Queues")}
+    assert sorted(queues) == ["cpu", "gpu", "io", "llm"]
+    [worker] = await run("Workers")
+    assert (worker["state"], worker["warnings"]) == ("LIVE", [])
+    assert (await run("PauseQueue", input={"name": "cpu"}))["queue"]["isPaused"] is True
+    waiting = (await run("GenerateMoments", input={"videoId": sample.video_id, "count": 1}))["job"]["id"]
+    assert (await run("Job", id=waiting))["waitReason"]["code"] == "PAUSED_QUEUE"
+    moved = await run("UpdateJobPriority", input={"jobId": waiting, "priority": 9})
+    assert (moved["job"]["priority"], moved["changed"]) == (9, True)
+    told = await run("ClearQueue", input={"filter": {"lane": ["cpu"]}, "dryRun": True})
+    assert [job["id"] for job in told["jobs"]] == [waiting]
+    assert (await run("ClearQueue", input={"filter": {"lane": ["cpu"]}}))["count"] == 1
+    assert (await run("DeleteJob", input={"jobId": waiting}))["deletedIds"] == [waiting]
+    assert (await run("ResumeQueue", input={"name": "cpu"}))["changed"] is True
+    assert (await run("RetryFailed", input={"filter": {"projectId": sample.project_id}}))["jobs"] == []
+    rows = {row["key"]: row for row in await run("JobStatistics", projectId=sample.project_id)}
+    assert rows["TRANSCRIPTION"]["successRate"] == 1
+    assert rows["TRANSCRIPTION"]["mediaSecondsPerSecond"] > 0
+    await run("PauseQueue", input={"name": "cpu"})
+    many = {"videoIds": [sample.video_id, "nonsense"], "steps": ["MOMENT_GENERATION"]}
+    started = await run("StartPipelines", input=many)
+    assert [item["error"] and item["error"]["code"] for item in started["items"]] == [None, "NOT_FOUND"]
+    batch = started["batch"]["id"]
+    assert (await run("CancelBatch", input={"batchId": batch}))["changedCount"] == 1
+    assert (await run("Batch", id=batch))["counts"] == [{"status": "CANCELLED", "count": 1}]
+    again = await run("RetryBatch", input={"batchId": batch, "onlyFailed": False})
+    await run("ResumeQueue", input={"name": "cpu"})
+    assert (await finish(run.client, again["jobs"][0]["id"]))["status"] == "SUCCEEDED"
+    drained = await run("DrainWorker", input={"workerId": worker["id"]})
+    assert (drained["worker"]["state"], drained["changed"]) == ("DRAINING", True)
+    last = await run("StartPipeline", input={"videoId": sample.video_id, "steps": ["MOMENT_GENERATION"]})
+    assert (await finish(run.client, last["jobs"][0]["id"]))["status"] == "SUCCEEDED"  # its supervisor started another
+    assert worker["id"] not in {other["id"] for other in await run("Workers")}
+
+
+STORIES: list[Callable[[Run, Sample], Awaitable[None]]] = [reading, jobs, clips, accounts, life_of_a_video, operating]
 
 
 class TestOperations:

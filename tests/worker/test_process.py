@@ -16,6 +16,7 @@ from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.features.jobs import service
 from cuepoint.features.jobs.announce import dispatcher
 from cuepoint.features.jobs.context import TaskContext
+from cuepoint.features.jobs.leases import drain_worker
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project
 from cuepoint.viewer import Viewer
@@ -291,6 +292,27 @@ class TestDrain:
         after = await row(sql, job)
         assert (after["status"], after["failures"], after["losses"]) == ("QUEUED", 0, 0)
         assert await event_types(sql, job) == ["CREATED", "STARTED", "RELEASED"]
+
+    async def test_an_administrator_drains_it_through_its_lease(self, sql: Any, settings: Settings) -> None:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def probe(ctx: TaskContext) -> None:
+            began.set()
+            await go_on.wait()
+
+        async def is_gone() -> bool:
+            return bool(await sql.fetchval("select state = 'GONE' from workers"))
+
+        running = await make(sql)
+
+        async with worker_for_tests(settings, {JobKind.PROBE: probe}) as worker:
+            await began.wait()
+            assert await drain_worker(sql, worker.worker_id)
+            later = await make(sql)
+            go_on.set()
+            await until(is_gone)
+
+        assert await status(sql, running, later) == ["SUCCEEDED", "QUEUED"]
 
     async def test_a_second_word_cuts_the_grace_short(self, sql: Any, settings: Settings) -> None:
         waits = Waits()

@@ -25,13 +25,14 @@ NAMING = {
 
 
 def uuid7() -> UUID:
-    """A new UUIDv7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, then 74 random bits.
+    """A new UUIDv7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, 12 of their fraction, 62 random ones.
 
-    Keys made at about the same time lie side by side in the index. `uuid.uuid7` of the standard library
-    is newer than Python 3.11, our floor.
+    Keys made at about the same time lie side by side in the index, and those of one process in the order in which
+    they were made (method 3 of section 6.2: steps of 244 ns). `uuid.uuid7` of the standard library is newer than
+    Python 3.11, our floor.
     """
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 7 << 76
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    value = milliseconds << 80 | 7 << 76 | (rest << 12) // 1_000_000 << 64 | int.from_bytes(os.urandom(8))
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,12 +30,17 @@ def after_commit(session: AsyncSession, effect: Effect) -> None:
 
 
 class Database:
-    """An engine and its units of work. `dispatch` receives the effects of each committed transaction."""
+    """An engine and its units of work. `dispatch` receives the effects of each committed transaction.
 
-    def __init__(self, engine: AsyncEngine, dispatch: Dispatch | None = None) -> None:
+    `info` is what every session carries along as its `info`, for instance the limits of the job queue.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, dispatch: Dispatch | None = None, *, info: Mapping[Any, Any] | None = None
+    ) -> None:
         self.engine = engine
         self._dispatch = dispatch
-        self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False, info=dict(info or {}))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

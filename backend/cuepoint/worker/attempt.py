@@ -13,7 +13,7 @@ from uuid import UUID
 
 from cuepoint.features.jobs.claims import Claimed, Fence, Progress
 from cuepoint.features.jobs.context import JobCancelled
-from cuepoint.features.jobs.progress import ProgressMessage, eta_seconds
+from cuepoint.features.jobs.progress import Pace, ProgressMessage
 
 
 class StopReason(Enum):
@@ -42,7 +42,7 @@ class Attempt:
         self._stage: str | None = None
         self._processed_ms: int | None = None
         self._total_ms: int | None = None
-        self._base: tuple[float, float] | None = None
+        self._pace = Pace()
         self._is_missed = False
         self._version = 0
         self._published = 0
@@ -62,12 +62,11 @@ class Attempt:
         """Note progress; a writer sends it on. Raises JobCancelled when the attempt has to stop."""
         if self.stop_reason is not None:
             raise JobCancelled
-        if self._base is None:
-            self._base = (min(1.0, max(0.0, fraction)), time.monotonic())
         self._fraction = min(1.0, max(self._fraction, fraction))
         self._stage = stage if stage is not None else self._stage
         self._processed_ms = processed_ms if processed_ms is not None else self._processed_ms
         self._total_ms = total_ms if total_ms is not None else self._total_ms
+        self._pace.note(time.monotonic(), self._fraction, self._processed_ms, self._total_ms)
         self._version += 1
 
     def ended(self) -> None:
@@ -114,7 +113,6 @@ class Attempt:
         if self._published == self._version:
             return None
         self._published = self._version
-        base, since = self._base or (0.0, self.started)
         return ProgressMessage(
             attempt=self.fence.attempt,
             at=datetime.now(UTC),
@@ -122,7 +120,7 @@ class Attempt:
             stage=self._stage,
             processed_ms=self._processed_ms,
             total_ms=self._total_ms,
-            eta_seconds=eta_seconds(self._fraction, time.monotonic() - since, base=base),
+            eta_seconds=self._pace.eta_seconds(time.monotonic()),
         ).encode(self.fence.job_id)
 
     def take_progress(self) -> Progress | None:

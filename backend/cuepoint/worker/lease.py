@@ -112,7 +112,7 @@ class LeaseThread(threading.Thread):
             renewal = await renew(connection, worker_id, lease_seconds=self._lease_seconds, held=held)
             if self._in_touch_since is None:
                 self._in_touch_since = time.monotonic()
-            if not renewal.is_alive or renewal.gone or renewal.cancelled:
+            if not renewal.is_alive or renewal.gone or renewal.cancelled or renewal.is_draining:
                 self._call_main(self._on_renewal, worker_id, renewal)
             await asyncio.sleep(self._interval)
 

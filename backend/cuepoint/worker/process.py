@@ -181,7 +181,7 @@ class WorkerProcess:
                 s,
                 worker_id,
                 lanes=list(self._slots),
-                info=worker_info(),
+                info=worker_info() | {"slots": dict(self._slots), "lease_seconds": self._settings.lease_seconds},
                 lease_seconds=self._settings.lease_seconds,
             ),
         )
@@ -203,6 +203,9 @@ class WorkerProcess:
         if worker_id != self._identity.worker_id:
             return
         self._attempts.stop(renewal.cancelled, StopReason.CANCELLED)
+        if renewal.is_draining and not self._executor.event.is_set():
+            _log.info("An administrator drains this worker")
+            self.drain()
         for job_id in renewal.gone:
             attempt = self._attempts.get(job_id)
             if attempt is not None and attempt.is_missed_again():

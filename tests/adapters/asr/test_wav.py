@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.speech import write_wav
 
 from cuepoint.adapters.asr.wav import WavReader
+from tests.support.speech import write_wav
 
 
 class TestWavReader:

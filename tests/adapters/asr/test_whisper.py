@@ -15,6 +15,12 @@ import psutil
 import pytest
 from faster_whisper.utils import available_models
 from huggingface_hub import constants
+
+from cuepoint.adapters.asr.base import AsrPlan, AsrSegment, AsrWindow, WindowResult
+from cuepoint.adapters.asr.model_files import DEMO_MODEL, HUB_REPOSITORIES
+from cuepoint.adapters.asr.whisper import Deadlines, WhisperTranscriber
+from cuepoint.config import Settings
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.speech import (
     NARRATION,
     SAMPLE_RATE,
@@ -28,12 +34,6 @@ from tests.support.speech import (
     word_error_rate,
     write_wav,
 )
-
-from cuepoint.adapters.asr.base import AsrPlan, AsrSegment, AsrWindow, WindowResult
-from cuepoint.adapters.asr.model_files import DEMO_MODEL, HUB_REPOSITORIES
-from cuepoint.adapters.asr.whisper import Deadlines, WhisperTranscriber
-from cuepoint.config import Settings
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
 pytestmark = pytest.mark.models
 

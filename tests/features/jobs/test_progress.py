@@ -11,9 +11,11 @@ from cuepoint.features.jobs.models import JobEventType, JobStatus
 from cuepoint.features.jobs.progress import (
     JobUpdate,
     LoggedEvent,
+    Pace,
     ProgressMessage,
     UpdateType,
     decode_message,
+    eta_from_start,
     eta_seconds,
 )
 
@@ -28,13 +30,59 @@ class TestEtaSeconds:
             (0.25, 10.0, 0.0, 30.0),
             (1.0, 10.0, 0.0, 0.0),
             (0.75, 10.0, 0.5, 10.0),
-            (0.019, 10.0, 0.0, None),
-            (0.5, 0.9, 0.0, None),
-            (0.51, 10.0, 0.5, None),
+            (0.5, 0.9, 0.0, 0.9),
+            (0.05, 2.0, 0.0, 38.0),
+            (0.09, 1.9, 0.0, None),
+            (0.55, 1.9, 0.5, None),
+            (0.5, 10.0, 0.5, None),
         ],
     )
-    def test_follows_its_own_speed(self, progress: float, elapsed: float, base: float, expected: float | None) -> None:
+    def test_needs_a_tenth_of_the_work_or_two_seconds(
+        self, progress: float, elapsed: float, base: float, expected: float | None
+    ) -> None:
         assert eta_seconds(progress, elapsed, base=base) == expected
+
+
+class TestEtaFromStart:
+    @pytest.mark.parametrize(("progress", "elapsed", "expected"), [(0.02, 1.2, None), (0.02, 9.0, None), (0.1, 1, 9)])
+    def test_needs_a_tenth_of_the_work(self, progress: float, elapsed: float, expected: float | None) -> None:
+        assert eta_from_start(progress, elapsed) == expected
+
+
+class TestPace:
+    def test_counts_media_time_from_the_first_that_was_processed(self) -> None:
+        pace = Pace()
+        pace.note(0.0, 0.0, 0, 100_000)  # the model loads for a minute
+        pace.note(60.0, 0.02, 2_000, 100_000)
+        first = pace.eta_seconds(60.5)
+        pace.note(62.0, 0.22, 22_000, 100_000)
+
+        assert first is None
+        assert pace.eta_seconds(62.0) == 7.8
+
+    def test_a_start_from_the_middle_is_not_its_own_speed(self) -> None:
+        pace = Pace()
+        pace.note(0.0, 0.5, 50_000, 100_000)
+        pace.note(10.0, 0.6, 60_000, 100_000)
+
+        assert pace.eta_seconds(10.0) == 40.0
+
+    def test_a_short_job_says_nothing_after_its_first_moment(self) -> None:
+        pace = Pace()
+        pace.note(0.0, 0.0, 0, 60_000)
+        pace.note(1.2, 0.02, 1_200, 60_000)
+
+        assert pace.eta_seconds(1.3) is None
+
+    def test_without_media_time_the_fraction_counts(self) -> None:
+        pace = Pace()
+        pace.note(0.0, 0.1, None, None)
+        pace.note(4.0, 0.5, None, None)
+
+        assert pace.eta_seconds(4.0) == 5.0
+
+    def test_nothing_was_reported(self) -> None:
+        assert Pace().eta_seconds(10.0) is None
 
 
 class TestJobUpdate:

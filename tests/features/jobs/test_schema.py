@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.api.gateway import response_body
 from cuepoint.api.schema import schema
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.claims import Outcome, end_attempt, succeed
 from cuepoint.features.jobs.hub import JobHub
@@ -19,7 +21,7 @@ from cuepoint.features.projects.models import ProjectRole
 from cuepoint.graphql.context import Context, Process
 from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
-from tests.support.builders.jobs import make_job, make_project, make_viewer
+from tests.support.builders.jobs import make_job, make_project, make_video, make_viewer
 from tests.support.graphql import Api, api_of
 from tests.support.jobs import run, status, take
 
@@ -32,6 +34,16 @@ LIST = """query ($filter: JobFilterInput, $first: Int!, $after: String) {
   jobs(filter: $filter, first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor }
     nodes { id status project { name } events(first: 5) { nodes { type } }
       dependencies { isRequired job { kind } } } } }"""
+WAITS = """query ($filter: JobFilterInput, $first: Int! = 25) {
+  jobs(filter: $filter, first: $first, orderBy: CREATED_ASC) { nodes {
+    id status attempts { number workerId outcome reason startedAt endedAt error { code } }
+    waitReason { code message until jobs { id status } } } } }"""
+FIND = """query ($filter: JobFilterInput, $orderBy: JobOrder = CREATED_DESC, $first: Int! = 25, $after: String) {
+  jobs(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
+    totalCount pageInfo { endCursor } nodes { id batchId createdById } } }"""
+PRIORITY = """mutation ($input: UpdateJobPriorityInput!) { updateJobPriority(input: $input) {
+  job { priority } changed errors { code field } } }"""
+DELETE = """mutation ($input: DeleteJobInput!) { deleteJob(input: $input) { deletedIds errors { code } } }"""
 CANCEL = "mutation ($input: CancelJobInput!) { cancelJob(input: $input) { job { status } changed errors { code } } }"
 RETRY = "mutation ($input: RetryJobInput!) { retryJob(input: $input) { job { status } errors { code message } } }"
 WATCH = """subscription ($id: ID!, $after: Int) { jobProgress(jobId: $id, after: $after) {
@@ -118,6 +130,171 @@ class TestJobs:
     @pytest.mark.parametrize("first", [0, -1, 101])
     async def test_a_page_out_of_range_is_refused(self, api: Api, first: int) -> None:
         assert await api.codes(LIST, {"first": first}) == ["BAD_USER_INPUT"]
+
+
+class TestFilterAndOrder:
+    async def find(self, api: Api, **variables: Any) -> list[str]:
+        answer = (await api.data(FIND, variables))["jobs"]
+        assert answer["totalCount"] == len(answer["nodes"])
+        return [node["id"] for node in answer["nodes"]]
+
+    async def test_each_part_of_the_filter_narrows(
+        self, db: Database, sql: Any, worker: UUID, api: Api, viewer: Viewer, project: UUID
+    ) -> None:
+        video, batch = await make_video(db, project), uuid7()
+        plain = await make_job(db, project_id=project)
+        wanted = await make_job(
+            db, project_id=project, video_id=video, batch_id=batch, created_by_id=viewer.user_id, priority=10
+        )
+        [claimed] = await take(sql, worker)
+        await end_attempt(sql, claimed.fence, Outcome.PERMANENT, error=ERROR)
+
+        for narrow in (
+            {"status": ["FAILED", "CANCELLED"]},
+            {"videoId": encode_id("Video", video)},
+            {"batchId": encode_id("Batch", batch)},
+            {"createdById": encode_id("User", viewer.user_id)},
+            {"errorCode": ["CHILD_CRASHED", "JOB_TIMEOUT"]},
+        ):
+            assert await self.find(api, filter=narrow) == [encode_id("Job", wanted.id)], narrow
+        for nothing in ({"lane": ["cpu"]}, {"errorCode": ["JOB_TIMEOUT"]}, {"kind": ["EMBEDDING"]}):
+            assert await self.find(api, filter=nothing) == [], nothing
+        assert await self.find(api, filter={"lane": ["io"], "status": ["QUEUED"]}) == [encode_id("Job", plain.id)]
+
+    async def test_a_range_of_time_is_half_open(self, db: Database, sql: Any, api: Api, project: UUID) -> None:
+        jobs = [await make_job(db, project_id=project) for _ in range(3)]
+        times = [job.created_at.isoformat() for job in jobs]
+
+        found = await self.find(api, filter={"createdFrom": times[1], "createdBefore": times[2]})
+        naive = await self.find(api, filter={"createdBefore": times[1].removesuffix("+00:00")})
+
+        assert found == [encode_id("Job", jobs[1].id)]
+        assert naive == [encode_id("Job", jobs[0].id)]
+
+    @pytest.mark.parametrize("narrow", [True, False])
+    async def test_both_orders_can_be_paged_through(self, db: Database, api: Api, project: UUID, narrow: bool) -> None:
+        ids = [encode_id("Job", (await make_job(db, project_id=project)).id) for _ in range(5)]
+        wanted = {"projectId": encode_id("Project", project)} if narrow else {}
+
+        for order, expected in (("CREATED_ASC", ids), ("CREATED_DESC", ids[::-1])):
+            seen: list[str] = []
+            after = None
+            for _ in range(3):
+                page = (await api.data(FIND, {"filter": wanted, "orderBy": order, "first": 2, "after": after}))["jobs"]
+                seen += [node["id"] for node in page["nodes"]]
+                after = page["pageInfo"]["endCursor"]
+            assert seen == expected
+
+    async def test_an_id_that_is_none_is_not_found(self, api: Api) -> None:
+        assert await api.codes(FIND, {"filter": {"batchId": "nonsense"}}) == ["NOT_FOUND"]
+
+
+class TestAttempts:
+    async def test_have_their_worker_and_their_end(
+        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
+    ) -> None:
+        await make_job(db, project_id=project)
+        [first] = await take(sql, worker)
+        await end_attempt(sql, first.fence, Outcome.ERROR, error=ERROR)
+        [second] = await take(sql, worker)
+        await succeed(sql, [(second.fence, None)])
+
+        [job] = (await api.data(WAITS))["jobs"]["nodes"]
+
+        assert [(a["number"], a["outcome"], a["workerId"]) for a in job["attempts"]] == [
+            (1, "ERROR", encode_id("Worker", worker)),
+            (2, "SUCCEEDED", encode_id("Worker", worker)),
+        ]
+        assert job["attempts"][0]["error"] == {"code": "CHILD_CRASHED"}
+        assert job["attempts"][1]["endedAt"] > job["attempts"][1]["startedAt"]
+        assert job["waitReason"] is None
+
+
+class TestWaitReason:
+    async def reasons(self, api: Api) -> list[tuple[str, str] | None]:
+        nodes = (await api.data(WAITS))["jobs"]["nodes"]
+        return [n["waitReason"] and (n["status"], n["waitReason"]["code"]) for n in nodes]
+
+    async def test_says_why_nothing_happens(
+        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
+    ) -> None:
+        running = await make_job(db, project_id=project)
+        await take(sql, worker)
+        tried = await make_job(db, project_id=project)
+        [claimed] = await take(sql, worker)
+        await end_attempt(sql, claimed.fence, Outcome.ERROR, delay_seconds=60)
+        await make_job(db, project_id=project, run_at=datetime.now(UTC) + timedelta(hours=1))
+        await make_job(db, project_id=project)
+        await make_job(db, JobKind.SEGMENTATION, project_id=project)
+        await make_job(db, JobKind.SEGMENTATION, project_id=project, depends_on=[(running.id, True), (tried.id, False)])
+
+        nodes = (await api.data(WAITS))["jobs"]["nodes"]
+
+        assert await self.reasons(api) == [
+            None,
+            ("SCHEDULED", "BACK_OFF"),
+            ("SCHEDULED", "DELAY"),
+            ("QUEUED", "TURN"),
+            ("QUEUED", "NO_WORKER"),
+            ("BLOCKED", "DEPENDENCY"),
+        ]
+        assert nodes[1]["waitReason"]["until"] is not None
+        assert nodes[5]["waitReason"]["message"] == "It waits for 2 jobs to end."
+        assert [job["status"] for job in nodes[5]["waitReason"]["jobs"]] == ["RUNNING", "SCHEDULED"]
+
+    async def test_a_paused_queue_goes_before_a_missing_worker(
+        self, db: Database, sql: Any, api: Api, project: UUID
+    ) -> None:
+        await make_job(db, project_id=project)
+        await sql.execute("update lanes set is_paused = true where name = 'io'")
+
+        assert await self.reasons(api) == [("QUEUED", "PAUSED_QUEUE")]
+        await sql.execute("update lanes set is_paused = false")
+
+    async def test_the_number_of_statements_does_not_grow(
+        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
+    ) -> None:
+        running = await make_job(db, project_id=project)
+        await take(sql, worker)
+        for _ in range(5):
+            await make_job(db, project_id=project, depends_on=[(running.id, True)])
+            await make_job(db, project_id=project)
+
+        assert await api.statements(WAITS, {"first": 3}) == await api.statements(WAITS, {"first": 11})
+
+
+class TestUpdateJobPriority:
+    async def test_changes_it_once(self, db: Database, api: Api, project: UUID) -> None:
+        job = await make_job(db, project_id=project)
+        variables = {"input": {"jobId": encode_id("Job", job.id), "priority": 8}}
+
+        answers = [(await api.data(PRIORITY, variables))["updateJobPriority"] for _ in range(2)]
+
+        assert answers[0] == {"job": {"priority": 8}, "changed": True, "errors": []}
+        assert answers[1]["changed"] is False
+
+    async def test_one_out_of_range_is_refused(self, db: Database, api: Api, project: UUID) -> None:
+        job = await make_job(db, project_id=project)
+
+        answer = await api.data(PRIORITY, {"input": {"jobId": encode_id("Job", job.id), "priority": 11}})
+
+        assert answer["updateJobPriority"]["errors"] == [{"code": "BAD_USER_INPUT", "field": ["priority"]}]
+
+
+class TestDeleteJob:
+    async def test_one_that_waits_is_refused_and_one_that_is_over_goes(
+        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
+    ) -> None:
+        job = await make_job(db, project_id=project)
+        variables = {"input": {"jobId": encode_id("Job", job.id)}}
+
+        refused = (await api.data(DELETE, variables))["deleteJob"]
+        await run(sql, worker, job.id)
+        gone = (await api.data(DELETE, variables))["deleteJob"]
+
+        assert refused == {"deletedIds": None, "errors": [{"code": "NOT_FINAL"}]}
+        assert gone == {"deletedIds": [encode_id("Job", job.id)], "errors": []}
+        assert await api.data(READ, {"id": encode_id("Job", job.id)}) == {"job": None}
 
 
 class TestCancelJob:

@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.live.base import Live
-from cuepoint.db.session import Dispatch, Effect
+from cuepoint.db.session import Dispatch, Effect, after_commit
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ def job_channel(job_id: UUID) -> str:
     return f"cp:job:{job_id}"
 
 
+def project_channel(project_id: UUID) -> str:
+    """Channel of the events of one project's jobs."""
+    return f"cp:owner:{project_id}"
+
+
 def control_channel(worker_id: UUID) -> str:
     """Channel on which a worker is told to stop a job now."""
     return f"cp:ctl:{worker_id}"
@@ -102,6 +108,12 @@ def effects_of(changes: Sequence[Change]) -> list[Effect]:
     return effects
 
 
+def announce(session: AsyncSession, changes: Sequence[Change]) -> None:
+    """Ring and publish for these changes once the session's transaction has committed."""
+    for effect in effects_of(changes):
+        after_commit(session, effect)
+
+
 def event_messages(changes: Iterable[Change]) -> list[tuple[str, bytes]]:
     """(channel, payload) pairs of these changes."""
     messages = []
@@ -109,7 +121,7 @@ def event_messages(changes: Iterable[Change]) -> list[tuple[str, bytes]]:
         payload = change.message()
         messages.append((job_channel(change.job_id), payload))
         if change.project_id is not None:
-            messages.append((f"cp:owner:{change.project_id}", payload))
+            messages.append((project_channel(change.project_id), payload))
     return messages
 
 

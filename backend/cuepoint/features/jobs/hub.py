@@ -1,8 +1,9 @@
-"""One live subscription per API process, fanned out to whoever watches a job; Postgres fills every gap.
+"""One live subscription per API process, fanned out to whoever watches a job or a feed; Postgres fills every gap.
 
 A watcher is registered and the channel subscribed before the log is read, so that nothing falls between. Live
-messages are only a hint: an event that is not the next one sends the watcher to the log, and a safety query asks
-every two seconds whether a watched job has gone on unheard.
+messages are only a hint: to one job's watcher an event that is not the next one says that the log has to be read, to
+a feed any event of its projects does. One query covers all watched jobs and feeds; hints bring it forward, and every
+two seconds it is asked unasked, for what went unheard.
 """
 
 from __future__ import annotations
@@ -11,40 +12,39 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, NotFoundError
-from cuepoint.features.jobs.announce import job_channel
+from cuepoint.features.jobs.announce import job_channel, project_channel
+from cuepoint.features.jobs.cursors import Cursor
+from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_jobs, read_live, watermark
+from cuepoint.features.jobs.feed_requests import FeedRequest
+from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
 from cuepoint.features.jobs.models import JobEvent, JobStatus
-from cuepoint.features.jobs.progress import (
-    JobUpdate,
-    LoggedEvent,
-    ProgressMessage,
-    UpdateType,
-    decode_message,
-    eta_seconds,
-)
+from cuepoint.features.jobs.progress import JobUpdate, LoggedEvent, ProgressMessage, decode_message
 from cuepoint.features.jobs.repository import events_after
-from cuepoint.features.jobs.statements import DATABASE_ERRORS, InSession
+from cuepoint.features.jobs.statements import DATABASE_ERRORS
 
 SAFETY_SECONDS = 2.0  # worst delay of an event whose message was lost
+HINT_SECONDS = 0.05  # between two reads that hints ask for; what happens meanwhile is read at once
+RIGHTS_SECONDS = 20.0  # a membership that was revoked ends its feeds within this, far below the minute promised
 MAX_WAITING = 256  # events kept for one slow watcher; beyond it they are read from the log again
 LOG_PAGE = 500
 CANCEL_AGAIN_SECONDS = 0.2
-_CHANNEL_PREFIX = job_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
+_JOB_PREFIX = job_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
+_PROJECT_PREFIX = project_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
 
 _log = logging.getLogger(__name__)
 
-_SNAPSHOT = """
-select id, seq, status, attempt, progress, stage, processed_ms, total_ms, job_now() as at,
-  extract(epoch from job_now() - started_at)::float8 as elapsed
-from jobs where id = any ($1::uuid[])
-"""
+T = TypeVar("T")
 
 
 @dataclass(eq=False)  # a watch is itself, not its values: it lies in sets
@@ -77,15 +77,7 @@ class _Watch:
         elif snapshot.seq > max([self.seen, *(event.seq for event in self.events)]):
             self.is_behind = True
         elif snapshot.status is JobStatus.RUNNING and self.progress is None:
-            self.progress = ProgressMessage(
-                snapshot.attempt,
-                snapshot.at,
-                snapshot.progress,
-                snapshot.stage,
-                snapshot.processed_ms,
-                snapshot.total_ms,
-                snapshot.eta_seconds,
-            )
+            self.progress = snapshot.as_progress
         else:
             return
         self.wake.set()
@@ -94,11 +86,25 @@ class _Watch:
 class JobHub:
     """Watches jobs for the subscriptions of one process."""
 
-    def __init__(self, db: Database, live: Live, *, safety_seconds: float = SAFETY_SECONDS) -> None:
+    def __init__(
+        self,
+        db: Database,
+        live: Live,
+        *,
+        safety_seconds: float = SAFETY_SECONDS,
+        rights_seconds: float = RIGHTS_SECONDS,
+    ) -> None:
         self._db = db
         self._live = live
         self._safety_seconds = safety_seconds
+        self._rights_seconds = rights_seconds
         self._watches: dict[UUID, set[_Watch]] = {}
+        self._feeds: set[Feed] = set()
+        # What the reads for feeds have brought. A watermark that comes with a read holds for the reads after it.
+        self._seen: Cursor | None = None
+        self._next_base: datetime | None = None
+        self._starting = asyncio.Lock()
+        self._asked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_listening = asyncio.Event()
 
@@ -118,12 +124,34 @@ class JobHub:
         finally:
             self._unregister(watch)
 
+    async def watch_feed(self, request: FeedRequest, after: str | None = None) -> AsyncGenerator[FeedUpdate, None]:
+        """The jobs that match and are not final, then every event behind the cursor `after` exactly once and in order
+        for each job, with progress between. None begins with the snapshot. Ends only with the rights or the process.
+
+        Raises NotFoundError for what the viewer may not see, now or later, and BadInputError for another's cursor.
+        """
+        cursor = request.cursor(after)
+        async with self._db.read() as session:
+            feed = Feed(self._db, request, await request.scope(session))
+        self._feeds.add(feed)
+        self._start()
+        try:
+            await self._is_listening.wait()
+            await self._begin_reads()
+            async with contextlib.aclosing(feed.follow(cursor)) as updates:
+                async for update in updates:
+                    yield update
+        finally:
+            self._feeds.discard(feed)
+
     async def close(self) -> None:
         """Stop listening; every watcher ends."""
         pending, self._tasks = set(self._tasks), []
         for watch in [w for watches in self._watches.values() for w in watches]:
             watch.is_gone = True
             watch.wake.set()
+        for feed in self._feeds:
+            feed.end()
         while pending:  # once is not enough: Python 3.11's wait_for may swallow it inside a library
             for task in pending:
                 task.cancel()
@@ -131,9 +159,10 @@ class JobHub:
         self._is_listening.clear()
 
     async def _follow(self, watch: _Watch, after: int | None) -> AsyncGenerator[JobUpdate, None]:
-        snapshot = (await self._snapshots([watch.job_id])).get(watch.job_id)
-        if snapshot is None:
+        found = await self._read(lambda session: read_jobs(session, [watch.job_id]))
+        if not found:
             raise NotFoundError("job")
+        snapshot = found[0].state
         if after is not None and not 0 <= after <= snapshot.seq:
             raise BadInputError(
                 f"`after` must be the number of an event that you have seen, 0 to {snapshot.seq}.", field=("after",)
@@ -155,7 +184,7 @@ class JobHub:
                 return
             progress, watch.progress = watch.progress, None
             advanced = current.after_progress(progress) if progress is not None else None
-            if advanced is not None and _shown(advanced) != _shown(current):
+            if advanced is not None and advanced.shown != current.shown:
                 current = advanced
                 yield current
             if not watch.events and not watch.is_behind:
@@ -176,15 +205,16 @@ class JobHub:
         if not watch.is_behind:
             return ready
         watch.is_behind = False
-        async with self._db.read() as session:
-            logged = await events_after(session, watch.job_id, watch.seen, LOG_PAGE)
+        logged = await self._read(lambda session: events_after(session, watch.job_id, watch.seen, LOG_PAGE))
         watch.is_behind = len(logged) == LOG_PAGE
         return [_from_log(row) for row in logged]
 
+    async def _read(self, read: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        return await read_when_reachable(self._db, read)
+
     def _register(self, watch: _Watch) -> None:
         self._watches.setdefault(watch.job_id, set()).add(watch)
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._check())]
+        self._start()
 
     def _unregister(self, watch: _Watch) -> None:
         watches = self._watches.get(watch.job_id, set())
@@ -192,61 +222,119 @@ class JobHub:
         if not watches:
             self._watches.pop(watch.job_id, None)
 
+    def _start(self) -> None:
+        if not self._tasks:
+            loops = (self._listen(), self._read_on(), self._check_rights())
+            self._tasks = [asyncio.create_task(loop) for loop in loops]
+
+    async def _begin_reads(self) -> None:
+        """The reads for feeds go back to before this feed's own, so that nothing falls between the two."""
+        async with self._starting:
+            if self._seen is None:
+                base = await self._read(watermark)
+                self._seen, self._next_base = Cursor(base), base
+
     async def _listen(self) -> None:
-        async with self._live.subscribe([f"{_CHANNEL_PREFIX}*"]) as messages:
+        async with self._live.subscribe([f"{_JOB_PREFIX}*", f"{_PROJECT_PREFIX}*"]) as messages:
             self._is_listening.set()
             async for channel, payload in messages:
-                self._deliver(channel, payload)
+                try:
+                    self._deliver(channel, payload)
+                except (ValueError, KeyError, TypeError):
+                    _log.warning("Ignored a message on %s that is not ours", channel)
 
     def _deliver(self, channel: str, payload: bytes) -> None:
-        try:
-            watches = self._watches.get(UUID(channel.removeprefix(_CHANNEL_PREFIX)))
-            message = decode_message(payload) if watches else None
-        except (ValueError, KeyError, TypeError):
-            _log.warning("Ignored a message on %s that is not ours", channel)
+        if channel.startswith(_PROJECT_PREFIX):
+            project_id = UUID(channel.removeprefix(_PROJECT_PREFIX))
+            if any(feed.scope.has_project(project_id) for feed in self._feeds):
+                self._asked.set()
             return
-        if watches and message is not None:
-            for watch in watches:
-                watch.put(message)
+        job_id = UUID(channel.removeprefix(_JOB_PREFIX))
+        watches = self._watches.get(job_id, set())
+        if not watches and not self._feeds:
+            return
+        message = decode_message(payload)
+        for watch in watches:
+            watch.put(message)
+        if isinstance(message, ProgressMessage):
+            for feed in self._feeds:
+                feed.put_progress(job_id, message)
 
-    async def _check(self) -> None:
+    async def _read_on(self) -> None:
+        """Read when something was heard, and every few seconds anyway."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._safety_seconds
         while True:
-            await asyncio.sleep(self._safety_seconds)
-            if not self._watches:
-                continue
-            with contextlib.suppress(*DATABASE_ERRORS):  # Postgres is away: nothing happens to jobs meanwhile
-                found = await self._snapshots(list(self._watches))
-                for job_id, watches in list(self._watches.items()):
-                    for watch in watches:
-                        watch.check(found.get(job_id))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._asked.wait()
+            self._asked.clear()
+            is_due = loop.time() >= due
+            if is_due:
+                due = loop.time() + self._safety_seconds
+            if self._feeds or (self._watches and is_due):
+                with contextlib.suppress(*DATABASE_ERRORS):  # Postgres is away: nothing happens to jobs meanwhile
+                    await self._read_once(list(self._watches) if is_due else [])
+            await asyncio.sleep(min(HINT_SECONDS, self._safety_seconds))
 
-    async def _snapshots(self, job_ids: Sequence[UUID]) -> dict[UUID, JobUpdate]:
+    async def _read_once(self, job_ids: Sequence[UUID]) -> None:
+        """One query for everybody."""
+        scopes = [feed.scope.project_ids for feed in self._feeds]
+        seen = self._seen if scopes else None
+        if seen is None:
+            self._seen = None  # no feed: the next one begins anew
+        projects = None if None in scopes else sorted({i for scope in scopes for i in scope or ()})
         async with self._db.read() as session:
-            rows = await InSession(session).fetch(_SNAPSHOT, list(job_ids))
-        return {update.job_id: update for update in map(_from_snapshot, rows)}
+            since = seen.base if seen is not None else await watermark(session)
+            found = await read_live(session, since, projects if seen is not None else [], job_ids)
+        if job_ids:
+            self._tell_watches(set(job_ids), found)
+        if seen is not None:
+            self._tell_feeds(seen, found)
+
+    def _tell_watches(self, asked: set[UUID], found: LiveRead) -> None:
+        states = {job.id: job.state for job in found.jobs}
+        for job_id in asked:
+            for watch in self._watches.get(job_id, ()):
+                watch.check(states.get(job_id))
+
+    def _tell_feeds(self, seen: Cursor, found: LiveRead) -> None:
+        if found.is_too_much:
+            for feed in self._feeds:
+                feed.fall_behind()
+        else:
+            for job in _by_time(found.events):
+                assert job.event is not None
+                if seen.has_seen(job.id, job.event.seq, job.event.at):
+                    continue
+                seen.see(job.id, job.event.seq, job.event.at)
+                for feed in self._feeds:
+                    feed.put(job)
+        for job in found.jobs:
+            for feed in self._feeds:
+                feed.put_state(job)
+        assert self._next_base is not None
+        seen.advance(self._next_base)
+        for feed in self._feeds:
+            feed.put_watermark(seen.base)
+        self._next_base = found.watermark
+
+    async def _check_rights(self) -> None:
+        while True:
+            await asyncio.sleep(self._rights_seconds)
+            with contextlib.suppress(*DATABASE_ERRORS):
+                await check_rights(self._db, list(self._feeds))
 
 
-def _shown(update: JobUpdate) -> tuple[float, str | None, int | None]:
-    return update.progress, update.stage, update.processed_ms
-
-
-def _from_snapshot(row: Any) -> JobUpdate:
-    status = JobStatus(row["status"])
-    # A later attempt may have resumed in the middle: its speed is not known from here.
-    is_first = status is JobStatus.RUNNING and row["attempt"] == 1
-    return JobUpdate(
-        type=UpdateType.SNAPSHOT,
-        job_id=UUID(int=row["id"].int),
-        seq=row["seq"],
-        at=row["at"],
-        status=status,
-        attempt=row["attempt"],
-        progress=row["progress"],
-        stage=row["stage"],
-        processed_ms=row["processed_ms"],
-        total_ms=row["total_ms"],
-        eta_seconds=eta_seconds(row["progress"], row["elapsed"]) if is_first else None,
-    )
+def _by_time(events: Sequence[LoggedJob]) -> list[LoggedJob]:
+    """Events of many jobs as they happened; those of one job, which come in order, stay so."""
+    keys: list[tuple[datetime, int]] = []
+    latest: dict[UUID, datetime] = {}
+    for job in events:
+        assert job.event is not None
+        latest[job.id] = max(job.event.at, latest.get(job.id, job.event.at))
+        keys.append((latest[job.id], len(keys)))
+    return [events[index] for _, index in sorted(keys)]
 
 
 def _from_log(row: JobEvent) -> LoggedEvent:

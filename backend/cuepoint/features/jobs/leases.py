@@ -105,9 +105,12 @@ async def register_worker(
     await statements.fetch(_REGISTER, worker_id, list(lanes), to_json(info), lease_seconds)
 
 
-async def drain_worker(statements: Statements, worker_id: UUID) -> None:
-    """The worker claims nothing any more."""
-    await statements.fetch("update workers set state = 'DRAINING' where id = $1::uuid and state = 'LIVE'", worker_id)
+_DRAIN = "update workers set state = 'DRAINING' where id = $1::uuid and state = 'LIVE' returning id"
+
+
+async def drain_worker(statements: Statements, worker_id: UUID) -> bool:
+    """The worker claims nothing any more; it learns so with its next renewal. False: it was not LIVE."""
+    return bool(await statements.fetch(_DRAIN, worker_id))
 
 
 async def remove_worker(statements: Statements, worker_id: UUID) -> None:
@@ -129,21 +132,23 @@ async def forget_workers(statements: Statements) -> None:
 
 @dataclass(frozen=True)
 class Renewal:
-    """Answer to a heartbeat: whether the worker is still known, and which of its jobs to stop."""
+    """Answer to a heartbeat: whether the worker is still known, which of its jobs to stop, and whether to drain."""
 
     is_alive: bool
     gone: tuple[UUID, ...]
     cancelled: tuple[UUID, ...]
+    is_draining: bool = False
 
 
 _RENEW = """
 with r as (
   update workers set lease_until = job_now() + $2::float8 * interval '1 second'
-  where id = $1::uuid and state in ('LIVE', 'DRAINING') returning id
+  where id = $1::uuid and state in ('LIVE', 'DRAINING') returning id, state
 )
-select null::uuid as job_id, exists (select from r) as is_alive, false as is_cancelled
+select null::uuid as job_id, exists (select from r) as is_alive, false as is_cancelled,
+  exists (select from r where state = 'DRAINING') as is_draining
 union all
-select h.id, true, j.id is not null
+select h.id, true, j.id is not null, false
 from unnest($3::uuid[], $4::integer[]) as h (id, attempt)
 left join jobs j on j.id = h.id and j.attempt = h.attempt and j.worker_id = $1::uuid and j.status = 'RUNNING'
 where j.id is null or j.cancel_requested_at is not null
@@ -160,6 +165,7 @@ async def renew(
         is_alive=any(row["job_id"] is None and row["is_alive"] for row in rows),
         gone=tuple(UUID(int=row["job_id"].int) for row in jobs if not row["is_cancelled"]),
         cancelled=tuple(UUID(int=row["job_id"].int) for row in jobs if row["is_cancelled"]),
+        is_draining=any(row["is_draining"] for row in rows),
     )
 
 

@@ -169,6 +169,12 @@ class Job(Keyed, Base):
             "id",
             info={"reason": "Pages of one project's jobs, by keyset."},
         ),
+        Index(
+            "ix_jobs_failed",
+            "id",
+            postgresql_where=text("status = 'FAILED'"),
+            info={"reason": "Failed jobs are few and looked for among all; free until a job fails."},
+        ),
         Index("ix_jobs_video_id", "video_id", info={"reason": "The jobs of a video: its status, its deletion."}),
         Index(
             "ix_jobs_batch_id",
@@ -266,7 +272,10 @@ class JobEvent(Base):
     """One transition of one job, written in the same statement as the state."""
 
     __tablename__ = "job_events"
-    __table_args__ = ({"comment": "The log that subscriptions replay; attempts are read from it."},)
+    __table_args__ = (
+        Index("ix_job_events_at", "at", info={"reason": "What happened since a watermark, for feeds of many jobs."}),
+        {"comment": "The log that subscriptions replay; attempts are read from it."},
+    )
 
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, comment="The job."

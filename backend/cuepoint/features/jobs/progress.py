@@ -12,9 +12,10 @@ import orjson
 
 from cuepoint.features.jobs.models import JobEventType, JobStatus
 
-# Before this much of the work and this many seconds a speed is noise: no estimate rather than a guess.
-MIN_DONE = 0.02
-MIN_SECONDS = 1.0
+# Evidence of a speed: one of them at least. Before, models load and caches fill, and the estimate of a job of 2 s was
+# 58 s: no estimate rather than a guess.
+ENOUGH_DONE = 0.1
+ENOUGH_SECONDS = 2.0
 PROGRESS = "PROGRESS"
 
 
@@ -61,6 +62,18 @@ class JobUpdate:
     total_ms: int | None = None
     eta_seconds: float | None = None
     event: LoggedEvent | None = None
+
+    @property
+    def shown(self) -> tuple[float, str | None, int | None]:
+        """What a further PROGRESS update must change to be worth telling."""
+        return self.progress, self.stage, self.processed_ms
+
+    @property
+    def as_progress(self) -> ProgressMessage:
+        """The progress in it, as if its message had come."""
+        return ProgressMessage(
+            self.attempt, self.at, self.progress, self.stage, self.processed_ms, self.total_ms, self.eta_seconds
+        )
 
     def after_event(self, event: LoggedEvent) -> JobUpdate:
         """The update that this event brings to whoever has seen this one."""
@@ -131,11 +144,52 @@ def decode_message(payload: bytes) -> LoggedEvent | ProgressMessage:
     return LoggedEvent(message["seq"], at, JobEventType(message["type"]), message["attempt"], message["data"])
 
 
+class Pace:
+    """The speed of one attempt, by the media time that it has processed since it first said so; without media time by
+    its fraction. What an earlier attempt did, and the time before the first report, do not count."""
+
+    def __init__(self) -> None:
+        self._media: _Track | None = None
+        self._share: _Track | None = None
+
+    def note(self, now: float, fraction: float, processed_ms: int | None, total_ms: int | None) -> None:
+        """A report at `now` seconds, by any clock that does not go back."""
+        if self._share is None:
+            self._share = _Track(now, fraction)
+        self._share.done = max(self._share.done, fraction)
+        if not processed_ms or not total_ms:
+            return
+        done = min(1.0, processed_ms / total_ms)
+        if self._media is None:
+            self._media = _Track(now, done)
+        self._media.done = max(self._media.done, done)
+
+    def eta_seconds(self, now: float) -> float | None:
+        """Seconds left; None while too little is done to tell."""
+        track = self._media or self._share
+        return None if track is None else eta_seconds(track.done, now - track.since, base=track.base)
+
+
+class _Track:
+    """A measure from 0 to 1, and where it stood at first."""
+
+    def __init__(self, since: float, base: float) -> None:
+        self.since = since
+        self.base = base
+        self.done = base
+
+
 def eta_seconds(progress: float, elapsed_seconds: float, *, base: float = 0.0) -> float | None:
     """Seconds left at the speed of this attempt: from `base` to `progress` (0 to 1) took `elapsed_seconds`.
 
-    None while too little is done to tell.
+    None while there is too little evidence: a tenth of the work or two seconds of it, and any progress at all.
     """
-    if progress - base < MIN_DONE or elapsed_seconds < MIN_SECONDS:
+    done = progress - base
+    if done <= 0.0 or (done < ENOUGH_DONE and elapsed_seconds < ENOUGH_SECONDS):
         return None
-    return round(elapsed_seconds * (1.0 - progress) / (progress - base), 1)
+    return round(elapsed_seconds * (1.0 - progress) / done, 1)
+
+
+def eta_from_start(progress: float, elapsed_seconds: float) -> float | None:
+    """Seconds left by what is stored of a first attempt. Its start-up is part of the time: a tenth must be done."""
+    return eta_seconds(progress, elapsed_seconds) if progress >= ENOUGH_DONE else None

@@ -4,38 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.features.jobs.models import Job, JobEvent, JobKind, JobStatus
+from cuepoint.features.jobs.models import Job, JobDependency, JobEvent, JobKind, JobStatus
 
 UNFINISHED = (JobStatus.BLOCKED, JobStatus.SCHEDULED, JobStatus.QUEUED, JobStatus.RUNNING)
 
 
+# Hosts that create jobs may be that far off the database's clock: ids carry the one, `created_at` the other.
+CLOCK_SLACK = timedelta(days=1)
+
+
+class JobOrder(Enum):
+    """Order of a list of jobs."""
+
+    CREATED_DESC = "CREATED_DESC"
+    CREATED_ASC = "CREATED_ASC"
+
+
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs to list; an empty field does not narrow."""
+    """Which jobs to list; an empty field does not narrow. Times are `created_from <= created_at < created_before`.
+
+    Project, video and batch have an index, FAILED and the states of waiting and running jobs partial ones; the time
+    reads a range of the primary key. Kind, lane, creator and error code are looked at while one of these is read: an
+    index for each would be written at every transition of every job.
+    """
 
     status: Sequence[JobStatus] = ()
     kind: Sequence[JobKind] = ()
+    lane: Sequence[str] = ()
     project_id: UUID | None = None
     video_id: UUID | None = None
+    batch_id: UUID | None = None
+    created_by_id: UUID | None = None
+    error_code: Sequence[str] = ()
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the list is that of one project, video or batch, which have an index of their own."""
+        return (self.project_id or self.video_id or self.batch_id) is not None
 
 
 def filtered_jobs(wanted: JobFilter) -> Select[Job]:
     """The jobs that pass the filter, unordered."""
     statement = select(Job)
-    if wanted.status:
-        statement = statement.where(Job.status.in_(wanted.status))
-    if wanted.kind:
-        statement = statement.where(Job.kind.in_(wanted.kind))
-    if wanted.project_id is not None:
-        statement = statement.where(Job.project_id == wanted.project_id)
-    if wanted.video_id is not None:
-        statement = statement.where(Job.video_id == wanted.video_id)
+    lists = {
+        Job.status: wanted.status,
+        Job.kind: wanted.kind,
+        Job.lane: wanted.lane,
+        Job.error_code: wanted.error_code,
+    }
+    ids = {
+        Job.project_id: wanted.project_id,
+        Job.video_id: wanted.video_id,
+        Job.batch_id: wanted.batch_id,
+        Job.created_by_id: wanted.created_by_id,
+    }
+    for column, values in lists.items():
+        if values:
+            statement = statement.where(column.in_(values))
+    for key, wanted_id in ids.items():
+        if wanted_id is not None:
+            statement = statement.where(key == wanted_id)
+    if wanted.created_from is not None:
+        first = first_id_at(wanted.created_from - CLOCK_SLACK)
+        statement = statement.where(Job.created_at >= wanted.created_from, Job.id >= first)
+    if wanted.created_before is not None:
+        end = first_id_at(wanted.created_before + CLOCK_SLACK)
+        statement = statement.where(Job.created_at < wanted.created_before, Job.id < end)
     return statement
+
+
+def first_id_at(time: datetime) -> UUID:
+    """The smallest UUIDv7 of that millisecond: ranges of time become ranges of the primary key."""
+    milliseconds = max(0, int(time.timestamp() * 1000))
+    return UUID(int=milliseconds << 80)
 
 
 async def load_job(session: AsyncSession, job_id: UUID) -> Job | None:
@@ -60,3 +111,29 @@ async def live_by_key(session: AsyncSession, keys: Sequence[str]) -> dict[str, U
     """Unfinished jobs by their dedupe key."""
     statement = select(Job.dedupe_key, Job.id).where(Job.dedupe_key.in_(keys), Job.status.in_(UNFINISHED))
     return {key: job_id for key, job_id in (await session.execute(statement)).all() if key is not None}
+
+
+async def live_jobs_by_key(session: AsyncSession, keys: Sequence[str]) -> Sequence[Job]:
+    """Unfinished jobs that have one of these dedupe keys, oldest first, as they are now."""
+    statement = select(Job).where(Job.dedupe_key.in_(keys), Job.status.in_(UNFINISHED))
+    ordered = statement.order_by(Job.created_at, Job.id).execution_options(populate_existing=True)
+    return (await session.scalars(ordered)).all()
+
+
+async def requirements_of(session: AsyncSession, job_id: UUID) -> set[UUID]:
+    """What the job waits for, or waited for."""
+    return set(await session.scalars(select(JobDependency.dependency_id).where(JobDependency.job_id == job_id)))
+
+
+# Running jobs keep theirs: one that is given back needs the place that it had.
+_SET_PRIORITY = text("""
+update jobs j set priority = :priority,
+  due = case when j.status = 'QUEUED' then job_place(j.project_id, j.lane, cast(:priority as integer)) end
+where j.id = :id and j.status in ('BLOCKED', 'SCHEDULED', 'QUEUED') and j.priority <> :priority
+returning j.id
+""")
+
+
+async def set_priority(session: AsyncSession, job_id: UUID, priority: int) -> bool:
+    """A waiting job takes a new place: at once if it is queued, else when it is. False: nothing to change."""
+    return (await session.execute(_SET_PRIORITY, {"id": job_id, "priority": priority})).one_or_none() is not None

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
-from cuepoint.features.jobs import service
+from cuepoint.errors import ErrorCode
+from cuepoint.features.jobs import bulk, service
+from cuepoint.features.jobs.feed_requests import FeedRequest
+from cuepoint.features.jobs.feed_types import JobFeedUpdate
 from cuepoint.features.jobs.hub import JobHub
 from cuepoint.features.jobs.models import JobKind, JobStatus
-from cuepoint.features.jobs.repository import JobFilter
+from cuepoint.features.jobs.progress import UpdateType
+from cuepoint.features.jobs.repository import JobFilter, JobOrder
 from cuepoint.features.jobs.types import Job, JobProgress
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
-from cuepoint.graphql.scalars import decode_id
+from cuepoint.graphql.scalars import decode_id, encode_id
+
+describe_enum(
+    JobOrder,
+    {JobOrder.CREATED_DESC: "The newest first.", JobOrder.CREATED_ASC: "The oldest first."},
+    description="Order of a list of jobs.",
+)
 
 JobId = Annotated[strawberry.ID, strawberry.argument(description="The job.")]
+AfterCursor = Annotated[
+    str | None,
+    strawberry.argument(description="`cursor` of the last update seen, of the same feed; null = from now on."),
+]
+FEED = (
+    "First the jobs that are not final as SNAPSHOTs - with `after` also those that became so since -, then every "
+    "change of state, exactly once and in order for each job, with the newest progress between. Never ends by "
+    "itself; NOT_FOUND ends it when you may not see it any more. To go on after a broken connection pass the last "
+    "`cursor` as `after`, to whichever server."
+)
 
 
 @strawberry.input(description="Which jobs to list; what is left out does not narrow.")
@@ -27,19 +51,40 @@ class JobFilterInput:
 
     status: list[JobStatus] | None = strawberry.field(default=None, description="In one of these states.")
     kind: list[JobKind] | None = strawberry.field(default=None, description="Of one of these kinds.")
+    lane: list[str] | None = strawberry.field(default=None, description="In one of these queues: cpu, gpu, io, llm.")
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
     video_id: strawberry.ID | None = strawberry.field(default=None, description="On this video.")
+    batch_id: strawberry.ID | None = strawberry.field(default=None, description="Created in this batch.")
+    created_by_id: strawberry.ID | None = strawberry.field(default=None, description="Asked for by this user.")
+    error_code: list[ErrorCode] | None = strawberry.field(
+        default=None, description="Whose newest error has one of these codes."
+    )
+    created_from: datetime | None = strawberry.field(default=None, description="Created at this time or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Created before this time.")
 
     def to_filter(self) -> JobFilter:
         """As the service takes it. Raises NotFoundError for a malformed id."""
         return JobFilter(
             status=tuple(self.status or ()),
             kind=tuple(self.kind or ()),
-            project_id=decode_id("Project", self.project_id, field=("filter", "projectId"))
-            if self.project_id
-            else None,
-            video_id=decode_id("Video", self.video_id, field=("filter", "videoId")) if self.video_id else None,
+            lane=tuple(self.lane or ()),
+            project_id=_key("Project", self.project_id, "projectId"),
+            video_id=_key("Video", self.video_id, "videoId"),
+            batch_id=_key("Batch", self.batch_id, "batchId"),
+            created_by_id=_key("User", self.created_by_id, "createdById"),
+            error_code=tuple(code.value for code in self.error_code or ()),
+            created_from=aware(self.created_from),
+            created_before=aware(self.created_before),
         )
+
+
+def _key(type_name: str, id: strawberry.ID | None, name: str) -> UUID | None:
+    return decode_id(type_name, id, field=("filter", name)) if id else None
+
+
+def aware(time: datetime | None) -> datetime | None:
+    """A time without a zone is UTC."""
+    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 @strawberry.type
@@ -57,11 +102,12 @@ class JobQuery:
 
         return await found_or_none(find())
 
-    @strawberry.field(description="Jobs that you may see, newest first.")
+    @strawberry.field(description="Jobs that you may see, newest first unless you say otherwise.")
     async def jobs(
         self,
         info: Info,
         filter: Annotated[JobFilterInput | None, strawberry.argument(description="Which; null = all.")] = None,
+        order_by: Annotated[JobOrder, strawberry.argument(description="Order.")] = JobOrder.CREATED_DESC,
         first: First = DEFAULT_FIRST,
         after: After = None,
     ) -> Connection[Job]:
@@ -70,7 +116,7 @@ class JobQuery:
         wanted = filter.to_filter() if filter is not None else JobFilter()
         page = page_request(first, after)
         async with info.context.db.read() as session:
-            found = await service.list_jobs(session, viewer, wanted, page)
+            found = await service.list_jobs(session, viewer, wanted, page, order_by)
 
         async def count() -> int:
             async with info.context.db.read() as session:
@@ -112,6 +158,43 @@ class RetryJobPayload(Payload):
     job: Job | None = strawberry.field(default=None, description="The job, queued again.")
 
 
+@strawberry.input(description="A new priority of a job that waits.")
+class UpdateJobPriorityInput:
+    """Input of updateJobPriority."""
+
+    job_id: strawberry.ID = strawberry.field(description="The job.")
+    priority: int = strawberry.field(description="0 to 10; 10 goes first. A step is worth five minutes of work.")
+
+
+@strawberry.type(description="Result of updateJobPriority.")
+class UpdateJobPriorityPayload(Payload):
+    """Payload of updateJobPriority."""
+
+    job: Job | None = strawberry.field(default=None, description="The job as it is now.")
+    changed: bool | None = strawberry.field(
+        default=None, description="False if it had that priority, runs already, or is over."
+    )
+
+
+@strawberry.input(description="A job to delete.")
+class DeleteJobInput:
+    """Input of deleteJob."""
+
+    job_id: strawberry.ID = strawberry.field(description="The job; it must be over.")
+    include_dependants: bool = strawberry.field(
+        default=False, description="Whether to delete along what was cancelled because of it; else that is refused."
+    )
+
+
+@strawberry.type(description="Result of deleteJob.")
+class DeleteJobPayload(Payload):
+    """Payload of deleteJob."""
+
+    deleted_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="The jobs that are gone: this one first, then what went along."
+    )
+
+
 @strawberry.type
 class JobMutation:
     """Mutations of jobs."""
@@ -142,6 +225,33 @@ class JobMutation:
         job = await service.in_transaction(info.context.db, lambda session: service.retry_job(session, viewer, job_id))
         return RetryJobPayload(job=Job.from_row(job))
 
+    @strawberry.mutation(description="Move a job that waits forwards or backwards in its queue.")
+    @reports_errors(UpdateJobPriorityPayload)
+    async def update_job_priority(
+        self, info: Info, input: Annotated[UpdateJobPriorityInput, strawberry.argument(description="Which, whereto.")]
+    ) -> UpdateJobPriorityPayload:
+        """Change a priority."""
+        viewer = info.context.require_viewer()
+        job_id = decode_id("Job", input.job_id, field=("jobId",))
+        job, changed = await service.in_transaction(
+            info.context.db, lambda session: service.update_priority(session, viewer, job_id, input.priority)
+        )
+        return UpdateJobPriorityPayload(job=Job.from_row(job), changed=changed)
+
+    @strawberry.mutation(description="Delete a job that is over, with its events. What it has made stays.")
+    @reports_errors(DeleteJobPayload)
+    async def delete_job(
+        self, info: Info, input: Annotated[DeleteJobInput, strawberry.argument(description="Which job.")]
+    ) -> DeleteJobPayload:
+        """Delete a job."""
+        viewer = info.context.require_viewer()
+        job_id = decode_id("Job", input.job_id, field=("jobId",))
+        gone = await service.in_transaction(
+            info.context.db,
+            lambda session: bulk.delete_job(session, viewer, job_id, include_dependants=input.include_dependants),
+        )
+        return DeleteJobPayload(deleted_ids=[encode_id("Job", one) for one in gone])
+
 
 @strawberry.type
 class JobSubscription:
@@ -149,7 +259,8 @@ class JobSubscription:
 
     @strawberry.subscription(
         description="Watch a job: first a snapshot, then every change of state in order and exactly once, progress "
-        "between. Ends after the final state. To go on after a broken connection pass the last `seq` as `after`."
+        "between. Ends after the final state. To go on after a broken connection pass the last `seq` as `after`; "
+        "server-sent events carry it as their id, and `Last-Event-ID` takes the place of `after`."
     )
     async def job_progress(
         self,
@@ -165,6 +276,57 @@ class JobSubscription:
         key = decode_id("Job", job_id)
         async with info.context.db.read() as session:
             await service.get_job(session, viewer, key)
-        async for update in info.context.service(JobHub).watch_job(key, after):
+        after = info.context.resumed_after(after)
+        async with aclosing(info.context.service(JobHub).watch_job(key, after)) as updates:
+            async for update in updates:
+                info.context.forget_loaded()
+                if after is None or update.type is not UpdateType.SNAPSHOT:  # a snapshot may be ahead of what follows
+                    info.context.event = update.seq
+                yield JobProgress.from_update(update)
+
+    @strawberry.subscription(description=f"Watch all jobs that you may see. {FEED}")
+    async def jobs_updated(
+        self,
+        info: Info,
+        filter: Annotated[
+            JobFilterInput | None,
+            strawberry.argument(description="Which; null = all. `status` is that after the change."),
+        ] = None,
+        after: AfterCursor = None,
+    ) -> AsyncIterator[JobFeedUpdate]:
+        """Updates of many jobs."""
+        async with aclosing(_feed(info, filter.to_filter() if filter is not None else JobFilter(), after)) as updates:
+            async for update in updates:
+                yield update
+
+    @strawberry.subscription(description=f"Watch the jobs of a video, and what they bring: `result`. {FEED}")
+    async def video_events(
+        self,
+        info: Info,
+        video_id: Annotated[strawberry.ID, strawberry.argument(description="The video.")],
+        after: AfterCursor = None,
+    ) -> AsyncIterator[JobFeedUpdate]:
+        """Updates of one video."""
+        async with aclosing(_feed(info, JobFilter(video_id=decode_id("Video", video_id)), after)) as updates:
+            async for update in updates:
+                yield update
+
+    @strawberry.subscription(description=f"Watch the jobs of a project. {FEED}")
+    async def project_events(
+        self,
+        info: Info,
+        project_id: Annotated[strawberry.ID, strawberry.argument(description="The project.")],
+        after: AfterCursor = None,
+    ) -> AsyncIterator[JobFeedUpdate]:
+        """Updates of one project."""
+        async with aclosing(_feed(info, JobFilter(project_id=decode_id("Project", project_id)), after)) as updates:
+            async for update in updates:
+                yield update
+
+
+async def _feed(info: Info, wanted: JobFilter, after: str | None) -> AsyncGenerator[JobFeedUpdate, None]:
+    request = FeedRequest(info.context.require_viewer(), wanted)
+    async with aclosing(info.context.service(JobHub).watch_feed(request, after)) as updates:
+        async for update in updates:
             info.context.forget_loaded()
-            yield JobProgress.from_update(update)
+            yield JobFeedUpdate.from_update(update)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
-from cuepoint.errors import ErrorCode
 from cuepoint.features.jobs import models
+from cuepoint.features.jobs.event_types import JobAttempt, JobError, JobEvent
 from cuepoint.features.jobs.kinds import SPECS
-from cuepoint.features.jobs.loaders import DependenciesOfJob, EventsOfJob, JobById
-from cuepoint.features.jobs.models import CancelReason, JobEventType, JobKind, JobStatus
-from cuepoint.features.jobs.progress import JobUpdate, LoggedEvent, UpdateType, eta_seconds
+from cuepoint.features.jobs.loaders import AttemptsOfJob, DependenciesOfJob, EventsOfJob, HealthOfLane, JobById
+from cuepoint.features.jobs.models import CancelReason, JobKind, JobStatus
+from cuepoint.features.jobs.progress import JobUpdate, UpdateType, eta_from_start
+from cuepoint.features.jobs.waiting import Wait, WaitCode, wait_of
 from cuepoint.features.projects.types import Project, load_project
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
@@ -38,45 +38,12 @@ describe_enum(
     description="What a job does.",
 )
 describe_enum(
-    JobStatus,
-    {
-        JobStatus.BLOCKED: "Waits for other jobs.",
-        JobStatus.SCHEDULED: "Waits for its time: a delay, or the pause before the next attempt.",
-        JobStatus.QUEUED: "Waits for a worker.",
-        JobStatus.RUNNING: "A worker runs it.",
-        JobStatus.SUCCEEDED: "Over: its results are stored.",
-        JobStatus.FAILED: "Over: see `error`. It can be retried.",
-        JobStatus.CANCELLED: "Over: see `cancelReason`. It can be retried.",
-    },
-    description="State of a job. The last three are final.",
-)
-describe_enum(
     CancelReason,
     {
         CancelReason.USER: "Someone asked for it.",
         CancelReason.DEPENDENCY: "A job that it required failed or was cancelled; a retry of that one revives it.",
     },
     description="Why a job was cancelled.",
-)
-describe_enum(
-    JobEventType,
-    {
-        JobEventType.CREATED: "It was accepted.",
-        JobEventType.SCHEDULED: "What it waited for is over; it now waits for its time.",
-        JobEventType.QUEUED: "It waits for a worker.",
-        JobEventType.STARTED: "A worker began an attempt.",
-        JobEventType.SUCCEEDED: "It ended well.",
-        JobEventType.FAILED: "It ended badly.",
-        JobEventType.ERROR: "An attempt ended in an error; another one follows.",
-        JobEventType.SNOOZED: "A provider asked to come back later; no failure is counted.",
-        JobEventType.RELEASED: "The worker gave it back, for instance because it stops; no failure is counted.",
-        JobEventType.LOST: "The worker fell silent; the job is queued again.",
-        JobEventType.CANCEL_REQUESTED: "The worker was told to stop.",
-        JobEventType.CANCELLED: "It was cancelled.",
-        JobEventType.BLOCKED: "It came back because what it requires was retried.",
-        JobEventType.RETRIED: "Someone ran it again.",
-    },
-    description="What happened to a job.",
 )
 describe_enum(
     UpdateType,
@@ -90,59 +57,43 @@ describe_enum(
 )
 
 
-@strawberry.type(description="Why a job failed, or why its newest attempt did.")
-class JobError:
-    """An error of a job."""
-
-    code: ErrorCode = strawberry.field(description="Machine-readable reason.")
-    message: str = strawberry.field(description="What happened.")
-    hint: str | None = strawberry.field(description="What to do about it.")
-    retryable: bool = strawberry.field(description="Whether another attempt can help.")
-    detail: str | None = strawberry.field(description="What a program or provider said, shortened.")
-
-    @classmethod
-    def from_json(cls, error: dict[str, Any] | None) -> JobError | None:
-        """Copy a stored error."""
-        if error is None:
-            return None
-        return cls(
-            code=ErrorCode(error["code"]),
-            message=error["message"],
-            hint=error.get("hint"),
-            retryable=error.get("retryable", False),
-            detail=error.get("detail"),
-        )
+describe_enum(
+    WaitCode,
+    {
+        WaitCode.DEPENDENCY: "Other jobs have to end first: see `jobs`.",
+        WaitCode.DELAY: "Its time has not come: see `until`.",
+        WaitCode.BACK_OFF: "An attempt failed or was put off; the next one begins at `until`.",
+        WaitCode.PAUSED_QUEUE: "Its queue is paused until an administrator resumes it.",
+        WaitCode.NO_WORKER: "No live worker serves its queue.",
+        WaitCode.TURN: "All slots are taken; jobs before it go first.",
+    },
+    name="JobWaitCode",
+    description="What a job waits for.",
+)
 
 
-@strawberry.type(description="One change of a job's state.")
-class JobEvent:
-    """An event as clients see it."""
+@strawberry.type(description="Why a job does not run.")
+class JobWaitReason:
+    """The answer to the question why nothing happens."""
 
-    seq: int = strawberry.field(description="Its number within the job: 1, 2, 3 ... without gaps.")
-    at: datetime = strawberry.field(description="When it happened, by the database's clock.")
-    type: JobEventType = strawberry.field(description="What happened.")
-    status: JobStatus = strawberry.field(description="Status of the job from then on.")
-    attempt: int = strawberry.field(description="Attempt it belongs to; 0 before the first.")
-    reason: str | None = strawberry.field(description="Why, for instance USER, DEPENDENCY, UNBLOCKED, LEASE.")
-    run_at: datetime | None = strawberry.field(description="When the next attempt begins at the earliest.")
-    worker_id: str | None = strawberry.field(description="The worker it concerns.")
-    error: JobError | None = strawberry.field(description="What went wrong.")
+    row: strawberry.Private[models.Job]
+    code: WaitCode = strawberry.field(description="What it waits for.")
+    message: str = strawberry.field(description="The same in English, for people.")
+    until: datetime | None = strawberry.field(description="When it goes on by itself; null where nobody knows.")
+
+    @strawberry.field(description="The unfinished jobs that it waits for, as far as you may see them.")
+    async def jobs(self, info: Info) -> list[Job]:
+        """Its unfinished dependencies."""
+        if self.code is not WaitCode.DEPENDENCY:
+            return []
+        edges = await info.context.loader(DependenciesOfJob).load(self.row.id)
+        rows = await info.context.loader(JobById).load_many([edge.dependency_id for edge in edges])
+        return [Job.from_row(row) for row in rows if row is not None and not row.status.is_final]
 
     @classmethod
-    def from_row(cls, row: models.JobEvent | LoggedEvent) -> JobEvent:
-        """Copy an event."""
-        run_at = row.data.get("run_at")
-        return cls(
-            seq=row.seq,
-            at=row.at,
-            type=row.type,
-            status=JobStatus(row.data["status"]),
-            attempt=row.attempt,
-            reason=row.data.get("reason"),
-            run_at=datetime.fromisoformat(run_at) if run_at else None,
-            worker_id=row.data.get("worker_id"),
-            error=JobError.from_json(row.data.get("error")),
-        )
+    def from_wait(cls, row: models.Job, wait: Wait) -> JobWaitReason:
+        """Copy the answer."""
+        return cls(row=row, code=wait.code, message=wait.message, until=wait.until)
 
 
 @strawberry.type(description="A job that another one waits for.")
@@ -177,6 +128,8 @@ class Job:
     error: JobError | None = strawberry.field(description="Newest error; null once it has succeeded.")
     result: JSON | None = strawberry.field(description="A few facts of the outcome, such as counts.")
     video_id: strawberry.ID | None = strawberry.field(description="The video it works on.")
+    batch_id: strawberry.ID | None = strawberry.field(description="The batch it was created in.")
+    created_by_id: strawberry.ID | None = strawberry.field(description="The user who asked for it; null = the system.")
     created_at: datetime = strawberry.field(description="When it was accepted.")
     run_at: datetime | None = strawberry.field(description="When it begins at the earliest; null = at once.")
     started_at: datetime | None = strawberry.field(description="Start of the newest attempt.")
@@ -192,6 +145,19 @@ class Job:
             return self.row.seq  # numbers have no gaps
 
         return Connection.from_page(page, JobEvent.from_row, count)
+
+    @strawberry.field(description="Its attempts, oldest first; the newest hundred at most.")
+    async def attempts(self, info: Info) -> list[JobAttempt]:
+        """Its attempts."""
+        return [JobAttempt.from_row(row) for row in await info.context.loader(AttemptsOfJob).load(self.key)]
+
+    @strawberry.field(description="Why it does not run; null for a job that runs or is over.")
+    async def wait_reason(self, info: Info) -> JobWaitReason | None:
+        """Why it waits."""
+        if self.row.status.is_final or self.row.status is JobStatus.RUNNING:
+            return None
+        wait = wait_of(self.row, await info.context.loader(HealthOfLane).load(self.row.lane))
+        return None if wait is None else JobWaitReason.from_wait(self.row, wait)
 
     @strawberry.field(description="The jobs that it waits for, or waited for.")
     async def dependencies(self, info: Info) -> list[JobDependency]:
@@ -241,6 +207,8 @@ class Job:
             error=JobError.from_json(row.error),
             result=None if row.result is None else JSON(row.result),
             video_id=None if row.video_id is None else encode_id("Video", row.video_id),
+            batch_id=None if row.batch_id is None else encode_id("Batch", row.batch_id),
+            created_by_id=None if row.created_by_id is None else encode_id("User", row.created_by_id),
             created_at=row.created_at,
             run_at=row.run_at,
             started_at=row.started_at,
@@ -253,7 +221,7 @@ def _eta(row: models.Job) -> float | None:
     """Time left, for a first attempt: a later one may have resumed in the middle."""
     if row.status is not JobStatus.RUNNING or row.attempt != 1 or row.started_at is None:
         return None
-    return eta_seconds(row.progress, (datetime.now(UTC) - row.started_at).total_seconds())
+    return eta_from_start(row.progress, (datetime.now(UTC) - row.started_at).total_seconds())
 
 
 @strawberry.type(description="What a subscriber of a job learns: its state after event `seq`.")

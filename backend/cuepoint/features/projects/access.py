@@ -14,11 +14,15 @@ from cuepoint.viewer import Viewer
 _RANK = {ProjectRole.VIEWER: 1, ProjectRole.EDITOR: 2, ProjectRole.OWNER: 3}
 
 
-def visible_projects(viewer: Viewer) -> Select[UUID]:
-    """Ids of the projects that the viewer may see, to stand inside a statement: `X.project_id.in_(...)`."""
+def visible_projects(viewer: Viewer, role: ProjectRole = ProjectRole.VIEWER) -> Select[UUID]:
+    """Ids of the projects in which the viewer has this role or more, to stand inside a statement:
+    `X.project_id.in_(...)`. Every member may see a project."""
     if viewer.is_admin:
         return select(Project.id)
-    return select(ProjectMember.project_id).where(ProjectMember.user_id == viewer.user_id)
+    mine = select(ProjectMember.project_id).where(ProjectMember.user_id == viewer.user_id)
+    if role is ProjectRole.VIEWER:
+        return mine
+    return mine.where(ProjectMember.role.in_([known for known, rank in _RANK.items() if rank >= _RANK[role]]))
 
 
 async def role_of(session: AsyncSession, viewer: Viewer, project_id: UUID) -> ProjectRole | None:

@@ -148,7 +148,7 @@ CREATE TABLE uploads (
   project_id UUID NOT NULL,
   created_by_id UUID,
   filename VARCHAR NOT NULL,
-  size_bytes BIGINT NOT NULL,
+  size_bytes BIGINT,
   offset_bytes BIGINT DEFAULT '0' NOT NULL,
   declared_sha256 VARCHAR,
   content_hash VARCHAR,
@@ -169,7 +169,7 @@ COMMENT ON COLUMN uploads.id IS 'Made before the insert: UUIDv7, or UUIDv5 where
 COMMENT ON COLUMN uploads.project_id IS 'Where it goes.';
 COMMENT ON COLUMN uploads.created_by_id IS 'Who sends it.';
 COMMENT ON COLUMN uploads.filename IS 'Name given by the client; shown, never used as a path.';
-COMMENT ON COLUMN uploads.size_bytes IS 'Declared size.';
+COMMENT ON COLUMN uploads.size_bytes IS 'Declared size; null until a client that deferred it tells it.';
 COMMENT ON COLUMN uploads.offset_bytes IS 'Bytes that are safely stored.';
 COMMENT ON COLUMN uploads.declared_sha256 IS 'Hash that the client promised, checked at the end.';
 COMMENT ON COLUMN uploads.content_hash IS 'SHA-256 of the bytes, once whole.';
@@ -288,6 +288,7 @@ CREATE TABLE jobs (
  WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX ix_jobs_batch_id ON jobs (batch_id) WHERE batch_id is not null;
 CREATE INDEX ix_jobs_claim ON jobs (lane, due, id) WHERE status = 'QUEUED';
+CREATE INDEX ix_jobs_failed ON jobs (id) WHERE status = 'FAILED';
 CREATE INDEX ix_jobs_place ON jobs (project_id, lane, priority, due) WHERE status = 'QUEUED';
 CREATE INDEX ix_jobs_project_id_created_at_id ON jobs (project_id, created_at, id);
 CREATE INDEX ix_jobs_run_at ON jobs (run_at) WHERE status = 'SCHEDULED';
@@ -426,6 +427,7 @@ CREATE TABLE job_events (
   CONSTRAINT fk_job_events_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE,
   CONSTRAINT ck_job_events_type CHECK (type IN ('CREATED', 'SCHEDULED', 'QUEUED', 'STARTED', 'SUCCEEDED', 'FAILED', 'ERROR', 'SNOOZED', 'RELEASED', 'LOST', 'CANCEL_REQUESTED', 'CANCELLED', 'BLOCKED', 'RETRIED'))
 );
+CREATE INDEX ix_job_events_at ON job_events (at);
 COMMENT ON TABLE job_events IS 'The log that subscriptions replay; attempts are read from it.';
 COMMENT ON COLUMN job_events.job_id IS 'The job.';
 COMMENT ON COLUMN job_events.seq IS '1, 2, 3 ... without gaps.';
@@ -549,6 +551,7 @@ CREATE TABLE clips (
   title VARCHAR NOT NULL,
   requested_start_ms INTEGER NOT NULL,
   requested_end_ms INTEGER NOT NULL,
+  mode VARCHAR(32) NOT NULL,
   actual_start_ms INTEGER,
   actual_end_ms INTEGER,
   storage_key VARCHAR,
@@ -565,7 +568,8 @@ CREATE TABLE clips (
   CONSTRAINT fk_clips_video_id_videos FOREIGN KEY(video_id) REFERENCES videos (id) ON DELETE CASCADE,
   CONSTRAINT fk_clips_moment_id_moments FOREIGN KEY(moment_id) REFERENCES moments (id) ON DELETE SET NULL,
   CONSTRAINT fk_clips_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE SET NULL,
-  CONSTRAINT fk_clips_created_by_id_users FOREIGN KEY(created_by_id) REFERENCES users (id) ON DELETE SET NULL
+  CONSTRAINT fk_clips_created_by_id_users FOREIGN KEY(created_by_id) REFERENCES users (id) ON DELETE SET NULL,
+  CONSTRAINT ck_clips_mode CHECK (mode IN ('FAST', 'SMART', 'RENDER'))
 );
 CREATE INDEX ix_clips_moment_id ON clips (moment_id) WHERE moment_id is not null;
 CREATE INDEX ix_clips_project_id_created_at_id ON clips (project_id, created_at, id);
@@ -580,6 +584,7 @@ COMMENT ON COLUMN clips.created_by_id IS 'Who asked for it.';
 COMMENT ON COLUMN clips.title IS 'Shown name.';
 COMMENT ON COLUMN clips.requested_start_ms IS 'In point asked for.';
 COMMENT ON COLUMN clips.requested_end_ms IS 'Out point asked for, exclusive.';
+COMMENT ON COLUMN clips.mode IS 'How it is cut: as asked for; once rendered, as it was done.';
 COMMENT ON COLUMN clips.actual_start_ms IS 'In point of the frames that the file holds.';
 COMMENT ON COLUMN clips.actual_end_ms IS 'Out point of the frames that the file holds.';
 COMMENT ON COLUMN clips.storage_key IS 'Where the file lies; null until rendered.';

@@ -1,0 +1,80 @@
+"""Watching many jobs, over broken connections: each update brings the cursor to go on behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from cuepoint.client.errors import GraphQLFailure, RequestFailure
+from cuepoint.client.http import CuepointClient
+from cuepoint.client.jobs import RETRY_SECONDS, TRIES
+
+UPDATE = """{
+  cursor jobId kind videoId result
+  update {
+    type seq status attempt progress stage processedSeconds totalSeconds etaSeconds
+    event { type error { code message hint } }
+  }
+}"""
+JOBS_UPDATED = f"""subscription JobsUpdated($filter: JobFilterInput, $after: String) {{
+  jobsUpdated(filter: $filter, after: $after) {UPDATE}
+}}"""
+PROJECT_EVENTS = f"""subscription ProjectEvents($projectId: ID!, $after: String) {{
+  projectEvents(projectId: $projectId, after: $after) {UPDATE}
+}}"""
+VIDEO_EVENTS = f"""subscription VideoEvents($videoId: ID!, $after: String) {{
+  videoEvents(videoId: $videoId, after: $after) {UPDATE}
+}}"""
+
+
+def watch_jobs(
+    client: CuepointClient, filter: Mapping[str, Any] | None = None, *, after: str | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Updates of all jobs that the caller may see and the filter lets through, without end."""
+    return watch_feed(client, JOBS_UPDATED, {"filter": filter}, after=after)
+
+
+def watch_project(
+    client: CuepointClient, project_id: str, *, after: str | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Updates of the jobs of a project, without end."""
+    return watch_feed(client, PROJECT_EVENTS, {"projectId": project_id}, after=after)
+
+
+def watch_video(
+    client: CuepointClient, video_id: str, *, after: str | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Updates of the jobs of a video, and what they bring, without end."""
+    return watch_feed(client, VIDEO_EVENTS, {"videoId": video_id}, after=after)
+
+
+async def watch_feed(
+    client: CuepointClient, document: str, variables: Mapping[str, Any], *, after: str | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Updates of a subscription to one field that has `cursor` and takes `$after`.
+
+    After a broken connection it goes on behind the last update, on whichever server answers: nothing is missed,
+    nothing comes twice but SNAPSHOTs. Keep `cursor` to go on in another process. Raises RequestFailure when the
+    server stays away, GraphQLFailure when it refuses.
+    """
+    failures = 0
+    while True:
+        try:
+            async with aclosing(client.subscribe(document, {**variables, "after": after})) as answers:
+                async for data in answers:
+                    failures = 0
+                    [update] = data.values()
+                    after = update["cursor"]
+                    yield update
+            failures += 1  # a feed has no end: the server stops
+        except (RequestFailure, GraphQLFailure) as failure:
+            failures += 1
+            # INTERNAL: the server is there, what it needs is not.
+            is_refused = isinstance(failure, GraphQLFailure) and set(failure.codes) != {"INTERNAL"}
+            if is_refused or failures >= TRIES:
+                raise
+        if failures >= TRIES:
+            raise RequestFailure(f"the server ended the feed {failures} times without an update")
+        await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,1 @@
+"""Batches: one request for many videos, with an error for each that is refused."""

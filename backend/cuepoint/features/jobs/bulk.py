@@ -1,0 +1,185 @@
+"""Use cases on many jobs at once, and on what hangs on a job: retry what failed, clear what waits, delete what is over.
+
+Each touches only jobs of projects in which the viewer is an editor; administrators reach all, the system's own too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import Select, delete, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode
+from cuepoint.features.jobs.announce import announce
+from cuepoint.features.jobs.kinds import SPECS
+from cuepoint.features.jobs.models import Job, JobStatus
+from cuepoint.features.jobs.repository import UNFINISHED, JobFilter, filtered_jobs
+from cuepoint.features.jobs.service import cancel_all, editable_job
+from cuepoint.features.jobs.statements import InSession
+from cuepoint.features.jobs.transitions import retry
+from cuepoint.features.projects import access
+from cuepoint.features.projects.models import ProjectRole
+from cuepoint.viewer import Viewer
+
+WAITING = (JobStatus.BLOCKED, JobStatus.SCHEDULED, JobStatus.QUEUED)
+SHOWN = 100  # jobs that an answer lists at most; its counts are whole
+RETRIED_AT_ONCE = 100  # bounds one transaction; each retry takes a few milliseconds
+TRIED_AT_ONCE = 1000  # of them some may be refused
+CLEARED_AT_ONCE = 10_000
+NAMED = 10  # dependants that a message names
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What `retry_failed` brought back. `skipped` were refused; `has_more`: more failed jobs match."""
+
+    jobs: Sequence[Job]
+    skipped: int
+    has_more: bool
+
+
+async def retry_failed(
+    session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit: int = RETRIED_AT_ONCE
+) -> Retried:
+    """At most `limit` failed jobs that match run again, oldest first, with what was cancelled because of them.
+
+    Skipped is what an unfinished job does already, and what requires a job that failed and is not among these.
+    """
+    if wanted.status:
+        raise BadInputError("Leave `status` out: only failed jobs are retried.", field=("filter", "status"))
+    return await _retry(session, viewer, replace(wanted, status=(JobStatus.FAILED,)), limit)
+
+
+async def retry_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID, *, only_failed: bool) -> Retried:
+    """The failed jobs of a batch run again, and without `only_failed` the cancelled ones too."""
+    states = (JobStatus.FAILED,) if only_failed else (JobStatus.FAILED, JobStatus.CANCELLED)
+    return await _retry(session, viewer, JobFilter(batch_id=batch_id, status=states), TRIED_AT_ONCE)
+
+
+async def _retry(session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit: int) -> Retried:
+    statement = _editable(viewer, wanted).with_only_columns(Job.id)
+    ids = (await session.scalars(statement.order_by(Job.id).limit(TRIED_AT_ONCE + 1))).all()
+    retried: list[UUID] = []
+    tried = 0
+    for job_id in ids[:TRIED_AT_ONCE]:
+        if len(retried) == limit:
+            break
+        tried += 1
+        changes = await retry(InSession(session), job_id)
+        if changes:
+            retried.append(job_id)
+            announce(session, changes)
+    return Retried(await _load(session, retried), tried - len(retried), len(ids) > tried)
+
+
+async def cancel_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID) -> int:
+    """The unfinished jobs of a batch are cancelled, running ones too, and what requires them; how many that changed."""
+    wanted = _editable(viewer, JobFilter(batch_id=batch_id, status=UNFINISHED)).with_only_columns(Job.id)
+    ids = (await session.scalars(wanted.order_by(Job.id))).all()
+    if not ids:
+        return 0
+    cancelled = await cancel_all(session, ids)
+    return len({change.job_id for change in cancelled.changes if change.type in ("CANCELLED", "CANCEL_REQUESTED")})
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What `clear_queue` cancelled or would cancel: the jobs that match, and what requires them. Lists are cut."""
+
+    jobs: Sequence[Job]
+    count: int
+    dependants: Sequence[Job]
+    dependant_count: int
+    has_more: bool
+
+
+_DEPENDANTS = text("""
+with recursive hit as (
+  select unnest(cast(:ids as uuid[])) as id
+  union
+  select j.id from hit join job_dependencies d on d.dependency_id = hit.id and d.is_required
+  join jobs j on j.id = d.job_id and j.status = 'BLOCKED'
+)
+select id from hit except select unnest(cast(:ids as uuid[])) order by id
+""")
+
+
+async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, *, dry_run: bool) -> Cleared:
+    """Jobs that match and have not started are cancelled, and with them whatever requires them; running ones go on.
+
+    With `dry_run` nothing changes: the answer is what would be cancelled.
+    """
+    if set(wanted.status) - set(WAITING):
+        raise BadInputError(
+            "Only what waits can be cleared: BLOCKED, SCHEDULED, QUEUED. Use cancelJob for a running job.",
+            field=("filter", "status"),
+        )
+    statement = _editable(viewer, replace(wanted, status=wanted.status or WAITING)).with_only_columns(Job.id)
+    found = (await session.scalars(statement.order_by(Job.id).limit(CLEARED_AT_ONCE + 1))).all()
+    ids = list(found[:CLEARED_AT_ONCE])
+    dependants = list(await session.scalars(_DEPENDANTS, {"ids": ids})) if ids else []
+    if not dry_run and ids:
+        cancelled = await cancel_all(session, ids)
+        touched = {change.job_id for change in cancelled.changes}
+        stopped = {change.job_id for change in cancelled.changes if change.status == JobStatus.CANCELLED.value}
+        dependants = sorted(stopped - set(ids))  # what waited for one only to be over goes on
+        ids = [one for one in ids if one in touched]
+    return Cleared(
+        await _load(session, ids[:SHOWN]),
+        len(ids),
+        await _load(session, dependants[:SHOWN]),
+        len(dependants),
+        len(found) > CLEARED_AT_ONCE,
+    )
+
+
+_LOCK = text("select id, status from jobs where id = any(:ids) order by id for update")
+_HANGING = text("""
+select distinct d.job_id from job_dependencies d join jobs p on p.id = d.dependency_id
+where d.dependency_id = any(:ids) and d.is_required and p.status <> 'SUCCEEDED'
+""")
+
+
+async def delete_job(session: AsyncSession, viewer: Viewer, id: UUID, *, include_dependants: bool) -> list[UUID]:
+    """The job is gone with its events; the ids of all that went.
+
+    Raises CuepointError NOT_FINAL, or HAS_DEPENDANTS where other jobs were cancelled because of it: without it
+    nobody could tell what they waited for, so they go along or it stays.
+    """
+    await editable_job(session, viewer, id)
+    level, hanging = [id], [id]
+    while level:
+        locked = (await session.execute(_LOCK, {"ids": level})).all()
+        if any(not JobStatus(row.status).is_final for row in locked):
+            raise CuepointError(ErrorCode.NOT_FINAL, "Only a job that is over can be deleted. Cancel it first.")
+        level = [one for one in await session.scalars(_HANGING, {"ids": level}) if one not in hanging]
+        hanging += level
+    if len(hanging) > 1 and not include_dependants:
+        raise await _has_dependants(session, hanging[1:])
+    await session.execute(delete(Job).where(Job.id.in_(hanging)))
+    return hanging
+
+
+async def _has_dependants(session: AsyncSession, ids: Sequence[UUID]) -> CuepointError:
+    named = [f"{SPECS[job.kind].title} (job_{job.id.hex})" for job in await _load(session, ids[:NAMED])]
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return CuepointError(
+        ErrorCode.HAS_DEPENDANTS,
+        f"Cancelled because of this job, and waiting for its retry: {', '.join(named)}{more}. "
+        "Pass `includeDependants` to delete them along.",
+    )
+
+
+def _editable(viewer: Viewer, wanted: JobFilter) -> Select[Job]:
+    statement = filtered_jobs(wanted)
+    if viewer.is_admin:
+        return statement
+    return statement.where(Job.project_id.in_(access.visible_projects(viewer, ProjectRole.EDITOR)))
+
+
+async def _load(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[Job]:
+    statement = select(Job).where(Job.id.in_(ids)).order_by(Job.created_at, Job.id)
+    return (await session.scalars(statement.execution_options(populate_existing=True))).all()

@@ -1,0 +1,61 @@
+"""Why a job does not run, as people ask. Pure: what it takes is read by loaders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from cuepoint.features.jobs.models import Job, JobStatus
+
+
+class WaitCode(Enum):
+    """What a job waits for."""
+
+    DEPENDENCY = "DEPENDENCY"
+    DELAY = "DELAY"
+    BACK_OFF = "BACK_OFF"
+    PAUSED_QUEUE = "PAUSED_QUEUE"
+    NO_WORKER = "NO_WORKER"
+    TURN = "TURN"
+
+
+@dataclass(frozen=True)
+class LaneHealth:
+    """Whether a lane is paused, and how many live workers serve it."""
+
+    is_paused: bool
+    workers: int
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The answer; `until` where the time is known."""
+
+    code: WaitCode
+    message: str
+    until: datetime | None = None
+
+
+def wait_of(job: Job, lane: LaneHealth) -> Wait | None:
+    """Why the job waits; None for one that runs or is over."""
+    if job.status is JobStatus.BLOCKED:
+        return Wait(WaitCode.DEPENDENCY, f"It waits for {_jobs(job.dependencies_left)} to end.")
+    if job.status is JobStatus.SCHEDULED and job.run_at is not None:
+        when = job.run_at.strftime("%H:%M:%S UTC on %Y-%m-%d")
+        if job.attempt > 0:
+            return Wait(WaitCode.BACK_OFF, f"Attempt {job.attempt + 1} begins at {when}.", job.run_at)
+        return Wait(WaitCode.DELAY, f"It begins at {when}.", job.run_at)
+    if job.status is not JobStatus.QUEUED:
+        return None
+    if lane.is_paused:
+        return Wait(WaitCode.PAUSED_QUEUE, f"The queue {job.lane} is paused; an administrator can resume it.")
+    if lane.workers == 0:
+        return Wait(
+            WaitCode.NO_WORKER, f"No live worker serves the queue {job.lane}; start one with `cuepoint worker`."
+        )
+    return Wait(WaitCode.TURN, f"It is queued; the slots of the queue {job.lane} are taken by jobs before it.")
+
+
+def _jobs(count: int) -> str:
+    return "a job" if count == 1 else f"{count} jobs"

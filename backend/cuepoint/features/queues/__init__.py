@@ -1,0 +1,1 @@
+"""Queues and workers for operators: what waits, who works, pause, resume, drain, clear, statistics."""

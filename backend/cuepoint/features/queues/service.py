@@ -1,0 +1,68 @@
+"""Use cases of operators: look at lanes and workers, pause, resume, drain. Only administrators change anything.
+
+Who is not an administrator sees the lanes as counts - how busy the instance is explains why a job waits - and neither
+workers nor anything of other projects' jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.db.session import after_commit
+from cuepoint.errors import ForbiddenError, NotFoundError
+from cuepoint.features.jobs.announce import RingLane
+from cuepoint.features.jobs.leases import drain_worker as drain
+from cuepoint.features.jobs.models import WorkerState
+from cuepoint.features.jobs.statements import InSession
+from cuepoint.features.queues import repository
+from cuepoint.features.queues.repository import LaneState, WorkerRow
+from cuepoint.viewer import Viewer
+
+ALIVE = (WorkerState.LIVE, WorkerState.DRAINING)
+
+
+def require_admin(viewer: Viewer) -> None:
+    """Pass, or raise ForbiddenError."""
+    if not viewer.is_admin:
+        raise ForbiddenError("Only administrators may look at workers and change queues.")
+
+
+async def list_queues(session: AsyncSession) -> Sequence[LaneState]:
+    """Every lane with its counts; any signed-in user may know how busy the instance is."""
+    return await repository.lane_states(session)
+
+
+async def list_workers(
+    session: AsyncSession, viewer: Viewer, states: Sequence[WorkerState], first: int
+) -> Sequence[WorkerRow]:
+    """Worker processes, those that are alive by default. Raises ForbiddenError for everybody but administrators."""
+    require_admin(viewer)
+    return await repository.list_workers(session, states or ALIVE, first)
+
+
+async def set_paused(session: AsyncSession, viewer: Viewer, name: str, *, is_paused: bool) -> tuple[LaneState, bool]:
+    """The lane is paused, or goes on; True if it was not so before. What runs already goes on either way."""
+    require_admin(viewer)
+    changed = await repository.set_paused(session, name, is_paused=is_paused)
+    if changed and not is_paused:
+        after_commit(session, RingLane(name))
+    lanes = await repository.lane_states(session, name)
+    if not lanes:
+        raise NotFoundError("queue", field=("name",))
+    return lanes[0], changed
+
+
+async def drain_worker(session: AsyncSession, viewer: Viewer, worker_id: UUID) -> tuple[WorkerRow, bool]:
+    """The worker claims nothing from now on, and ends once its running jobs have, or their grace is over.
+
+    True if it was LIVE before. Its process learns so with its next heartbeat.
+    """
+    require_admin(viewer)
+    changed = await drain(InSession(session), worker_id)
+    row = await repository.find_worker(session, worker_id)
+    if row is None:
+        raise NotFoundError("worker", field=("workerId",))
+    return row, changed

@@ -1,0 +1,43 @@
+"""Becomes tests/conftest.py of the copy that a mutant lives in: the same fixtures, on the servers of the runner."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import cuepoint
+from tests.support.database import create_database, drop_database, empty_database
+from tests.support.stack import SharedStack
+
+ROOT = Path(__file__).resolve().parents[1]
+assert Path(cuepoint.__file__).is_relative_to(ROOT), "the mutant, not the working tree, is under test"
+LOCK_TIMEOUT = "15s"  # some mutants wait for what their own test holds; no healthy statement waits that long
+
+
+@pytest.fixture(scope="session")
+def stack() -> SharedStack:
+    return SharedStack(**json.loads(os.environ["MUTANT_STACK"]))
+
+
+@pytest.fixture
+async def own_database_url(stack: SharedStack) -> AsyncIterator[str]:
+    name = await create_database(stack, os.environ["MUTANT_TEMPLATE"])
+    yield f"{stack.database_server_url(name)}&lock_timeout={LOCK_TIMEOUT}"
+    await drop_database(stack, name)
+
+
+@pytest.fixture(scope="session")
+async def run_database_url(stack: SharedStack) -> AsyncIterator[str]:
+    name = await create_database(stack, os.environ["MUTANT_TEMPLATE"])
+    yield f"{stack.database_server_url(name)}&lock_timeout={LOCK_TIMEOUT}"
+    await drop_database(stack, name)
+
+
+@pytest.fixture
+async def database_url(run_database_url: str) -> str:
+    await empty_database(run_database_url)
+    return run_database_url

@@ -1,0 +1,57 @@
+"""What a mutant is: one guard of the job layer taken away, as a replacement of text in one file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+CLAIMS = "features/jobs/claims.py"
+LEASES = "features/jobs/leases.py"
+STATEMENTS = "features/jobs/statements.py"
+TRANSITIONS = "features/jobs/transitions.py"
+FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
+
+DRIVER = "tests/features/jobs/test_random_driver.py"
+CONCURRENCY = "tests/features/jobs/test_concurrency.py"
+# The quick ones first: the first failure ends a run.
+ALL_TESTS = (
+    "tests/features/jobs/test_transitions.py",
+    "tests/features/jobs/test_claims.py",
+    "tests/features/jobs/test_leases.py",
+    DRIVER,
+    "tests/features/jobs/test_model.py",
+    CONCURRENCY,
+)
+RACES = (CONCURRENCY,)
+
+# Begins the next function, or the next statement that is a constant of its module.
+_DEFINITION = re.compile(r"^(?:create function|async def|def|class|_?[A-Z_]+ = f?\"\"\")", re.MULTILINE)
+
+
+class PatchError(Exception):
+    """The text of a mutant is not in its file any more: the catalogue has to follow the code."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` becomes `new` in the definition that begins with `within`. `file` is relative to the package."""
+
+    name: str
+    file: str
+    within: str
+    old: str
+    new: str = ""
+    tests: tuple[str, ...] = ALL_TESTS
+
+    def patched(self, text: str) -> str:
+        """The file with the guard removed. Raises PatchError unless `old` is there exactly once."""
+        if text.count(self.within) != 1:
+            raise PatchError(f"{self.name}: {text.count(self.within)} times in {self.file}: {self.within!r}")
+        start = text.index(self.within)
+        following = _DEFINITION.search(text, start + len(self.within))
+        end = following.start() if following else len(text)
+        if text.count(self.old, start, end) != 1:
+            found = text.count(self.old, start, end)
+            raise PatchError(f"{self.name}: {found} times in {self.within!r} of {self.file}: {self.old!r}")
+        at = text.index(self.old, start, end)
+        return text[:at] + self.new + text[at + len(self.old) :]
