@@ -57,7 +57,7 @@ async def create(twin: Twin, dice: Dice) -> None:
     """Mostly with dependencies, some of them dead; keys collide now and then."""
     live = [j.id for j in twin.model.jobs.values() if j.is_live]
     if len(live) > MOST_LIVE:
-        return await succeed(twin, dice)
+        return await (finish if twin.live_tokens() else promote)(twin, dice)
     every = list(twin.model.jobs)
     edges: dict[UUID, bool] = {}
     for _ in range(dice.one((0, 0, 0, 1, 1, 2, 3))):

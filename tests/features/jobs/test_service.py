@@ -221,6 +221,19 @@ class TestCancelJob:
         assert (changed, cancelled.status, cancelled.cancel_requested_at is not None) == (True, JobStatus.RUNNING, True)
         assert TellWorker(worker, job.id, 1) in kept
 
+    async def test_a_deletion_cannot_be_taken_back(self, db: Database) -> None:
+        admin = await make_viewer(db, is_admin=True)
+        project_id = await make_project(db)
+        deletion = await make_job(db, JobKind.VIDEO_DELETION, project_id=project_id)
+
+        async with db.write() as session:
+            with pytest.raises(CuepointError) as refused:
+                await service.cancel_job(session, admin, deletion.id)
+
+        assert refused.value.code is ErrorCode.ALREADY_FINAL
+        async with db.read() as session:
+            assert (await service.get_job(session, admin, deletion.id)).status is JobStatus.QUEUED
+
     async def test_a_second_cancel_changes_nothing(self, db: Database, sql: Any) -> None:
         admin = await make_viewer(db, is_admin=True)
         job = await make_job(db)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
 from cuepoint.features.jobs.announce import announce
 from cuepoint.features.jobs.kinds import SPECS
-from cuepoint.features.jobs.models import Job, JobStatus
+from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.repository import UNFINISHED, JobFilter, filtered_jobs
 from cuepoint.features.jobs.service import cancel_all, editable_job
 from cuepoint.features.jobs.statements import InSession
@@ -110,7 +110,7 @@ select id from hit except select unnest(cast(:ids as uuid[])) order by id
 async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, *, dry_run: bool) -> Cleared:
     """Jobs that match and have not started are cancelled, and with them whatever requires them; running ones go on.
 
-    With `dry_run` nothing changes: the answer is what would be cancelled.
+    With `dry_run` nothing changes: the answer is what would be cancelled. Deletions are spared: nobody could repeat them.
     """
     if set(wanted.status) - set(WAITING):
         raise BadInputError(
@@ -118,6 +118,7 @@ async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, 
             field=("filter", "status"),
         )
     statement = _editable(viewer, replace(wanted, status=wanted.status or WAITING)).with_only_columns(Job.id)
+    statement = statement.where(Job.kind != JobKind.VIDEO_DELETION)
     found = (await session.scalars(statement.order_by(Job.id).limit(CLEARED_AT_ONCE + 1))).all()
     ids = list(found[:CLEARED_AT_ONCE])
     dependants = list(await session.scalars(_DEPENDANTS, {"ids": ids})) if ids else []

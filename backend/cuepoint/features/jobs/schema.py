@@ -280,6 +280,9 @@ class JobSubscription:
         async with aclosing(info.context.service(JobHub).watch_job(key, after)) as updates:
             async for update in updates:
                 info.context.forget_loaded()
+                if update.type is UpdateType.EVENT:  # a member who has left sees no more of it
+                    async with info.context.db.read() as session:
+                        await service.get_job(session, viewer, key)
                 if after is None or update.type is not UpdateType.SNAPSHOT:  # a snapshot may be ahead of what follows
                     info.context.event = update.seq
                 yield JobProgress.from_update(update)

@@ -106,8 +106,14 @@ async def list_events(
 
 
 async def cancel_job(session: AsyncSession, viewer: Viewer, id: UUID) -> tuple[Job, bool]:
-    """Cancel a job and what requires it; True if that changed anything. A job that is over stays as it is."""
-    await _visible(session, viewer, id, ProjectRole.EDITOR)
+    """Cancel a job and what requires it; True if that changed anything. A job that is over stays as it is.
+
+    Raises CuepointError ALREADY_FINAL for the deletion of a video: its rows are hidden already, and without the job
+    its files would stay for ever.
+    """
+    job = await _visible(session, viewer, id, ProjectRole.EDITOR)
+    if job.kind is JobKind.VIDEO_DELETION:
+        raise CuepointError(ErrorCode.ALREADY_FINAL, "A deletion cannot be taken back.", field=("jobId",))
     cancelled = await cancel_all(session, [id])
     return await _loaded(session, id), bool(cancelled.changes)
 
