@@ -110,7 +110,7 @@ select id from hit except select unnest(cast(:ids as uuid[])) order by id
 async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, *, dry_run: bool) -> Cleared:
     """Jobs that match and have not started are cancelled, and with them whatever requires them; running ones go on.
 
-    With `dry_run` nothing changes: the answer is what would be cancelled. Deletions are spared: nobody could repeat them.
+    With `dry_run` nothing changes: the answer is what would be cancelled. Deletions are spared.
     """
     if set(wanted.status) - set(WAITING):
         raise BadInputError(
