@@ -156,7 +156,7 @@ async def operating(run: Run, sample: Sample) -> None:
     assert (await run("ClearQueue", input={"filter": {"lane": ["cpu"]}}))["count"] == 1
     assert (await run("DeleteJob", input={"jobId": waiting}))["deletedIds"] == [waiting]
     assert (await run("ResumeQueue", input={"name": "cpu"}))["changed"] is True
-    assert (await run("RetryFailed", input={"filter": {"projectId": sample.project_id}}))["jobs"] == []
+    assert (await run("RetryFailed", input={"filter": {"videoId": sample.video_id}}))["jobs"] == []
     rows = {row["key"]: row for row in await run("JobStatistics", projectId=sample.project_id)}
     assert rows["TRANSCRIPTION"]["successRate"] == 1
     assert rows["TRANSCRIPTION"]["mediaSecondsPerSecond"] > 0

@@ -123,7 +123,7 @@ class Runner:
             return Verdict(name, "killed", f"(ran for more than {LONGEST_SECONDS:.0f} s)", seconds)
         failed = _FAILED.search(output)
         if code != 1 or _OWN_MISTAKE.search(output) or not failed:
-            return Verdict(name, "WRONG", output[-4000:], seconds)
+            return Verdict(name, "WRONG", f"(exit status {code})\n{output[-4000:]}", seconds)
         return Verdict(name, "killed", failed[1], seconds)
 
     async def _template(self, copy: Path) -> str:
