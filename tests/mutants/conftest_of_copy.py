@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 import cuepoint
@@ -23,18 +25,25 @@ def stack() -> SharedStack:
     return SharedStack(**json.loads(os.environ["MUTANT_STACK"]))
 
 
-@pytest.fixture
-async def own_database_url(stack: SharedStack) -> AsyncIterator[str]:
+@asynccontextmanager
+async def clone(stack: SharedStack) -> AsyncIterator[str]:
+    """A database with the functions of the mutant. Left behind if autovacuum is in it just then: the servers go soon."""
     name = await create_database(stack, os.environ["MUTANT_TEMPLATE"])
     yield f"{stack.database_server_url(name)}&lock_timeout={LOCK_TIMEOUT}"
-    await drop_database(stack, name)
+    with suppress(asyncpg.InsufficientPrivilegeError):
+        await drop_database(stack, name)
+
+
+@pytest.fixture
+async def own_database_url(stack: SharedStack) -> AsyncIterator[str]:
+    async with clone(stack) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 async def run_database_url(stack: SharedStack) -> AsyncIterator[str]:
-    name = await create_database(stack, os.environ["MUTANT_TEMPLATE"])
-    yield f"{stack.database_server_url(name)}&lock_timeout={LOCK_TIMEOUT}"
-    await drop_database(stack, name)
+    async with clone(stack) as url:
+        yield url
 
 
 @pytest.fixture

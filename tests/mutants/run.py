@@ -111,9 +111,8 @@ class Runner:
     def _run(self, copy: Path, mutant: Mutant | None, tests: Sequence[str]) -> Verdict:
         template = asyncio.run(self._template(copy))
         began = time.monotonic()
-        try:
-            code, output = self._pytest(copy, template, tests)
-        finally:
+        code, output = self._pytest(copy, template, tests)
+        with contextlib.suppress(asyncpg.InsufficientPrivilegeError):  # autovacuum is in it; the servers go soon
             asyncio.run(drop_database(self._stack, template))
         name = "none" if mutant is None else mutant.name
         seconds = time.monotonic() - began
