@@ -27,7 +27,7 @@ def stack() -> SharedStack:
 
 @asynccontextmanager
 async def clone(stack: SharedStack) -> AsyncIterator[str]:
-    """A database with the functions of the mutant. Left behind if autovacuum is in it just then: the servers go soon."""
+    """A database with the functions of the mutant. Left behind while autovacuum is in it: the servers go soon."""
     name = await create_database(stack, os.environ["MUTANT_TEMPLATE"])
     yield f"{stack.database_server_url(name)}&lock_timeout={LOCK_TIMEOUT}"
     with suppress(asyncpg.InsufficientPrivilegeError):
