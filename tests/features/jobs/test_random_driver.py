@@ -96,6 +96,25 @@ class TestSituations:
 
         assert [j.status for j in twin.model.jobs.values()] == ["CANCELLED"] * 3 + ["QUEUED"]
 
+    async def test_an_optional_dependency_revives_nothing(self, twin: Twin) -> None:
+        """Not even a job that was passed over once, because its newer twin came back, and that could come back now."""
+        await twin.create(job(twin))
+        await twin.create(job(twin))
+        needed, wanted = twin.model.jobs
+        edges = {needed: True, wanted: False}
+        await twin.create(job(twin, edges=edges, dedupe_key="a"))
+        await twin.cancel([needed])
+        await twin.create(job(twin, edges=edges, dedupe_key="a"))
+        older, newer = list(twin.model.jobs)[2:]
+        await twin.retry(needed)
+        await twin.cancel([newer])
+        await twin.cancel([wanted])
+
+        await twin.retry(wanted)
+
+        assert [twin.model.jobs[i].status for i in (wanted, older, newer)] == ["QUEUED", "CANCELLED", "CANCELLED"]
+        assert twin.model.jobs[older].cancel_reason == "DEPENDENCY"
+
 
 class TestRandomDriver:
     async def test_the_database_does_what_the_model_does(self, twin: Twin) -> None:
