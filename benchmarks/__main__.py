@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib.metadata import version
 
-from benchmarks import pipeline
+from benchmarks import pipeline, refusals
 
 PACKAGES = ("saq", "sqlalchemy", "asyncpg", "strawberry-graphql", "faster-whisper", "ctranslate2", "av")
 
@@ -18,6 +18,7 @@ def main() -> None:
         f"Python {platform.python_version()} on {platform.machine()}; "
         + ", ".join(f"{p} {version(p)}" for p in PACKAGES)
     )
+    asyncio.run(refusals.run())
     asyncio.run(pipeline.run(rounds=int(sys.argv[1]) if len(sys.argv) > 1 else 3))
 
 

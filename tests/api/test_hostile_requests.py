@@ -1,36 +1,36 @@
-"""Hostile requests: each refused with the right status at once, none with a 5xx, and at next to no cost."""
+"""Hostile requests: each refused with the right status at once, none with a 5xx, and at next to no cost.
+
+The cost is counted in calls of Python functions, which no other load on the machine can change.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.calls import Calls
 from tests.support.hostile_requests import HOSTILE, Hostile, mutations, send
 from tests.support.serve import Serving
 from tests.support.web import Web
 
-CPU_SECONDS = 0.005
-ROUNDS = 5
+# About 5 ms on a machine of 2020; benchmarks/refusals.py measures the time. The dearest makes 21,500.
+MOST_CALLS = 30_000
 
 
 class TestRefusals:
     @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
     async def test_status_code_and_cost(self, web: Web, hostile: Hostile) -> None:
-        least = 1.0
-        for _ in range(ROUNDS):
-            started = time.process_time()
+        with Calls() as calls:
             status, body = await send(web.app, hostile.body, hostile.headers)
-            least = min(least, time.process_time() - started)
 
         error = json.loads(body)["errors"][0]
         assert (status, error["extensions"]["code"]) == (hostile.status, hostile.code)
         assert error["extensions"]["requestId"]
         assert "Traceback" not in error["message"]
-        assert least < CPU_SECONDS
+        assert calls.count < MOST_CALLS
 
     async def test_a_body_that_never_ends_is_read_up_to_the_limit(self, web: Web) -> None:
         read = 0

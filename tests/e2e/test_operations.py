@@ -11,25 +11,14 @@ import pytest
 
 from cuepoint.client import CuepointClient, watch_feed
 from tests.e2e.conftest import Sample
-from tests.support.product import OPERATIONS, call, finish, operation
+from tests.e2e.stories.run import Run
+from tests.support.product import OPERATIONS, finish, operation
 from tests.support.speech import VIDEO
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
 
 
 EVERY_OPERATION = {path.stem for path in Path(OPERATIONS).glob("*.graphql")}
-
-
-class Run:
-    """Calls operations and remembers which."""
-
-    def __init__(self, client: CuepointClient) -> None:
-        self.client = client
-        self.done: set[str] = set()
-
-    async def __call__(self, name: str, **variables: Any) -> dict[str, Any]:
-        self.done.add(name)
-        return await call(self.client, name, variables)
 
 
 async def accounts(run: Run, sample: Sample) -> None:

@@ -88,7 +88,7 @@ class TestCheckText:
             except CuepointError:
                 continue
 
-        assert (time.process_time() - started) / 3 < 0.02
+        assert time.process_time() - started < 0.5  # a quadratic search takes 5 s
 
     @settings(deadline=None)
     @given(BODIES, BODIES)
