@@ -179,7 +179,7 @@ class TestRunChild:
 
     def test_a_missing_program_is_an_os_error(self, run: Run) -> None:
         with pytest.raises(FileNotFoundError):
-            run(run_child(["/nonexistent/program"], timeout=5))
+            run(run_child(["/no/such/program"], timeout=5))
 
     def test_secrets_of_the_environment_do_not_reach_the_child(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CUEPOINT_OPENAI_API_KEY", "sk-secret")

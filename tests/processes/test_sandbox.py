@@ -33,6 +33,8 @@ def landlock_version() -> int:
 
 needs_landlock = pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock")
 needs_seccomp = pytest.mark.skipif(seccomp.box_filter() is None, reason="no system call numbers for this processor")
+# PR_SET_NO_NEW_PRIVS: without it an ordinary user's process may not take a filter on.
+NO_NEW_PRIVS = "assert ctypes.CDLL(None).prctl(38, 1, 0, 0, 0) == 0"
 # Starting Python costs 15 ms: all attempts are made by one child, and looked up by their names.
 ATTEMPTS = """
 import ctypes, json, os, signal, socket, sys, threading
@@ -171,7 +173,8 @@ class TestBox:
 
     def test_a_program_that_has_started_can_be_the_last(self, run: Run) -> None:
         code = (
-            "import os\nfrom cuepoint.processes.seccomp import forbid_programs\nassert forbid_programs()\n"
+            "import ctypes, os\nfrom cuepoint.processes.seccomp import forbid_programs\n"
+            f"{NO_NEW_PRIVS}\nassert forbid_programs()\n"
             "try:\n    os.execv('/bin/true', ['true'])\nexcept PermissionError:\n    print('denied')"
         )
 
@@ -195,13 +198,15 @@ class TestBox:
 
 
 # A parent whose kernel refuses a layer: our own filter denies the call that would enter it.
-REFUSED = """
-import asyncio, sys
+REFUSED = f"""
+import asyncio, ctypes, sys
 from cuepoint.processes import seccomp
 from cuepoint.processes.child import ChildLimits, run_child
 from cuepoint.processes.sandbox import Box
+{NO_NEW_PRIVS}
 machine = seccomp._machine()
-assert seccomp._filter(machine, seccomp._prologue(machine), {"refused": (int(sys.argv[1]),) * 2}, None).enter() == 0
+denied = dict(refused=(int(sys.argv[1]),) * 2)
+assert seccomp._filter(machine, seccomp._prologue(machine), denied, None).enter() == 0
 argv = [sys.executable, "-c", sys.argv[3], *sys.argv[4:]]
 result = asyncio.run(run_child(argv, timeout=30, limits=ChildLimits(), box=Box(), on_box=print))
 print(result.stdout.decode() + result.stderr)

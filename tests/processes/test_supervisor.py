@@ -94,7 +94,7 @@ class TestRun:
 
     async def test_a_program_that_does_not_exist_is_told_at_once(self) -> None:
         with pytest.raises(FileNotFoundError):
-            await Supervisor([Program("none", ("/nonexistent/program",))]).run(asyncio.Event())
+            await Supervisor([Program("none", ("/no/such/program",))]).run(asyncio.Event())
 
     async def test_a_descriptor_is_handed_on(self, tmp_path: Path) -> None:
         starts, stop = Starts(), asyncio.Event()
