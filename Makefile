@@ -9,11 +9,11 @@ DEV := $(VENV)/.development
 CLIENT_PACKAGES := tests/clients/node_modules/.package-lock.json
 BROWSER_PACKAGES := tests/browser/node_modules/.package-lock.json
 CONFORMANCE_PACKAGES := tests/conformance/node_modules/.package-lock.json
-export FILE m
+export FILE m SEED FOR
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down reset doctor test test-clients conformance test-browser screenshot test-long check fix schema migration bench mutants reinstall
+.PHONY: help demo up down reset doctor test test-clients conformance test-browser screenshot test-long check fix schema migration bench mutants chaos reinstall
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -42,10 +42,10 @@ test-clients: $(DEV) $(CLIENT_PACKAGES) ## Run Apollo, graphql-ws and tus client
 conformance: $(DEV) $(CONFORMANCE_PACKAGES) ## Run the public GraphQL suites: graphql-http, graphql-ws, graphql-sse, Apollo (needs Node 20 and npm)
 	@$(BIN)/python -m tests.conformance.run
 
-test-browser: $(DEV) $(BROWSER_PACKAGES) ## Use GraphiQL in a real browser (needs Node 20, npm and Chromium)
+test-browser: $(DEV) $(BROWSER_PACKAGES) ## Use GraphiQL and the player page in a real browser (needs Node 20, npm and Chromium)
 	@$(BIN)/python -m tests.browser.run
 
-screenshot: $(DEV) $(BROWSER_PACKAGES) ## The same, and its picture of a search becomes docs/graphiql.png
+screenshot: $(DEV) $(BROWSER_PACKAGES) ## The same, and its pictures become docs/graphiql.png and docs/player.png
 	@$(BIN)/python -m tests.browser.run docs/graphiql.png
 
 test-long: $(DEV) ## Run the tests that take minutes each
@@ -73,6 +73,9 @@ bench: $(DEV) ## Measure stage times and ratios
 
 mutants: $(DEV) ## Remove each guard of the job layer in turn and see its tests fail (minutes; ONLY="part of a name": some)
 	@$(BIN)/python -m tests.mutants.run $${ONLY:+"$$ONLY"}
+
+chaos: $(DEV) ## Kill, stop and cut off real processes while jobs run, then look for what broke (SEED=1 FOR=60)
+	@$(BIN)/python -m tests.chaos.run $${SEED:-1} --seconds $${FOR:-60}
 
 reinstall: ## Make the environment in .venv anew
 	$(call check_python)

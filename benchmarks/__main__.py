@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import version
 
 from benchmarks import pipeline, refusals
+from benchmarks.graphql import requests
+from benchmarks.jobs.__main__ import run as run_jobs
 
 PACKAGES = ("saq", "sqlalchemy", "asyncpg", "strawberry-graphql", "faster-whisper", "ctranslate2", "av")
 
@@ -19,6 +21,8 @@ def main() -> None:
         + ", ".join(f"{p} {version(p)}" for p in PACKAGES)
     )
     asyncio.run(refusals.run())
+    asyncio.run(requests.measure(rounds=5))
+    asyncio.run(run_jobs())
     asyncio.run(pipeline.run(rounds=int(sys.argv[1]) if len(sys.argv) > 1 else 3))
 
 

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "CUEPOINT_"
 
 # A bucket's name by Amazon's rules; a prefix of the characters that storage keys are made of.
-_BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_=@+-][A-Za-z0-9._=@+-]*)*/?", re.ASCII)
+_BUCKET_URL = re.compile(
+    r"(?:s3|gs|az)://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_=@+-][A-Za-z0-9._=@+-]*)*/?", re.ASCII
+)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/?", re.ASCII)
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -54,6 +57,9 @@ class Settings(BaseSettings):
         None,
         description="Key of signed media URLs, 32+ characters, equal on every API; empty = made in the home.",
     )
+    former_secret_keys: SecretStr | None = Field(
+        None, description="Comma-separated earlier keys whose media URLs still open; those of any other open nothing."
+    )
     api_token: SecretStr | None = Field(
         None, description="API key that `cuepoint jobs`, `queues`, `workers`, `retry` send; empty = the home's own."
     )
@@ -62,6 +68,12 @@ class Settings(BaseSettings):
     operations_allowlist: Path | None = Field(
         None,
         description="Directory of .graphql files, or a manifest of Apollo: nothing else runs, but for administrators.",
+    )
+    access_token_seconds: int = Field(
+        900, ge=10, le=86_400, description="Lifetime of a session's access token; refreshSession makes a new one."
+    )
+    session_idle_hours: int = Field(
+        720, ge=1, le=4320, description="A session that is not refreshed for so long is over (30 days)."
     )
     rate_limit_per_minute: int = Field(
         6000, ge=0, description="GraphQL operations a minute of one API key, or of one address without a key; 0 = any."
@@ -73,7 +85,8 @@ class Settings(BaseSettings):
 
     storage_url: str | None = Field(
         None,
-        description="Where media lie: file:///path or s3://bucket/prefix; empty = the directory `storage` in the home.",
+        description="Where media lie: file:///path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; "
+        "empty = the directory `storage` in the home.",
     )
     s3_endpoint: str | None = Field(
         None, description="http(s)://host of an S3-compatible store as this server reaches it; empty = Amazon's."
@@ -88,12 +101,47 @@ class Settings(BaseSettings):
     s3_ca_file: Path | None = Field(
         None, description="Certificates (PEM) to trust for the store, beside those of the system."
     )
+    gcs_credentials_file: Path | None = Field(
+        None, description="Service account (JSON) for gs://; empty = what the machine itself is allowed to do."
+    )
+    azure_account: str | None = Field(None, description="Storage account for az://.")
+    azure_account_key: SecretStr | None = Field(
+        None, description="Its access key; empty = what the machine itself is allowed to do."
+    )
+    azure_endpoint: str | None = Field(
+        None, description="http(s)://host of another Azure-compatible store; empty = Microsoft's."
+    )
+    trash_days: int = Field(
+        0, ge=0, le=30, description="Days that a deleted video can be restored; 0 = its files are removed at once."
+    )
+    audit_grace_hours: int = Field(
+        24, ge=0, le=8760, description="The audit of storage leaves files alone that are younger than this."
+    )
     signed_url_seconds: int = Field(3600, ge=60, le=604_800, description="Lifetime of a signed media URL.")
     upload_max_bytes: int = Field(20 * 1024**3, ge=1, description="Largest upload accepted.")
     upload_expiry_hours: int = Field(168, ge=1, description="An unfinished upload is swept after so long.")
     media_max_duration_seconds: int = Field(43_200, ge=1, description="Longest media accepted (12 hours).")
     media_max_pixels: int = Field(36_000_000, ge=1, description="Largest picture accepted, width x height.")
+    caption_fonts: Path | None = Field(
+        None, description="Directory of further fonts (.ttf, .otf) for burned captions; empty = the bundled ones alone."
+    )
     min_free_bytes: int = Field(256 * 1024**2, ge=0, description="Free disk below which uploads and jobs are refused.")
+
+    fetch_allowed_hosts: CommaList = Field(
+        (),
+        description="Internal names, addresses or networks (10.1.0.0/16) that URLs may be imported from, at any port.",
+    )
+    fetch_ports: CommaList = Field(("80", "443"), description="Ports of public hosts that URLs may be imported from.")
+    fetch_min_bytes_per_second: int = Field(
+        1024, ge=0, description="An import that is slower than this for 30 seconds is given up."
+    )
+    fetch_max_seconds: float = Field(21_600, gt=0, description="Longest that one download may take (6 hours).")
+    import_buckets: CommaList = Field(
+        (), description="Buckets that s3:// addresses may be imported from, read with the storage's S3 credentials."
+    )
+    import_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Comma-separated folders of the workers' machine that import sources may read."
+    )
 
     whisper_model: str | None = Field(
         None,
@@ -131,12 +179,24 @@ class Settings(BaseSettings):
     queue_max: int = Field(
         100_000, ge=0, description="Unfinished jobs in all beyond which new ones are refused; 0 = any number."
     )
+    jobs_keep_days: int = Field(
+        180, ge=0, le=36_500, description="Days that jobs which are over are kept, with events and logs; 0 = for ever."
+    )
     retry_base_seconds: float = Field(5.0, ge=0, description="First back-off of a failed attempt; doubles each time.")
 
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto = console on a terminal.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
-    @field_validator("trusted_proxies", "cors_origins", "worker_lanes", mode="before")
+    @field_validator(
+        "trusted_proxies",
+        "cors_origins",
+        "worker_lanes",
+        "fetch_allowed_hosts",
+        "fetch_ports",
+        "import_buckets",
+        "import_roots",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
@@ -144,8 +204,32 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _no_wildcard(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if "*" in value:
+        if any("*" in origin for origin in value):
             raise ValueError("a wildcard origin is refused; list the origins, e.g. https://app.example.org")
+        if not all(_ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("origins look like https://app.example.org, with a port if needed and no path")
+        return value
+
+    @field_validator("fetch_allowed_hosts")
+    @classmethod
+    def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            if "/" in network:
+                ip_network(network)
+        return value
+
+    @field_validator("fetch_ports")
+    @classmethod
+    def _port_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(port.isascii() and port.isdigit() and 0 < int(port) < 65_536 for port in value):
+            raise ValueError("must be numbers from 1 to 65535")
+        return value
+
+    @field_validator("import_roots")
+    @classmethod
+    def _absolute(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not all(root.is_absolute() and len(root.parts) > 1 and ".." not in root.parts for root in value):
+            raise ValueError("must be absolute paths, and none of them the whole machine")
         return value
 
     @field_validator("secret_key")
@@ -155,14 +239,23 @@ class Settings(BaseSettings):
             raise ValueError("must have 32 characters or more; make one with `openssl rand -hex 32`")
         return value
 
+    @field_validator("former_secret_keys")
+    @classmethod
+    def _each_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and any(len(key.strip()) < 32 for key in value.get_secret_value().split(",")):
+            raise ValueError("each must have 32 characters or more, as CUEPOINT_SECRET_KEY has")
+        return value
+
     @field_validator("storage_url")
     @classmethod
     def _known_storage(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith("file:///") and not _BUCKET_URL.fullmatch(value):
-            raise ValueError("must be file:///path (a directory on this machine) or s3://bucket/prefix")
+            raise ValueError(
+                "must be file:///path (a directory on this machine), or s3://, gs:// or az://bucket/prefix"
+            )
         return value
 
-    @field_validator("s3_endpoint", "s3_public_endpoint")
+    @field_validator("s3_endpoint", "s3_public_endpoint", "azure_endpoint")
     @classmethod
     def _an_origin(cls, value: str | None) -> str | None:
         if value is not None and not _ORIGIN.fullmatch(value):
@@ -182,15 +275,24 @@ class Settings(BaseSettings):
             file.write(os.urandom(32).hex().encode())
         return path.read_bytes()
 
+    def former_signing_keys(self) -> tuple[bytes, ...]:
+        """Earlier keys of signed URLs, which still open what they signed."""
+        listed = self.former_secret_keys.get_secret_value() if self.former_secret_keys else ""
+        return tuple(key.strip().encode() for key in listed.split(",") if key.strip())
+
     def storage_directory(self) -> Path:
         """Directory that holds the media on this machine, where CUEPOINT_STORAGE_URL names no bucket."""
-        if self.storage_url is None or self.has_bucket():
+        if self.storage_url is None or not self.storage_url.startswith("file://"):
             return self.home / "storage"
         return Path(self.storage_url.removeprefix("file://"))
 
+    def fetch_port_numbers(self) -> tuple[int, ...]:
+        """CUEPOINT_FETCH_PORTS as numbers."""
+        return tuple(int(port) for port in self.fetch_ports)
+
     def has_bucket(self) -> bool:
         """Whether media lie in an object store."""
-        return self.storage_url is not None and self.storage_url.startswith("s3://")
+        return self.storage_url is not None and not self.storage_url.startswith("file://")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -5,6 +5,7 @@ CuepointError                  refused: bad input, not found, a rule of the prod
 ├── ForbiddenError             the caller sees the object but may not do this
 ├── RateLimitedError           too much at once; says when the same request can succeed
 ├── QueueFullError             too much work waits already; says when there may be room
+├── LockedError                too many failed sign-ins; says when the next one is looked at
 └── UnauthenticatedError       no credential, or one that is wrong, expired or revoked
 AdapterError                   the outside world failed; `retryable` says whether trying again can help
 """
@@ -27,8 +28,21 @@ class ErrorCode(Enum):
     PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
     OPERATION_NOT_ALLOWED = "OPERATION_NOT_ALLOWED"
     INTERNAL = "INTERNAL"
+    IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
     EMAIL_TAKEN = "EMAIL_TAKEN"
+    LAST_ADMIN = "LAST_ADMIN"
+    OWNS_PROJECTS = "OWNS_PROJECTS"
+    INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
+    SIGN_IN_LOCKED = "SIGN_IN_LOCKED"
+    SESSION_ENDED = "SESSION_ENDED"
     LAST_OWNER = "LAST_OWNER"
+    VERSION_CONFLICT = "VERSION_CONFLICT"
+    PROJECT_ARCHIVED = "PROJECT_ARCHIVED"
+    NAME_TAKEN = "NAME_TAKEN"
+    EXTERNAL_ID_TAKEN = "EXTERNAL_ID_TAKEN"
+    FILES_REMOVED = "FILES_REMOVED"
+    SHARE_PASSWORD_WRONG = "SHARE_PASSWORD_WRONG"  # noqa: S105 (a code)
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     ALREADY_FINAL = "ALREADY_FINAL"
     NOT_RETRYABLE = "NOT_RETRYABLE"
     DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
@@ -50,6 +64,10 @@ class ErrorCode(Enum):
     NOT_READY = "NOT_READY"
     RANGE_OUTSIDE_MEDIA = "RANGE_OUTSIDE_MEDIA"
     RENDER_FAILED = "RENDER_FAILED"
+    CONFLICTING_OPTIONS = "CONFLICTING_OPTIONS"
+    TEXT_NOT_FOUND = "TEXT_NOT_FOUND"
+    AMBIGUOUS_TEXT = "AMBIGUOUS_TEXT"
+    FONT_MISSING_GLYPHS = "FONT_MISSING_GLYPHS"
     MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
     MODEL_FAILED = "MODEL_FAILED"
     PROVIDER_REJECTED = "PROVIDER_REJECTED"
@@ -57,6 +75,14 @@ class ErrorCode(Enum):
     PROVIDER_RATE_LIMITED = "PROVIDER_RATE_LIMITED"
     PROVIDER_BAD_RESPONSE = "PROVIDER_BAD_RESPONSE"
     STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    URL_FORBIDDEN = "URL_FORBIDDEN"
+    SOURCE_LOGIN_REQUIRED = "SOURCE_LOGIN_REQUIRED"
+    SOURCE_BOT_CHECK = "SOURCE_BOT_CHECK"
+    SOURCE_GEO_BLOCKED = "SOURCE_GEO_BLOCKED"
+    SOURCE_GONE = "SOURCE_GONE"
+    SOURCE_TOO_LARGE = "SOURCE_TOO_LARGE"
+    SOURCE_TIMEOUT = "SOURCE_TIMEOUT"
+    SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
     CHILD_CRASHED = "CHILD_CRASHED"
     JOB_TIMEOUT = "JOB_TIMEOUT"
     WORKER_LOST = "WORKER_LOST"
@@ -121,6 +147,14 @@ class QueueFullError(CuepointError):
 
     def __init__(self, message: str, *, retry_after_seconds: float) -> None:
         super().__init__(ErrorCode.QUEUE_FULL, message, retryable=True)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LockedError(CuepointError):
+    """Too many failed sign-ins. `retry_after_seconds` is when the next attempt is looked at."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(ErrorCode.SIGN_IN_LOCKED, message, retryable=True)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -23,9 +23,17 @@ SHORTEST_SECRET = 8  # a shorter value would turn up inside ordinary words
 QUIET = ("httpx2", "httpcore2", "openai", "saq", "sqlalchemy", "alembic", "websockets", "asyncio", "uvicorn.error")
 
 _PATTERNS = (
-    (re.compile(r"((?:signature|sig|token|access_token|api_key)=)[^&\s\"'\\]+", re.IGNORECASE), rf"\1{MASK}"),
+    (
+        re.compile(
+            r"((?:signature|sig|token|credential|password|passwd|secret|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^&\s\"',\\]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"(bearer\s+)[^\s\"',\\]+", re.IGNORECASE), rf"\1{MASK}"),
-    (re.compile(r"\bcp_[\w-]{30,}"), f"cp_{MASK}"),  # API keys: features.users.service
+    (re.compile(r"\b(cp[a-z]?_)[\w.-]{30,}"), rf"\1{MASK}"),  # credentials: features.users.credentials
+    (re.compile(r"\bsk-[\w-]{16,}"), f"sk-{MASK}"),  # keys of OpenAI and of servers that imitate it
+    (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"), rf"\1{MASK}"),  # access keys of S3
     (re.compile(r"(://[^/\s:@]*:)[^@/\s]+@"), rf"\1{MASK}@"),
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}

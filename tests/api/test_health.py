@@ -207,7 +207,7 @@ class TestServerInfo:
         info = (await ask(client, query, secret))["data"]["serverInfo"]
 
         assert info["limits"] == {"uploadMaxBytes": settings.upload_max_bytes, "queryMaxDepth": 12}
-        assert info["features"] == ["GRAPHIQL", "INTROSPECTION"]
+        assert info["features"] == ["GRAPHIQL", "INTROSPECTION", "BURNED_CAPTIONS"]
         assert info["speechModel"]["isDemoModel"] is True
         assert "CUEPOINT_WHISPER_MODEL" in info["speechModel"]["note"]
         assert info["embeddingSpace"]["provider"] == "static"

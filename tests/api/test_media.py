@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from cuepoint.adapters.storage.choose import build_storage
 from cuepoint.adapters.storage.signed_urls import UrlSigner
 from cuepoint.api.media import content_disposition
 from cuepoint.config import Settings
@@ -18,7 +20,8 @@ from cuepoint.db.session import Database
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.graphql.media_urls import media_path, media_url
 from tests.support.builders.projects import make_project
-from tests.support.web import BASE, Web, errors_of
+from tests.support.s3_server import S3Server, s3_server
+from tests.support.web import BASE, Web, errors_of, running_web
 
 BYTES = bytes(range(256)) * 8192  # 2 MiB: more than one piece of 1 MiB
 SIZE = len(BYTES)
@@ -41,6 +44,24 @@ class Film:
         """Fetch it."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.web.client.request(method, self.url(), headers=named)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["disk", "s3"])
+async def web(request: pytest.FixtureRequest, settings: Settings, db: Database, tmp_path: Path) -> AsyncIterator[Web]:
+    """The application on a storage of each kind."""
+    storage = None
+    if request.param == "s3":
+        storage = build_storage(request.getfixturevalue("s3").settings(tmp_path, uuid7().hex))
+    async with running_web(settings, db, storage) as running:
+        yield running
+    if storage is not None:
+        await storage.close()
 
 
 @pytest.fixture

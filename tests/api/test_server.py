@@ -15,8 +15,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from cuepoint.api.streams import CHECK_SECONDS
+from cuepoint.config import Settings
 from cuepoint.db.session import Database
+from cuepoint.errors import CuepointError
 from cuepoint.features.users import service as users
+from cuepoint.viewer import Viewer
+from tests.support.builders.users import PASSWORD, make_user, make_viewer, sign_in
 from tests.support.serve import Serving
 from tests.support.web import Web, make_token
 
@@ -135,6 +139,46 @@ class TestRevocation:
         socket = await initialised(served, secret)
 
         assert (await closed(socket))[0] == 4403
+
+    @pytest.mark.parametrize("end", ["logout", "logout all", "token reused", "user deactivated"])
+    async def test_the_end_of_a_session_closes_its_sockets(
+        self, served: Serving, web: Web, db: Database, settings: Settings, end: str
+    ) -> None:
+        web.gateway.streams._check_seconds = 0.02
+        user, admin = await make_user(db, password=PASSWORD), await make_viewer(db, is_admin=True)
+        tokens, other = [await sign_in(db, settings, user.email) for _ in range(2)]
+        socket = await initialised(served, tokens.access)
+        viewer = Viewer(user.id, is_admin=False, session_id=tokens.session.id)
+
+        if end == "token reused":
+            await users.refresh_session(db, settings, tokens.refresh)
+            with pytest.raises(CuepointError):
+                await users.refresh_session(db, settings, tokens.refresh)
+        async with db.write() as session:
+            if end == "logout":
+                await users.logout(session, viewer)
+            elif end == "logout all":
+                await users.logout_all(session, Viewer(user.id, is_admin=False, session_id=other.session.id))
+            elif end == "user deactivated":
+                await users.set_active(session, admin, user.id, is_active=False)
+
+        assert (await closed(socket))[0] == 4403
+
+    async def test_a_refresh_leaves_its_sockets_open(
+        self, served: Serving, web: Web, db: Database, settings: Settings
+    ) -> None:
+        web.gateway.streams._check_seconds = 0.02
+        user = await make_user(db, password=PASSWORD)
+        tokens = await sign_in(db, settings, user.email)
+        socket = await initialised(served, tokens.access)
+
+        await users.refresh_session(db, settings, tokens.refresh)
+        viewer = Viewer(user.id, is_admin=False, session_id=tokens.session.id)
+        assert await web.gateway.authenticator.still_valid([viewer]) == {viewer}
+
+        await socket.send('{"type": "ping"}')
+        assert json.loads(await socket.recv()) == {"type": "pong"}
+        await socket.close()
 
     def test_the_product_notices_within_five_seconds(self) -> None:
         assert 2 * CHECK_SECONDS < 5

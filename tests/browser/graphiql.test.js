@@ -27,7 +27,7 @@ afterEach(async () => {
 
 /** Run the whole pipeline of the sample again; the id of its last job, which waits for all others. */
 async function startPipeline() {
-  const query = `mutation { startPipeline(input: { videoId: "${VIDEO_ID}" }) { jobs { id } } }`;
+  const query = `mutation { startPipeline(input: { videoId: "${VIDEO_ID}", force: true }) { jobs { id } } }`;
   const headers = { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" };
   const response = await fetch(`${URL_}/graphql`, { method: "POST", headers, body: JSON.stringify({ query }) });
   return (await response.json()).data.startPipeline.jobs.at(-1).id;

@@ -1,4 +1,5 @@
-"""Run GraphiQL in Chromium against a product of its own: `make test-browser`, or `make screenshot` with a path."""
+"""Use GraphiQL and the player page in Chromium, on a product of their own: `make test-browser`, or with a path
+`make screenshot`."""
 
 from __future__ import annotations
 
@@ -19,13 +20,18 @@ def find_chromium() -> str | None:
 
 
 def main(picture: Path) -> int:
-    """The exit status of the tests; the picture of a search lies there afterwards."""
+    """The exit status of the tests; the picture of a search lies there afterwards, that of the player beside it."""
     chromium = find_chromium()
     if chromium is None:
         print("Chromium is missing (Debian, Ubuntu: apt install chromium); or name one: CHROMIUM=/path.")  # noqa: T201
         return 1
     picture.parent.mkdir(exist_ok=True)
-    os.environ |= {"CHROMIUM": chromium, "SCREENSHOT": str(picture.resolve())}
+    player = picture.with_name("player.png")
+    os.environ |= {
+        "CHROMIUM": chromium,
+        "SCREENSHOT": str(picture.resolve()),
+        "PLAYER_SCREENSHOT": str(player.resolve()),
+    }
     return run_against_sample(["node", "--test", "--test-reporter=spec"], HERE)
 
 

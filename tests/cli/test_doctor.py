@@ -10,7 +10,10 @@ from pydantic import SecretStr
 from cuepoint.cli.doctor import State, examine
 from cuepoint.config import Settings, load_settings
 
-PARTS = ["Python", "Packages", "ffmpeg", "Box", "Postgres", "Redis", "Storage", "Speech model", "Embeddings", "API"]
+PARTS = [
+    *("Python", "Packages", "ffmpeg", "Box", "Captions"),
+    *("Postgres", "Redis", "Storage", "Speech model", "Embeddings", "API"),
+]
 
 
 class TestExamine:
@@ -22,6 +25,7 @@ class TestExamine:
         found = {finding.part: finding.found for finding in findings}
         assert found["Postgres"].startswith("18.4 (configured), pgvector 0.8.5, migration ")
         assert found["Redis"] == "6.2.14 (configured)"
+        assert found["Captions"] == "libass, 5 fonts"
 
     async def test_before_the_first_start_the_bundled_servers_are_looked_at(self, tmp_path: Path) -> None:
         findings = await examine(load_settings({"CUEPOINT_HOME": str(tmp_path)}))
@@ -38,6 +42,7 @@ class TestExamine:
             ("Redis", {"redis_url": SecretStr("redis://127.0.0.1:1/0")}, "CUEPOINT_REDIS_URL"),
             ("Speech model", {"whisper_model": "/no/such/model"}, "CUEPOINT_WHISPER_MODEL"),
             ("Storage", {"min_free_bytes": 2**60}, "CUEPOINT_MIN_FREE_BYTES"),
+            ("Captions", {"caption_fonts": Path("/no/such/fonts")}, "CUEPOINT_CAPTION_FONTS"),
         ],
     )
     async def test_a_fault_names_the_setting_to_change(

@@ -118,6 +118,9 @@ class TestUp:
             assert made.stdout != token
             assert re.fullmatch(r"cp_[\w-]{40,}\n", made.stdout)
 
+            page = await asyncio.to_thread(cuepoint, home, "token", "--page")
+            assert re.fullmatch(re.escape(first.running().api_url or "") + r"/v/#code=cpc_[\w-]{40,}\n", page.stdout)
+
             doctor = await asyncio.to_thread(cuepoint, home, "doctor")
             assert doctor.returncode == 0, doctor.stdout
 

@@ -91,7 +91,7 @@ describe("subscriptions", LIMIT, () => {
   });
 
   test("go on behind the last event after the line was cut", async () => {
-    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID } });
+    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID, force: true } });
     const job = jobs.at(-1); // blocked until all the others are over
     const seen = [];
     let first;
@@ -121,7 +121,7 @@ describe("subscriptions", LIMIT, () => {
     let { value: update } = await feed.next();
     while (update.jobId !== null) ({ value: update } = await feed.next()); // up to the present
     line.cut();
-    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID } });
+    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID, force: true } });
     await finished(jobs.at(-1).id);
     line.mend();
 

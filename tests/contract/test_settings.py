@@ -24,8 +24,18 @@ SECRETS = {
     "CUEPOINT_SECRET_KEY": "0123456789abcdef0123456789abcdef",
     "CUEPOINT_OPENAI_API_KEY": "sk-nobody-may-see-this",
     "CUEPOINT_S3_SECRET_ACCESS_KEY": "the-key-of-the-bucket",
+    "CUEPOINT_FORMER_SECRET_KEYS": "fedcba9876543210fedcba9876543210",
+    "CUEPOINT_AZURE_ACCOUNT_KEY": "the-key-of-the-account",
 }
-HIDDEN = ("hush-hush", "whisper-it", "0123456789abcdef", "sk-nobody-may-see-this", "the-key-of-the-bucket")
+HIDDEN = (
+    "hush-hush",
+    "whisper-it",
+    "0123456789abcdef",
+    "sk-nobody-may-see-this",
+    "the-key-of-the-bucket",
+    "fedcba98",
+    "the-key-of-the-account",
+)
 
 
 class TestEnvExample:
@@ -70,10 +80,18 @@ class TestLoadSettings:
             ("CUEPOINT_PORT", "70000"),
             ("CUEPOINT_SECRET_KEY", "short"),
             ("CUEPOINT_CORS_ORIGINS", "*"),
+            ("CUEPOINT_CORS_ORIGINS", "https://app.example.org,https://*.example.org"),
+            ("CUEPOINT_CORS_ORIGINS", "null"),
+            ("CUEPOINT_CORS_ORIGINS", "https://app.example.org/path"),
             ("CUEPOINT_STORAGE_URL", "ftp://host/x"),
             ("CUEPOINT_STORAGE_URL", "s3://"),
             ("CUEPOINT_STORAGE_URL", "s3://Bucket/x"),
             ("CUEPOINT_STORAGE_URL", "s3://bucket/../x"),
+            ("CUEPOINT_STORAGE_URL", "gs://"),
+            ("CUEPOINT_STORAGE_URL", "az://Container"),
+            ("CUEPOINT_AZURE_ENDPOINT", "account.blob.example.org"),
+            ("CUEPOINT_FORMER_SECRET_KEYS", "0123456789abcdef0123456789abcdef,short"),
+            ("CUEPOINT_TRASH_DAYS", "31"),
             ("CUEPOINT_S3_ENDPOINT", "storage.example.org"),
             ("CUEPOINT_S3_PUBLIC_ENDPOINT", "https://user:password@storage.example.org"),
             ("CUEPOINT_LOG_LEVEL", "LOUD"),
@@ -108,6 +126,8 @@ class TestSecrets:
             "openai_api_key",
             "s3_secret_access_key",
             "api_token",
+            "former_secret_keys",
+            "azure_account_key",
         }
 
     def test_repr_and_json_show_none(self, settings: Settings) -> None:

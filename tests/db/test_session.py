@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
 
-from cuepoint.db.session import IDLE_IN_TRANSACTION_MS, Database, Effect, after_commit, create_engine, sqlalchemy_url
+from cuepoint.db.session import (
+    IDLE_IN_TRANSACTION_MS,
+    Database,
+    Effect,
+    ReadOnlyError,
+    after_commit,
+    counting_statements,
+    create_engine,
+    sqlalchemy_url,
+)
 
 ADD = text("insert into lanes (name) values ('test')")
 COUNT = text("select count(*) from lanes where name = 'test'")
@@ -81,10 +91,25 @@ class TestWrite:
 class TestRead:
     async def test_changes_nothing(self, recorder: Recorder) -> None:
         async with recorder.db.read() as session:
-            await session.execute(ADD)
+            with pytest.raises(ReadOnlyError, match="use Database"):
+                await session.execute(ADD)
 
         async with recorder.db.read() as session:
             assert (await session.execute(COUNT)).scalar_one() == 0
+
+
+class TestCountingStatements:
+    async def test_counts_those_of_tasks_begun_in_it(self, recorder: Recorder) -> None:
+        async def read() -> None:
+            async with recorder.db.read() as session:
+                await session.execute(COUNT)
+
+        with counting_statements() as count:
+            await read()
+            await asyncio.gather(read(), read())
+        await read()
+
+        assert count == [3]
 
 
 class TestCreateEngine:

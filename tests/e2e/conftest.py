@@ -25,7 +25,8 @@ class Sample:
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
     """A product on a home of its own."""
-    with running_product(tmp_path_factory.mktemp("e2e") / "home") as running:
+    imports = {"fetch_allowed_hosts": "127.0.0.1", "import_roots": str(VIDEO.parent)}
+    with running_product(tmp_path_factory.mktemp("e2e") / "home", **imports) as running:
         yield running
 
 

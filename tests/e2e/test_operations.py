@@ -11,9 +11,16 @@ import pytest
 
 from cuepoint.client import CuepointClient, watch_feed
 from tests.e2e.conftest import Sample
+from tests.e2e.stories.importing import importing
+from tests.e2e.stories.media import media
+from tests.e2e.stories.projects import projects
+from tests.e2e.stories.reels import clips_and_reels
 from tests.e2e.stories.run import Run
-from tests.support.product import OPERATIONS, finish, operation
+from tests.e2e.stories.signing_in import signing_in
+from tests.e2e.stories.storing import storing
+from tests.support.product import OPERATIONS, RunningProduct, finish, operation
 from tests.support.speech import VIDEO
+from tests.support.statements import complaints, told
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
 
@@ -40,6 +47,10 @@ async def accounts(run: Run, sample: Sample) -> None:
 
 async def reading(run: Run, sample: Sample) -> None:
     assert (await run("ServerInfo"))["name"] == "Cuepoint"
+    assert (await run("Node", id=sample.video_id))["__typename"] == "Video"
+    found = (await run.client.execute(operation("Nodes"), {"ids": [sample.video_id, "nonsense"]}))["nodes"]
+    run.done.add("Nodes")
+    assert [node and node["id"] for node in found] == [sample.video_id, None]
     health = await run("Health")
     assert health["isHealthy"] is True, health
     mine = next(p for p in (await run("Projects"))["nodes"] if p["id"] == sample.project_id)
@@ -62,7 +73,7 @@ async def jobs(run: Run, sample: Sample) -> None:
     found = await run("Jobs", filter={"videoId": sample.video_id, "kind": "PROBE"})
     assert found["nodes"][0]["status"] == "SUCCEEDED"
     assert (await run("Job", id=sample.jobs["PROBE"]))["events"]["nodes"][0]["seq"] == 1
-    assert (await run("CancelJob", input={"jobId": sample.jobs["PROBE"]}))["changed"] is False
+    assert (await run("CancelJob", input={"id": sample.jobs["PROBE"]}))["changed"] is False
     again = await run("GenerateMoments", input={"videoId": sample.video_id, "count": 2})
     assert (await finish(run.client, again["job"]["id"]))["status"] == "SUCCEEDED"
     run.done.add("JobProgress")
@@ -124,8 +135,8 @@ async def life_of_a_video(run: Run, sample: Sample) -> None:
     assert (await run("Upload", id=upload["id"]))["status"] == "COMPLETE"
     registered = await run("RegisterVideo", input={"uploadId": upload["id"]})
     last = registered["jobs"][-1]["id"]
-    assert (await run("CancelJob", input={"jobId": last}))["changed"] is True
-    assert (await run("RetryJob", input={"jobId": last}))["job"]["status"] in ("BLOCKED", "QUEUED")
+    assert (await run("CancelJob", input={"id": last}))["changed"] is True
+    assert (await run("RetryJob", input={"id": last}))["job"]["status"] in ("BLOCKED", "QUEUED")
     deleted = await run("DeleteVideo", input={"id": registered["video"]["id"]})
     assert (await finish(run.client, deleted["job"]["id"]))["status"] == "SUCCEEDED"
 
@@ -138,12 +149,13 @@ async def operating(run: Run, sample: Sample) -> None:
     assert (await run("PauseQueue", input={"name": "cpu"}))["queue"]["isPaused"] is True
     waiting = (await run("GenerateMoments", input={"videoId": sample.video_id, "count": 1}))["job"]["id"]
     assert (await run("Job", id=waiting))["waitReason"]["code"] == "PAUSED_QUEUE"
-    moved = await run("UpdateJobPriority", input={"jobId": waiting, "priority": 9})
+    moved = await run("UpdateJobPriority", input={"id": waiting, "priority": 9})
     assert (moved["job"]["priority"], moved["changed"]) == (9, True)
-    told = await run("ClearQueue", input={"filter": {"lane": ["cpu"]}, "dryRun": True})
+    of_sample = {"lane": ["cpu"], "videoId": sample.video_id}  # videos of other stories wait there as well
+    told = await run("ClearQueue", input={"filter": of_sample, "dryRun": True})
     assert [job["id"] for job in told["jobs"]] == [waiting]
-    assert (await run("ClearQueue", input={"filter": {"lane": ["cpu"]}}))["count"] == 1
-    assert (await run("DeleteJob", input={"jobId": waiting}))["deletedIds"] == [waiting]
+    assert (await run("ClearQueue", input={"filter": of_sample}))["count"] == 1
+    assert (await run("DeleteJob", input={"id": waiting}))["deletedIds"] == [waiting]
     assert (await run("ResumeQueue", input={"name": "cpu"}))["changed"] is True
     assert (await run("RetryFailed", input={"filter": {"videoId": sample.video_id}}))["jobs"] == []
     rows = {row["key"]: row for row in await run("JobStatistics", projectId=sample.project_id)}
@@ -154,26 +166,40 @@ async def operating(run: Run, sample: Sample) -> None:
     started = await run("StartPipelines", input=many)
     assert [item["error"] and item["error"]["code"] for item in started["items"]] == [None, "NOT_FOUND"]
     batch = started["batch"]["id"]
-    assert (await run("CancelBatch", input={"batchId": batch}))["changedCount"] == 1
+    assert (await run("CancelBatch", input={"id": batch}))["changedCount"] == 1
     assert (await run("Batch", id=batch))["counts"] == [{"status": "CANCELLED", "count": 1}]
-    again = await run("RetryBatch", input={"batchId": batch, "onlyFailed": False})
+    again = await run("RetryBatch", input={"id": batch, "onlyFailed": False})
     await run("ResumeQueue", input={"name": "cpu"})
     assert (await finish(run.client, again["jobs"][0]["id"]))["status"] == "SUCCEEDED"
-    drained = await run("DrainWorker", input={"workerId": worker["id"]})
+    drained = await run("DrainWorker", input={"id": worker["id"]})
     assert (drained["worker"]["state"], drained["changed"]) == ("DRAINING", True)
     last = await run("StartPipeline", input={"videoId": sample.video_id, "steps": ["MOMENT_GENERATION"]})
     assert (await finish(run.client, last["jobs"][0]["id"]))["status"] == "SUCCEEDED"  # its supervisor started another
     assert worker["id"] not in {other["id"] for other in await run("Workers")}
 
 
-STORIES: list[Callable[[Run, Sample], Awaitable[None]]] = [reading, jobs, clips, accounts, life_of_a_video, operating]
+STORIES: list[Callable[[Run, Sample], Awaitable[None]]] = [
+    reading,
+    jobs,
+    clips,
+    clips_and_reels,
+    media,
+    accounts,
+    signing_in,
+    life_of_a_video,
+    importing,
+    operating,
+    projects,
+    storing,
+]
 
 
 class TestOperations:
-    async def test_all_of_them_work(self, client: CuepointClient, sample: Sample) -> None:
+    async def test_all_of_them_work(self, product: RunningProduct, client: CuepointClient, sample: Sample) -> None:
         run = Run(client)
 
         for story in STORIES:
             await story(run, sample)
 
         assert run.done == EVERY_OPERATION
+        assert complaints(told(product.log), run.done) == []

@@ -148,7 +148,7 @@ class TestAgain:
     async def test_a_second_run_leaves_the_same_results(self, client: CuepointClient, sample: Sample) -> None:
         before = await call(client, "Moments", {"videoId": sample.video_id})
 
-        started = await call(client, "StartPipeline", {"input": {"videoId": sample.video_id}})
+        started = await call(client, "StartPipeline", {"input": {"videoId": sample.video_id, "force": True}})
         ends = [await finish(client, job["id"]) for job in started["jobs"]]
         after = await call(client, "Moments", {"videoId": sample.video_id})
         found = await call(client, "SemanticSearch", {"query": "baking"})

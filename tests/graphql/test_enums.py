@@ -15,6 +15,10 @@ class Colour(Enum):
     BLUE = "BLUE"
 
 
+class Shade(Enum):
+    DARK = "DARK"
+
+
 class TestDescribeEnum:
     def test_values_carry_their_descriptions_and_the_enum_stays_plain(self) -> None:
         described = describe_enum(Colour, {Colour.RED: "Like fire.", Colour.BLUE: "Like water."}, description="Hues.")
@@ -31,3 +35,15 @@ class TestDescribeEnum:
     def test_a_missing_description_is_an_error(self) -> None:
         with pytest.raises(UndescribedValueError, match="BLUE"):
             describe_enum(Colour, {Colour.RED: "Like fire."}, description="Hues.")
+
+    def test_a_type_may_have_used_it_before(self) -> None:
+        @strawberry.type
+        class Query:
+            shade: Shade
+
+        before = strawberry.Schema(Query)
+        describe_enum(Shade, {Shade.DARK: "Like night."}, description="Shades.", name="Tone")
+
+        sdl = strawberry.Schema(Query).as_str()
+        assert "Shade" in before.as_str()
+        assert '"""Shades."""\nenum Tone {\n  """Like night."""\n  DARK\n}' in sdl

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cuepoint.errors import CuepointError
-from cuepoint.graphql.limits import MAX_ALIASES, MAX_DIRECTIVES, MAX_FIELDS, check_document
+from cuepoint.graphql.limits import MAX_ALIASES, MAX_DIRECTIVES, MAX_FIELDS, check_weights, weigh_document
 from cuepoint.graphql.scan import MAX_CHARACTERS, check_text
 from tests.support.tiny_schema import schema
 
@@ -95,7 +95,7 @@ class TestCheckText:
     def test_nothing_that_passes_the_exact_limits_is_refused(self, operation: str, fragment: str) -> None:
         text = f"{{ ...F {operation} }} fragment F on Thing {{ __typename {fragment} }}"
         try:
-            check_document(schema._schema, parse(text), {})
+            check_weights(weigh_document(schema._schema, parse(text), {}))
         except GraphQLError:
             return
 

@@ -58,13 +58,21 @@ async def drop_database(stack: SharedStack, name: str) -> None:
 _KEPT = ("alembic_version", "lanes")
 _EMPTY = """
 do $$ declare t text; begin
+  if exists (select from audit_events) then  -- which refuses to be emptied
+    alter table audit_events disable trigger audit_events_are_kept;
+    delete from audit_events;
+    alter table audit_events enable trigger audit_events_are_kept;
+  end if;
   for t in select relname from pg_class where relname ~ '^retrievable_text_embeddings_[0-9]+$' and relkind = 'r' loop
     execute format('drop table %I', t);
   end loop;
   for t in select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
-      and not relispartition and relname <> all ({kept}) order by relname <> 'retrievable_text_embeddings' loop
+      and not relispartition and relname <> all ({kept} || array['audit_events'])
+      order by relname <> 'retrievable_text_embeddings' loop
     execute format('delete from %I', t);
   end loop;
+  delete from file_removals;  -- which the triggers of the other tables have filled
+  delete from storage_tallies;
   update lanes set is_paused = false, virtual_now = now();
 end $$
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from cuepoint.client import CuepointClient, upload_file, watch_job
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = ROOT / "frontend-schema/operations"
 READY_SECONDS = 60.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class RunningProduct:
     home: Path
     url: str
     token: str
+
+    @property
+    def log(self) -> Path:
+        """What its processes wrote."""
+        return self.home.parent / f"{self.home.name}-up.log"
 
     def client(self) -> CuepointClient:
         """A client with the administrator's token."""
@@ -59,12 +67,19 @@ def running_product(home: Path, **settings: str) -> Iterator[RunningProduct]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_end_with_the_tests,  # noqa: PLW1509 - one call of the C library, loaded before
         )
         try:
             yield _when_ready(process, home, Path(log.name))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
+
+
+def _end_with_the_tests() -> None:
+    """SIGTERM when the thread that started the product is gone: pytest may be killed, and nobody would end it."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _when_ready(process: subprocess.Popen[bytes], home: Path, log: Path) -> RunningProduct:

@@ -46,6 +46,12 @@ class OwnRedis:
         return f"unix://{self.socket_path}?db=0"
 
     @property
+    def pid(self) -> int:
+        """Of the server, which runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it was started and not ended since."""
         return self._process is not None

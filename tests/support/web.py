@@ -12,6 +12,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from cuepoint.adapters.bundle import Adapters
+from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.adapters.storage.base import Storage
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.adapters.storage.signed_urls import UrlSigner
@@ -51,6 +52,7 @@ async def running_web(settings: Settings, db: Database, storage: Storage | None 
     adapters = cast(
         Adapters,
         SimpleNamespace(
+            live=RedisLive(settings.redis_url.get_secret_value() if settings.redis_url else None),
             storage=storage or LocalStorage(settings.storage_directory(), min_free_bytes=0),
             signer=UrlSigner(settings.signing_key()),
         ),
@@ -58,10 +60,13 @@ async def running_web(settings: Settings, db: Database, storage: Storage | None 
     process = Process(db, adapters, settings, BINDINGS, {Script: Script()})
     gateway = Gateway(schema, process, Authenticator(db))
     app = create_app(settings, opener(gateway))
-    async with app.router.lifespan_context(app):
-        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx2.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
-            yield Web(app, client, process, gateway)
+    try:
+        async with app.router.lifespan_context(app):
+            transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx2.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
+                yield Web(app, client, process, gateway)
+    finally:
+        await adapters.live.close()
 
 
 def opener(gateway: Gateway) -> Callable[[Settings], AbstractAsyncContextManager[Gateway]]:

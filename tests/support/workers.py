@@ -67,10 +67,7 @@ async def own_worker(
 ) -> AsyncIterator[OwnWorker]:
     """Start a worker process; it is killed at the end of the block if it still runs."""
     variables = {
-        f"CUEPOINT_{name.upper()}": str(
-            value.get_secret_value() if isinstance(value := getattr(settings, name), SecretStr) else value
-        )
-        for name in settings.model_fields_set
+        f"CUEPOINT_{name.upper()}": _as_variable(getattr(settings, name)) for name in settings.model_fields_set
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -85,3 +82,9 @@ async def own_worker(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _as_variable(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -23,6 +23,7 @@ from cuepoint.viewer import Viewer
 from tests.support.jobs import ended, event_types, make, row, status, until
 from tests.support.workers import worker_for_tests
 
+KINDS = ", ".join(f"'{kind.value}'" for kind in JobKind)
 ADMIN = Viewer(uuid7(), is_admin=True)
 
 
@@ -122,6 +123,25 @@ class TestRun:
 
         assert (await event_types(sql, job))[2] == "SNOOZED"
         assert (await row(sql, job))["failures"] == 0
+
+    async def test_a_job_that_needs_room_waits_while_the_disk_is_almost_full(
+        self, sql: Any, settings: Settings
+    ) -> None:
+        async def probe(ctx: TaskContext) -> None:
+            _ = ctx.temp_dir
+
+        async def is_waiting() -> bool:
+            return (await row(sql, job))["status"] == "SCHEDULED"
+
+        job = await make(sql, max_attempts=1)
+        full = settings.model_copy(update={"min_free_bytes": 1 << 60})
+
+        async with worker_for_tests(full, {JobKind.PROBE: probe}):
+            await until(is_waiting)
+
+        found = await row(sql, job)
+        assert (found["error_code"], found["failures"]) == ("INSUFFICIENT_STORAGE", 0)
+        assert list((settings.home / "tmp").rglob("*")) == []
 
     async def test_a_timeout_is_an_error_that_says_so(self, sql: Any, settings: Settings) -> None:
         async def probe(ctx: TaskContext) -> None:
@@ -349,3 +369,24 @@ class TestLost:
             assert (await row(sql, job))["losses"] == 1
             await sql.execute("update jobs set cancel_requested_at = now(), cancel_reason = 'USER' where id = $1", job)
             assert await ended(sql, job) == ["CANCELLED"]
+
+
+class TestOlderWorker:
+    async def test_leaves_a_newer_kind_alone_and_works_on(self, sql: Any, settings: Settings) -> None:
+        """A job that only the next release knows, before one that everybody knows."""
+
+        async def probe(ctx: TaskContext) -> None:
+            return None
+
+        newer = await make(sql, JobKind.PROBE, priority=10)
+        await sql.execute("alter table jobs drop constraint ck_jobs_kind")
+        await sql.execute("update jobs set kind = 'OF_THE_NEXT_RELEASE' where id = $1", newer)
+        known = await make(sql, JobKind.PROBE)
+
+        async with worker_for_tests(settings, {JobKind.PROBE: probe}):
+            assert await ended(sql, known) == ["SUCCEEDED"]
+
+        found = await row(sql, newer)
+        assert (found["status"], found["attempt"], found["failures"], found["seq"]) == ("QUEUED", 0, 0, 1)
+        await sql.execute("delete from jobs where id = $1", newer)
+        await sql.execute(f"alter table jobs add constraint ck_jobs_kind check (kind in ({KINDS}))")

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from cuepoint.errors import AdapterError, ErrorCode
+from cuepoint.processes.listening import say
 
 if TYPE_CHECKING:
     from openai import APIError, APIStatusError, AsyncOpenAI
@@ -64,6 +65,17 @@ class OpenAIClient:
 
         Raises AdapterError as this module's head says.
         """
+        began = time.monotonic()
+        try:
+            answer, size = await self._call(send, model_setting)
+        except AdapterError as error:
+            say(f"[{self.provider}: {error.code.value} after {time.monotonic() - began:.1f} s] {error.message}\n")
+            raise
+        say(f"[{self.provider}: {size} bytes after {time.monotonic() - began:.1f} s]\n")
+        return answer
+
+    async def _call(self, send: Callable[[AsyncOpenAI], Awaitable[bytes]], model_setting: str) -> tuple[Any, int]:
+        """The parsed body, and its size in bytes."""
         client = await self._open()
         from openai import APIConnectionError, APIError
 
@@ -77,7 +89,7 @@ class OpenAIClient:
         except APIError as error:
             raise self._refused(error, model_setting) from error
         try:
-            return orjson.loads(body)
+            return orjson.loads(body), len(body)
         except ValueError as error:
             raise AdapterError(
                 ErrorCode.PROVIDER_BAD_RESPONSE,

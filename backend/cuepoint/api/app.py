@@ -15,8 +15,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from cuepoint.api import graphiql, uploads
+from cuepoint.api import graphiql, pages, uploads
 from cuepoint.api.addresses import TrustedProxies
+from cuepoint.api.auth import normal_origin
 from cuepoint.api.errors import error_response
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.graphql_http import serve_http
@@ -65,6 +66,10 @@ def _routes(settings: Settings) -> list[Route | WebSocketRoute | Mount]:
         Route("/uploads/{id}", _with_gateway(uploads.serve_uploads), methods=ANY_METHOD),
         Route("/media/{kind}/{id}", _with_gateway(serve_media), methods=ANY_METHOD),
         Route("/media/{kind}/{id}/{name}", _with_gateway(serve_media), methods=ANY_METHOD),
+        Route("/v/", _with_gateway(pages.serve_page)),
+        Route("/v/{id}", _with_gateway(pages.serve_page)),
+        Route(pages.SESSION_PATH, _with_gateway(pages.serve_session), methods=ANY_METHOD),
+        Mount("/page", StaticFiles(directory=pages.STATIC)),
         Route("/livez", livez),
         Route("/readyz", _readyz),
     ]
@@ -81,7 +86,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first."""
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=settings.cors_origins,
+        allow_origins=[normal_origin(origin) for origin in settings.cors_origins],
         allow_methods=ANY_METHOD,
         allow_headers=["Authorization", "Content-Type", "If-Range", "Range", HEADER, *uploads.REQUEST_HEADERS],
         expose_headers=[

@@ -9,8 +9,11 @@ from uuid import UUID
 
 from starlette.datastructures import Headers
 
+from cuepoint.adapters.storage.signed_urls import UrlSigner
+from cuepoint.api import visitors
 from cuepoint.db.session import Database
 from cuepoint.errors import UnauthenticatedError
+from cuepoint.features.shares.visits import visitors_of
 from cuepoint.features.users import service as users
 from cuepoint.viewer import Viewer
 
@@ -34,42 +37,53 @@ def bearer_token(authorization: str | None) -> str | None:
 class Authenticator:
     """Turns tokens into viewers and notes, once a minute for each key, that it was used."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, signer: UrlSigner | None = None) -> None:
+        """Without a signer nobody comes by a share link."""
         self._db = db
+        self._signer = signer
         self._noted: dict[UUID, float] = {}
 
-    async def viewer(self, authorization: str | None) -> Viewer | None:
-        """The viewer of an `Authorization` value; None without a token. Raises UnauthenticatedError for a wrong one."""
+    async def viewer(self, authorization: str | None, address: str = "") -> Viewer | None:
+        """The viewer of an `Authorization` value; None without a token. Raises UnauthenticatedError for a wrong one.
+
+        `address` is where it comes from, to be noted with the use of an API key."""
         token = bearer_token(authorization)
         if token is None:
             return None
         if not token.isascii() or "\0" in token:
             raise UnauthenticatedError("The token is malformed. Make a new one with `cuepoint token`.")
         async with self._db.read() as session:
-            viewer = await users.authenticate(session, token)
-        await self._note_use(viewer)
+            if self._signer is not None and token.startswith(visitors.MARK):
+                viewer = await visitors.viewer_of_visit(session, self._signer, token)
+            else:
+                viewer = await users.authenticate(session, token)
+        await self._note_use(viewer, address)
         return viewer
 
-    async def required_viewer(self, authorization: str | None) -> Viewer:
+    async def required_viewer(self, authorization: str | None, address: str = "") -> Viewer:
         """Like `viewer`, but a token there must be."""
-        viewer = await self.viewer(authorization)
+        viewer = await self.viewer(authorization, address)
         if viewer is None:
             raise UnauthenticatedError("This needs a credential: send the header `Authorization: Bearer <token>`.")
         return viewer
 
     async def still_valid(self, viewers: Collection[Viewer]) -> Collection[Viewer]:
         """Those of the viewers whose credential would be accepted now."""
+        links = [viewer.share.link_id for viewer in viewers if viewer.share is not None]
         async with self._db.read() as session:
-            return await users.still_valid(session, viewers)
+            valid = set(await users.still_valid(session, viewers))
+            if links:
+                valid |= set((await visitors_of(session, links)).values()) & set(viewers)
+        return valid
 
-    async def _note_use(self, viewer: Viewer) -> None:
+    async def _note_use(self, viewer: Viewer, address: str) -> None:
         now = time.monotonic()
         key = viewer.api_key_id
         if key is None or now - self._noted.get(key, -NOTE_USE_SECONDS) < NOTE_USE_SECONDS:
             return
         self._noted[key] = now
         async with self._db.write() as session:
-            await users.note_use(session, viewer)
+            await users.note_use(session, viewer, address)
 
 
 def is_origin_allowed(headers: Headers, allowed: Collection[str]) -> bool:

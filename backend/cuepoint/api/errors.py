@@ -25,6 +25,7 @@ STATUS_OF_CODE: Mapping[ErrorCode, int] = {
     ErrorCode.OPERATION_NOT_ALLOWED: 403,
     ErrorCode.INTERNAL: 500,
     ErrorCode.UPLOAD_TOO_LARGE: 413,
+    ErrorCode.QUOTA_EXCEEDED: 413,
     ErrorCode.UPLOAD_ALREADY_USED: 409,
     ErrorCode.UPLOAD_EXPIRED: 410,
     ErrorCode.OFFSET_MISMATCH: 409,

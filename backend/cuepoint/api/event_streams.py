@@ -31,7 +31,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 REVOKED = "The credential was revoked or has expired."
-Bodies = AsyncGenerator[tuple[dict[str, Any], int | None], None]
+Bodies = AsyncGenerator[tuple[dict[str, Any], int | str | None], None]
 
 
 class Framing(Protocol):
@@ -43,8 +43,8 @@ class Framing(Protocol):
     def first(self) -> str:
         """What comes before everything."""
 
-    def result(self, body: dict[str, Any], event: int | None) -> str:
-        """One body, and the number that a client may resume after."""
+    def result(self, body: dict[str, Any], event: int | str | None) -> str:
+        """One body, and the number or cursor that a client may resume after."""
 
     def heartbeat(self) -> str:
         """Nothing new."""
@@ -66,8 +66,8 @@ class EventFraming:
         """A comment, so that the client knows at once that it is heard."""
         return ":\n\n"
 
-    def result(self, body: dict[str, Any], event: int | None) -> str:
-        """`next`, with an `id` where the subscription numbers its events."""
+    def result(self, body: dict[str, Any], event: int | str | None) -> str:
+        """`next`, with an `id` where the subscription can be resumed after it."""
         number = "" if event is None else f"id: {event}\n"
         return f"{number}event: next\ndata: {_json(body)}\n\n"
 
@@ -94,7 +94,7 @@ class MultipartFraming:
         """The boundary that every part ends with."""
         return "\r\n--graphql"
 
-    def result(self, body: dict[str, Any], event: int | None) -> str:  # noqa: ARG002  # the protocol has no numbers
+    def result(self, body: dict[str, Any], event: int | str | None) -> str:  # noqa: ARG002  # the protocol has no numbers
         """A part with the body as its payload."""
         return self._part({"payload": body})
 
@@ -120,7 +120,7 @@ class IncrementFraming(MultipartFraming):
     def __init__(self, spec: str) -> None:
         self.media_type = f'multipart/mixed;boundary="graphql";{spec}'
 
-    def result(self, body: dict[str, Any], event: int | None) -> str:  # noqa: ARG002
+    def result(self, body: dict[str, Any], event: int | str | None) -> str:  # noqa: ARG002
         """A part that is the body."""
         return self._part(body)
 

@@ -62,11 +62,12 @@ class Gateway:
         Operations count for the API key; those without one, and wrong credentials, for the address they come from.
         """
         try:
-            viewer = await self.authenticator.viewer(authorization)
+            viewer = await self.authenticator.viewer(authorization, address_of(scope))
         except UnauthenticatedError:
             self._rates.take(address_of(scope))
             raise
-        self._rates.take(viewer.api_key_id or viewer.user_id if viewer else address_of(scope))
+        is_known = viewer is not None and viewer.share is None  # visitors by a link are nobody: their address counts
+        self._rates.take(viewer.api_key_id or viewer.user_id if viewer and is_known else address_of(scope))
         return viewer
 
     def known(self, operation: GraphQLRequest, viewer: Viewer | None) -> GraphQLRequest:
@@ -91,7 +92,7 @@ class Gateway:
         request_id: str,
         *,
         takes_increments: bool = False,
-        last_event: int | None = None,
+        last_event: int | str | None = None,
     ) -> Context:
         """A context of its own for one operation."""
         return Context(
@@ -101,6 +102,7 @@ class Gateway:
             base_url=base_url(self.process.settings, scope),
             takes_increments=takes_increments,
             last_event=last_event,
+            address=address_of(scope),
         )
 
     async def execute(

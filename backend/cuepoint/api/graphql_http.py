@@ -25,6 +25,7 @@ from cuepoint.api.gateway import (
 from cuepoint.api.graphiql import page
 from cuepoint.api.graphql_request import ALLOW, GraphQLRequest, read_request
 from cuepoint.api.increments import Increments
+from cuepoint.api.middleware import OPERATION_KEY
 from cuepoint.api.negotiation import (
     EVENT_STREAM,
     GRAPHQL_JSON,
@@ -36,6 +37,8 @@ from cuepoint.api.negotiation import (
     names,
     negotiate,
 )
+from cuepoint.api.pages import page_authorization
+from cuepoint.db.session import counting_statements
 from cuepoint.errors import CuepointError, ErrorCode
 from cuepoint.graphql.context import Context
 from cuepoint.logs import request_id
@@ -43,7 +46,9 @@ from cuepoint.logs import request_id
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
 FRAMING: Mapping[StreamKind, type[Framing]] = {StreamKind.EVENTS: EventFraming, StreamKind.MULTIPART: MultipartFraming}
 SPEC = {IncrementKind.BY_ID: "incrementalSpec=v0.2", IncrementKind.BY_PATH: "deferSpec=20220824"}
+_NAME = re.compile(r"\b(?:query|mutation)\s+([_A-Za-z]\w*)", re.ASCII)
 _EVENT_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+_EVENT_CURSOR = re.compile(r"[A-Za-z0-9_-]{16,8192}")  # base64url: features.jobs.cursors
 
 
 async def serve_http(gateway: Gateway, request: Request) -> Response:
@@ -73,7 +78,8 @@ class _Exchange:
 
     async def answer(self) -> Response:
         operation = await read_request(self._request)
-        viewer = await self._gateway.admit(self._request.headers.get("authorization"), self._request.scope)
+        authorization = self._request.headers.get("authorization") or page_authorization(self._request)
+        viewer = await self._gateway.admit(authorization, self._request.scope)
         operation = self._gateway.known(operation, viewer)
         context = self._gateway.context(
             self._request.scope,
@@ -86,7 +92,9 @@ class _Exchange:
         if media_type is None:
             return self._stream(operation, context)
         try:
-            result = await self._gateway.execute(operation, context, READ if is_get else READ_AND_WRITE)
+            with counting_statements() as count:
+                result = await self._gateway.execute(operation, context, READ if is_get else READ_AND_WRITE)
+            self._request.scope[OPERATION_KEY] = {"operation": _name_of(operation), "statements": count[0]}
         except SubscriptionAskedError:
             return self._stream(operation, context)
         if isinstance(result, Increments):
@@ -117,13 +125,22 @@ class _Exchange:
             return StreamResponse(stream, bodies, framing, self._id, counted.pop_all())
 
 
-def _last_event(value: str | None) -> int | None:
-    """The number in `Last-Event-ID`. Raises HttpError 400 for anything else than our own numbers."""
-    if value is None or not value.strip():
+def _name_of(operation: GraphQLRequest) -> str:
+    """The operation's name, for the access log; empty for one without."""
+    found = None if operation.operation_name else _NAME.search(operation.query)
+    return operation.operation_name or (found[1] if found else "")
+
+
+def _last_event(value: str | None) -> int | str | None:
+    """The number or cursor in `Last-Event-ID`. Raises HttpError 400 for what is neither."""
+    text = (value or "").strip()
+    if not text:
         return None
-    if not _EVENT_NUMBER.fullmatch(value.strip()):
+    if _EVENT_NUMBER.fullmatch(text):
+        return int(text)
+    if not _EVENT_CURSOR.fullmatch(text):
         raise HttpError(400, "`Last-Event-ID` must be the id of an event of this subscription.")
-    return int(value)
+    return text
 
 
 async def _numbered(results: AsyncGenerator[dict[str, Any], None], context: Context) -> Bodies:

@@ -143,6 +143,8 @@ def _from_query_string(parameters: Mapping[str, str]) -> GraphQLRequest:
 
 
 def _check_content_type(value: str | None) -> None:
+    if value == PLAIN_JSON:
+        return
     message = Message()
     message["content-type"] = value or ""
     if value is None or message.get_content_type() != PLAIN_JSON:

@@ -170,7 +170,8 @@ class _Connection:
             raise CloseSocketError(BAD_REQUEST, "The payload of connection_init must be an object or null")
         self._credential = _credential(payload, self._socket.headers)
         try:
-            self._stream.belongs_to(await self._gateway.authenticator.viewer(self._credential))
+            address = address_of(self._socket.scope)
+            self._stream.belongs_to(await self._gateway.authenticator.viewer(self._credential, address))
         except UnauthenticatedError as error:
             raise CloseSocketError(FORBIDDEN, error.message) from None
         except RateLimitedError as error:

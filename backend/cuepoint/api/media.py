@@ -6,6 +6,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
@@ -17,15 +18,27 @@ from cuepoint.adapters.storage.base import DirectFile, ObjectInfo
 from cuepoint.api.errors import HttpError, response_of
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.ranges import ByteRange, UnsatisfiableError, parse_range
+from cuepoint.api.storyboards import VTT, part_of_storyboard, storyboard_vtt
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.clips import reels
 from cuepoint.features.clips import service as clips
 from cuepoint.features.videos import service as videos
+from cuepoint.features.videos.audio_files import audio_media_file
 from cuepoint.features.videos.service import MediaFile
 
 FINDERS: dict[str, Callable[[AsyncSession, UUID], Awaitable[MediaFile | None]]] = {
+    "audio": audio_media_file,
+    "captions": clips.caption_file,
     "clips": clips.media_file,
+    "reels": reels.media_file,
     "videos": videos.media_file,
     "renditions": videos.rendition_file,
+}
+BOARDS = "storyboards"
+VTT_HEADERS = {
+    "Content-Type": "text/vtt; charset=utf-8",
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
 }
 # Shown in the browser; anything else is only ever saved, so that no upload runs as a page of this origin.
 SHOWN = re.compile(r"(video|audio)/[a-z0-9.+-]+|image/(jpeg|png|webp|gif)", re.ASCII)
@@ -45,7 +58,9 @@ async def _serve(gateway: Gateway, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise HttpError(405, "Media are fetched with GET.", headers={"Allow": "GET, HEAD"})
     _check_signature(gateway, request)
-    file = await _find(gateway, request.path_params["kind"], request.path_params["id"])
+    if request.path_params["kind"] == BOARDS and request.path_params.get("name") == VTT:
+        return Response(await storyboard_vtt(gateway, _key(request)), headers=VTT_HEADERS)
+    file = await _find(gateway, request)
     is_download = "download" in request.query_params
     direct = _direct_url(gateway, file, is_download=is_download) if request.method == "GET" else None
     if direct is not None:
@@ -53,19 +68,20 @@ async def _serve(gateway: Gateway, request: Request) -> Response:
     info = await gateway.process.adapters.storage.head(file.storage_key)
     if info is None:
         raise NotFoundError("media file")
-    etag = _etag(info)
+    etag = _etag(info, file.span)
     headers = _headers(file, etag, is_download=is_download)
     if etag in _entity_tags(request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
+    start, end = file.span or (0, info.size_bytes)
     try:
-        part = parse_range(_applicable_range(request, etag), info.size_bytes)
+        part = parse_range(_applicable_range(request, etag), end - start)
     except UnsatisfiableError:
         raise HttpError(
             416,
-            f"The file has {info.size_bytes} bytes; the range lies beyond them.",
-            headers={"Content-Range": f"bytes */{info.size_bytes}", "Accept-Ranges": "bytes"},
+            f"The file has {end - start} bytes; the range lies beyond them.",
+            headers={"Content-Range": f"bytes */{end - start}", "Accept-Ranges": "bytes"},
         ) from None
-    return _response(gateway, request, file, info, part, headers)
+    return _response(gateway, request, file, ByteRange(start, end), part, headers)
 
 
 def _check_signature(gateway: Gateway, request: Request) -> None:
@@ -79,16 +95,22 @@ def _check_signature(gateway: Gateway, request: Request) -> None:
         )
 
 
-async def _find(gateway: Gateway, kind: str, given_id: str) -> MediaFile:
-    finder = FINDERS.get(kind)
+def _key(request: Request) -> UUID:
     try:
-        file_id = UUID(given_id)
+        return UUID(request.path_params["id"])
     except ValueError:
-        finder = None
+        raise NotFoundError("media file") from None
+
+
+async def _find(gateway: Gateway, request: Request) -> MediaFile:
+    kind, key = request.path_params["kind"], _key(request)
+    finder = FINDERS.get(kind)
+    if kind == BOARDS:
+        finder = partial(part_of_storyboard, name=request.path_params.get("name", ""))
     if finder is None:
         raise NotFoundError("media file")
     async with gateway.process.db.read() as session:
-        file = await finder(session, file_id)
+        file = await finder(session, key)
     if file is None:
         raise NotFoundError("media file")
     return file
@@ -96,6 +118,8 @@ async def _find(gateway: Gateway, kind: str, given_id: str) -> MediaFile:
 
 def _direct_url(gateway: Gateway, file: MediaFile, *, is_download: bool) -> str | None:
     """Where the client fetches the bytes from the store itself; None where they go through this process."""
+    if file.span is not None:
+        return None
     headers = _headers(file, "", is_download=is_download)
     direct = DirectFile(file.storage_key, headers["Content-Type"], headers["Content-Disposition"])
     return gateway.process.adapters.storage.direct_url(direct, seconds=gateway.process.settings.signed_url_seconds)
@@ -105,19 +129,21 @@ def _response(
     gateway: Gateway,
     request: Request,
     file: MediaFile,
-    info: ObjectInfo,
+    whole: ByteRange,
     part: ByteRange | None,
     headers: dict[str, str],
 ) -> Response:
-    span = part or ByteRange(0, info.size_bytes)
+    size = whole.end - whole.start
+    span = part or ByteRange(0, size)
     headers["Content-Length"] = str(span.end - span.start)
     status = 200
     if part is not None:
         status = 206
-        headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{info.size_bytes}"
+        headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"
     if request.method == "HEAD" or span.start == span.end:
         return Response(status_code=status, headers=headers)
-    stream = gateway.process.adapters.storage.read(file.storage_key, span.start, span.end)
+    storage = gateway.process.adapters.storage
+    stream = storage.read(file.storage_key, whole.start + span.start, whole.start + span.end)
     return StreamingResponse(stream, status, headers=headers)
 
 
@@ -143,9 +169,10 @@ def content_disposition(kind: str, filename: str) -> str:
     return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _etag(info: ObjectInfo) -> str:
+def _etag(info: ObjectInfo, span: tuple[int, int] | None) -> str:
     inner = re.sub(r"[^\x21\x23-\x7e]", "", info.etag or "") or f"{info.size_bytes:x}"
-    return f'"{inner}"'
+    part = "" if span is None else f"-{span[0]:x}-{span[1]:x}"
+    return f'"{inner}{part}"'
 
 
 def _entity_tags(header: str | None) -> frozenset[str]:

@@ -16,6 +16,7 @@ logger = logging.getLogger("cuepoint.access")
 
 HEADER = "X-Request-Id"
 SCOPE_KEY = "cuepoint.request_id"  # where handlers outside the context variable's reach find it
+OPERATION_KEY = "cuepoint.operation"  # where the endpoint leaves the operation's name and its number of SQL statements
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._:+/=-]{1,64}", re.ASCII)
 QUIET_PATHS = frozenset({"/livez", "/readyz"})  # asked every few seconds by whatever watches
 
@@ -78,5 +79,6 @@ class _Exchange:
             "duration_ms": took,
             "sent_bytes": self._sent_bytes,
             "client": (self._scope.get("client") or ("",))[0],
+            **self._scope.get(OPERATION_KEY, {}),
         }
         logger.log(level, "%s %s %s %s ms", method, path, self._status, took, extra=extra)

@@ -48,7 +48,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         process = Process(db, adapters, settings, BINDINGS, {JobHub: hub, HealthChecks: checks})
         try:
             with frozen_garbage():
-                yield Gateway(schema, process, Authenticator(db))
+                yield Gateway(schema, process, Authenticator(db, adapters.signer))
         finally:
             await hub.close()
     finally:

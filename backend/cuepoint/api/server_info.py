@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import strawberry
 
+from cuepoint.adapters.media.capabilities import burns_captions
 from cuepoint.api.graphql_request import MAX_BODY_BYTES
 from cuepoint.api.health import HealthChecks, HealthPart, PartHealth
 from cuepoint.graphql.connections import MAX_FIRST
@@ -23,6 +24,9 @@ DEMO_NOTE = (
 )
 
 
+VERSION = version("cuepoint")  # read once: it opens a file
+
+
 class ServerFeature(Enum):
     """What an instance may have switched on."""
 
@@ -30,6 +34,7 @@ class ServerFeature(Enum):
     INTROSPECTION = "INTROSPECTION"
     MODEL_DOWNLOADS = "MODEL_DOWNLOADS"
     PROVIDER_EMBEDDINGS = "PROVIDER_EMBEDDINGS"
+    BURNED_CAPTIONS = "BURNED_CAPTIONS"
 
 
 describe_enum(
@@ -39,6 +44,7 @@ describe_enum(
         ServerFeature.INTROSPECTION: "Introspection queries are answered.",
         ServerFeature.MODEL_DOWNLOADS: "Speech models may be fetched by name.",
         ServerFeature.PROVIDER_EMBEDDINGS: "Embeddings come from OpenAI or a compatible server.",
+        ServerFeature.BURNED_CAPTIONS: "Captions can be painted into the picture: ffmpeg has libass.",
     },
     description="What this instance has switched on.",
 )
@@ -120,6 +126,7 @@ async def _features(info: Info) -> list[ServerFeature] | None:
         ServerFeature.INTROSPECTION: settings.introspection,
         ServerFeature.MODEL_DOWNLOADS: settings.model_downloads,
         ServerFeature.PROVIDER_EMBEDDINGS: bool(settings.openai_api_key or settings.openai_base_url),
+        ServerFeature.BURNED_CAPTIONS: await burns_captions(),
     }
     return [feature for feature, is_on in switches.items() if is_on]
 
@@ -192,7 +199,7 @@ class Health:
 
 
 async def _server_info() -> ServerInfo:
-    return ServerInfo(name="Cuepoint", version=version("cuepoint"))
+    return ServerInfo(name="Cuepoint", version=VERSION)
 
 
 async def _health(info: Info) -> Health:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from cuepoint.api.addresses import base_url
 from cuepoint.api.errors import HttpError, response_of
-from cuepoint.api.gateway import Gateway
+from cuepoint.api.gateway import Gateway, address_of
 from cuepoint.api.tus import (
     EXTENSIONS,
     PIECE,
@@ -28,6 +28,7 @@ from cuepoint.errors import AdapterError, BadInputError, CuepointError, ErrorCod
 from cuepoint.features.uploads import service
 from cuepoint.features.uploads.digests import ALGORITHMS, Checksum
 from cuepoint.features.uploads.models import Upload, UploadStatus
+from cuepoint.features.uploads.progress import tell_end, told
 from cuepoint.graphql.scalars import decode_id, encode_id
 from cuepoint.viewer import Viewer
 
@@ -53,7 +54,8 @@ async def serve_uploads(gateway: Gateway, request: Request) -> Response:
             raise HttpError(405, "tus takes other methods here.", headers={"Allow": ", ".join([*handlers, "OPTIONS"])})
         if request.headers.get("tus-resumable") != TUS_VERSION:
             raise HttpError(412, f"Send `Tus-Resumable: {TUS_VERSION}`.", headers={"Tus-Version": TUS_VERSION})
-        viewer = await gateway.authenticator.required_viewer(request.headers.get("authorization"))
+        credential, address = request.headers.get("authorization"), address_of(request.scope)
+        viewer = await gateway.authenticator.required_viewer(credential, address)
         response = await handlers[method](gateway, request, viewer)
     except (HttpError, CuepointError, AdapterError) as error:
         response = response_of(error)
@@ -145,16 +147,20 @@ async def _receive(
     gateway: Gateway, request: Request, viewer: Viewer, upload: Upload, offset: int, checksum: Checksum | None
 ) -> Upload:
     process = gateway.process
-    return await service.receive(
-        process.db,
-        process.adapters.storage,
-        viewer,
-        upload.id,
-        offset,
-        _body(request),
-        checksum=checksum,
-        max_bytes=process.settings.upload_max_bytes,
-    )
+    live = process.adapters.live
+    try:
+        return await service.receive(
+            process.db,
+            process.adapters.storage,
+            viewer,
+            upload.id,
+            offset,
+            told(_body(request), live, upload.id, offset),
+            checksum=checksum,
+            max_bytes=process.settings.upload_max_bytes,
+        )
+    finally:
+        await tell_end(live, upload.id)
 
 
 async def _delete(gateway: Gateway, request: Request, viewer: Viewer) -> Response:

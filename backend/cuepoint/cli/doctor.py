@@ -63,6 +63,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _packages,
         _ffmpeg,
         _box,
+        lambda: _captions(settings),
         lambda: _database(database, running.database_url if running else None),
         lambda: _redis(redis, running.redis_url if running else None),
         lambda: _storage(settings),
@@ -116,6 +117,22 @@ async def _ffmpeg() -> Finding:
     return Finding(
         "ffmpeg", State.FINE, said.decode().splitlines()[0].removeprefix("ffmpeg version ").split(" Copy")[0]
     )
+
+
+async def _captions(settings: Settings) -> Finding:
+    """Burned captions need libass in ffmpeg, and fonts that can be read."""
+    from cuepoint.adapters.media.capabilities import burns_captions
+    from cuepoint.adapters.media.glyphs import fonts_in
+
+    try:
+        if not await burns_captions():
+            advice = "Captions can be files or text tracks, but not burned; run `make reinstall`."
+            return Finding("Captions", State.NOTE, "this ffmpeg lacks libass", advice)
+        fonts = await asyncio.to_thread(fonts_in, settings.caption_fonts)
+    except (OSError, CuepointError) as error:
+        advice = "CUEPOINT_CAPTION_FONTS must be a directory of fonts (.ttf, .otf) that can be read."
+        return Finding("Captions", State.FAULT, str(error).splitlines()[0], advice)
+    return Finding("Captions", State.FINE, f"libass, {len(fonts)} fonts")
 
 
 async def _box() -> Finding:

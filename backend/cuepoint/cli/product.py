@@ -22,6 +22,7 @@ from cuepoint.embedded.stack import Stack
 from cuepoint.errors import CuepointError, ErrorCode
 from cuepoint.processes.child import python_argv
 from cuepoint.processes.supervisor import Program, Supervisor
+from cuepoint.viewer import Scope
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
@@ -129,7 +130,7 @@ async def checked_facts(url: str) -> DatabaseFacts:
     return facts
 
 
-async def make_admin_key(database_url: str, name: str) -> str:
+async def make_admin_key(database_url: str, name: str, scope: Scope = Scope.MANAGE) -> str:
     """A new API key of the administrator, who is made if there is none; the secret, which is nowhere kept."""
     from cuepoint.db.session import Database, create_engine
     from cuepoint.features.users.service import create_admin_key, ensure_admin
@@ -138,7 +139,7 @@ async def make_admin_key(database_url: str, name: str) -> str:
     try:
         async with database.write() as session:
             await ensure_admin(session)
-            return await create_admin_key(session, name)
+            return await create_admin_key(session, name, scope)
     finally:
         await database.close()
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 RETRY = """
 mutation ConsoleRetry($id: ID!) {
-  retryJob(input: { jobId: $id }) { job { id title status } errors { code message } }
+  retryJob(input: { id: $id }) { job { id title status } errors { code message } }
 }
 """
 RETRY_FAILED = """

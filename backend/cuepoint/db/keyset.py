@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, func, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, defer
 
 from cuepoint.errors import BadInputError
 
@@ -114,9 +114,13 @@ async def fetch_pages(
     page: PageRequest,
     *,
     where: Sequence[ColumnElement[bool]] = (),
+    without: Sequence[str] = (),
     descending: bool = False,
 ) -> dict[UUID, Page[T]]:
-    """The same page of each parent's list, in one statement: a lateral join reads `first` + 1 rows per parent."""
+    """The same page of each parent's list, in one statement: a lateral join reads `first` + 1 rows per parent.
+
+    Attributes named in `without` are not read; the rows raise if they are asked for them.
+    """
     columns = [column for column, _ in keys]
     parents = func.unnest(literal(list(parent_ids), ARRAY(Uuid))).table_valued("id", name="parents").render_derived()
     inner = select(entity).where(parent == parents.c.id, *where)
@@ -129,6 +133,7 @@ async def fetch_pages(
     row_of = aliased(entity, lateral)
     statement = select(parents.c.id, row_of).select_from(parents).join(lateral, true())
     outer = [getattr(row_of, str(column.key)) for column in columns]
+    statement = statement.options(*[defer(getattr(row_of, name), raiseload=True) for name in without])
     statement = statement.order_by(parents.c.id, *[c.desc() if descending else c.asc() for c in outer])
     grouped: dict[UUID, list[T]] = {parent_id: [] for parent_id in parent_ids}
     for parent_id, row in (await session.execute(statement)).all():

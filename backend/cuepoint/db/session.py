@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from pgvector.asyncpg import register_vector
-from sqlalchemy import event
+from sqlalchemy import Dialect, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 # A transaction that sits idle for a minute holds locks and blocks vacuum: no session may be open across an
@@ -17,7 +22,13 @@ IDLE_IN_TRANSACTION_MS = 60_000
 Effect = object
 Dispatch = Callable[[Sequence[Effect]], Awaitable[None]]
 
+# A connection that was used so lately is taken as it is; what breaks it meanwhile the client's socket tells at once.
+TRUSTED_SECONDS = 10.0
+
+_COUNT: ContextVar[list[int] | None] = ContextVar("statements", default=None)
+_CHANGE = re.compile(r"\s*+(?:insert|update|delete|merge|truncate)\b", re.IGNORECASE)
 _EFFECTS = "cuepoint.effects"
+_RETURNED = "cuepoint.returned"
 
 
 def after_commit(session: AsyncSession, effect: Effect) -> None:
@@ -27,6 +38,31 @@ def after_commit(session: AsyncSession, effect: Effect) -> None:
     round trip. See docs/decisions/0002.
     """
     session.info.setdefault(_EFFECTS, []).append(effect)
+
+
+@contextmanager
+def counting_statements() -> Iterator[list[int]]:
+    """Inside the block the list holds the number of statements executed so far, in tasks begun in it too."""
+    count = [0]
+    token = _COUNT.set(count)
+    try:
+        yield count
+    finally:
+        _COUNT.reset(token)
+
+
+def noted_effects(session: AsyncSession) -> int:
+    """How many effects the transaction has asked for so far."""
+    return len(session.info.get(_EFFECTS, ()))
+
+
+def forget_effects(session: AsyncSession, after: int) -> None:
+    """Effects behind the first `after` belong to a part of the transaction that was undone."""
+    del session.info.get(_EFFECTS, [])[after:]
+
+
+class ReadOnlyError(Exception):
+    """A statement that changes something where nothing may change."""
 
 
 class Database:
@@ -41,11 +77,16 @@ class Database:
         self.engine = engine
         self._dispatch = dispatch
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False, info=dict(info or {}))
+        # Each statement of a reader is its own transaction: no BEGIN and ROLLBACK around it, two round trips less. At
+        # READ COMMITTED, the level of both, a transaction would not show it anything else.
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(reading.sync_engine, "before_cursor_execute", _refuse_change)
+        self._readers = async_sessionmaker(reading, expire_on_commit=False, autoflush=False, info=dict(info or {}))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """A short session for statements that change nothing."""
-        async with self._sessions() as session:
+        """A short session for statements that change nothing; a lock that one of them takes is gone with it."""
+        async with self._readers() as session:
             yield session
 
     @asynccontextmanager
@@ -82,7 +123,7 @@ def create_engine(
         sqlalchemy_url(database_url),
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
+        skip_autocommit_rollback=True,
         connect_args={
             "server_settings": {
                 "application_name": application_name,
@@ -92,6 +133,9 @@ def create_engine(
         },
     )
 
+    event.listen(engine.sync_engine, "checkout", partial(_check_alive, engine.dialect))
+    event.listen(engine.sync_engine, "checkin", _note_return)
+    event.listen(engine.sync_engine, "before_cursor_execute", _count_statement)
     if not vectors:
         return engine
 
@@ -100,3 +144,32 @@ def create_engine(
         dbapi_connection.run_async(register_vector)
 
     return engine
+
+
+def _refuse_change(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    if _CHANGE.match(statement):
+        raise ReadOnlyError(f"a session for reading cannot execute {statement[:80]!r}; use Database.write")
+
+
+def _count_statement(*_: Any) -> None:
+    count = _COUNT.get()
+    if count is not None:
+        count[0] += 1
+
+
+def _check_alive(dialect: Dialect, connection: Any, record: Any, _proxy: Any) -> None:
+    """A connection that the server has closed is replaced; asked are only those that nobody has used for a while.
+
+    SQLAlchemy's own check asks at every use, which costs as much as the query itself.
+    """
+    is_stale = time.monotonic() - record.info.get(_RETURNED, 0.0) > TRUSTED_SECONDS
+    try:
+        if connection.driver_connection.is_closed() or (_RETURNED in record.info and is_stale):
+            dialect.do_ping(connection)
+    except (dialect.loaded_dbapi.Error, OSError) as error:
+        raise DisconnectionError from error
+
+
+def _note_return(_connection: Any, record: Any) -> None:
+    if record is not None:
+        record.info[_RETURNED] = time.monotonic()

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.public_names import type_of
 
 
 def converter(info: Info, type_name: str) -> Callable[[Any], Any]:
     """`from_row` of the GraphQL type of that name; None stays None."""
-    definition: Any = info.schema.get_type_by_name(type_name)
-    if definition is None:
-        raise LookupError(f"the schema has no type {type_name}")
-    from_row = definition.origin.from_row
+    from_row = type_of(info, type_name).from_row
     return lambda row: None if row is None else from_row(row)

@@ -9,9 +9,11 @@ import strawberry
 
 from cuepoint.db.keyset import Page, PageRequest
 from cuepoint.errors import BadInputError
+from cuepoint.graphql.list_sizes import cost_of
 
 DEFAULT_FIRST = 25
 MAX_FIRST = 100
+COUNT_COST = 5  # a statement of its own, which reads the whole list
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -53,7 +55,9 @@ class Connection(Generic[T]):
         resolver=_nodes, description="The members on this page, in order, for clients that need no cursors."
     )
     total_count: int = strawberry.field(
-        resolver=_total_count, description="Length of the whole list; counted only when selected."
+        resolver=_total_count,
+        description="Length of the whole list; counted only when selected.",
+        directives=cost_of(COUNT_COST),
     )
 
     @classmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from uuid import UUID
@@ -11,7 +12,7 @@ import strawberry
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from cuepoint.errors import UnauthenticatedError
+from cuepoint.errors import BadInputError, UnauthenticatedError
 from cuepoint.graphql.loaders import BindingError, Loader, LoaderKey
 from cuepoint.graphql.media_urls import MediaKind, media_url
 from cuepoint.viewer import Viewer
@@ -47,21 +48,33 @@ class Context:
         request_id: str = "",
         base_url: str = "http://localhost:8000",
         takes_increments: bool = False,
-        last_event: int | None = None,
+        last_event: int | str | None = None,
+        address: str = "",
     ) -> None:
         self.process = process
         self.viewer = viewer
         self.request_id = request_id
         self.base_url = base_url.rstrip("/")
+        self.address = address  # where the caller comes from, as far as proxies are trusted
         self.takes_increments = takes_increments  # of @defer and @stream
-        self.last_event = last_event  # number in Last-Event-ID: what an event stream is resumed after
-        self.event: int | None = None  # number of the event that a subscription has just yielded
+        self.last_event = last_event  # number or cursor in Last-Event-ID: what an event stream is resumed after
+        self.event: int | str | None = None  # number or cursor of the event that a subscription has just yielded
+        self._transaction: Database | None = None
         self._loaders: dict[type[Loader[Any, Any]], Loader[Any, Any]] = {}
 
     @property
     def db(self) -> Database:
         """Units of work on Postgres."""
-        return self.process.db
+        return self._transaction or self.process.db
+
+    @contextmanager
+    def working_in(self, transaction: Database) -> Iterator[None]:
+        """Inside the block all units of work of the operation are parts of that transaction."""
+        self._transaction = transaction
+        try:
+            yield
+        finally:
+            self._transaction = None
 
     @property
     def adapters(self) -> Adapters:
@@ -107,6 +120,14 @@ class Context:
 
     def resumed_after(self, after: int | None) -> int | None:
         """Number of the event after which a subscription begins: `Last-Event-ID` where there is one, else `after`."""
+        if isinstance(self.last_event, str):
+            raise BadInputError("`Last-Event-ID` must be the number of an event of this subscription.")
+        return after if self.last_event is None else self.last_event
+
+    def resumed_behind(self, after: str | None) -> str | None:
+        """The same for a subscription whose events have cursors. Raises BadInputError for a number."""
+        if isinstance(self.last_event, int):
+            raise BadInputError("`Last-Event-ID` must be a cursor of this subscription.")
         return after if self.last_event is None else self.last_event
 
     def forget_loaded(self) -> None:

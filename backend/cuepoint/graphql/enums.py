@@ -25,8 +25,12 @@ def describe_enum(
     missing = [member.name for member in kind if member not in descriptions]
     if missing:
         raise UndescribedValueError(f"{kind.__name__}: no description of {', '.join(missing)}")
-    strawberry.enum(kind, name=name, description=description)
+    if "__strawberry_definition__" not in vars(kind):
+        strawberry.enum(kind, name=name, description=description)
     definition: Any = kind.__strawberry_definition__  # type: ignore[attr-defined]
+    # A type that was loaded earlier may have used the enum, which makes it known to Strawberry as it is.
+    definition.name = name or kind.__name__
+    definition.description = description
     for value in definition.values:
         value.description = descriptions[kind[value.name]]
     return kind

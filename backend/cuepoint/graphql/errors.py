@@ -8,10 +8,20 @@ from typing import Any, ParamSpec, TypeVar
 
 import strawberry
 
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError, QueueFullError
+from cuepoint.errors import (
+    AdapterError,
+    CuepointError,
+    ErrorCode,
+    ForbiddenError,
+    LockedError,
+    NotFoundError,
+    QueueFullError,
+)
 from cuepoint.graphql.codes import CODE_DESCRIPTIONS
 from cuepoint.graphql.context import Context
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.idempotency import IdempotentInput, once
+from cuepoint.viewer import Scope
 
 __all__ = ["TOP_LEVEL", "ErrorCode", "Payload", "UserError", "found_or_none", "reports_errors"]
 
@@ -57,7 +67,7 @@ class UserError:
             field=list(error.field),
             message=message_of(error),
             retryable=error.retryable,
-            retry_after_seconds=error.retry_after_seconds if isinstance(error, QueueFullError) else None,
+            retry_after_seconds=error.retry_after_seconds if isinstance(error, QueueFullError | LockedError) else None,
         )
 
 
@@ -67,6 +77,11 @@ class Payload:
 
     errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why the mutation was refused; empty when it was carried out."
+    )
+    replayed: bool = strawberry.field(
+        default=False,
+        description="True: the idempotency key came before, nothing was done now. The objects are the same, as they "
+        "are now; secrets are not repeated.",
     )
 
 
@@ -89,7 +104,11 @@ def reports_errors(
             info = kwargs.get("info")
             if isinstance(info, strawberry.Info) and isinstance(info.context, Context):
                 info.context.forget_loaded()
+                _require_write(info.context)
             try:
+                if isinstance(info, strawberry.Info) and isinstance(kwargs.get("input"), IdempotentInput):
+                    call = functools.partial(resolver, *args, **kwargs)
+                    return await once(info, resolver.__name__, kwargs["input"], payload, call)
                 return await resolver(*args, **kwargs)
             except CuepointError as error:
                 if error.code in TOP_LEVEL:
@@ -101,6 +120,13 @@ def reports_errors(
         return reporting
 
     return decorate
+
+
+def _require_write(context: Context) -> None:
+    """A credential that may only look changes nothing, whatever the mutation is about, and whether that exists."""
+    viewer = context.viewer
+    if viewer is not None and not viewer.scope.includes(Scope.WRITE):
+        raise ForbiddenError("This credential has the scope READ, and this changes something.")
 
 
 async def found_or_none(awaitable: Awaitable[T]) -> T | None:

@@ -7,7 +7,7 @@ commonly do, doubles the work with each fragment and is itself a denial of servi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -29,14 +30,11 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
-    is_list_type,
-    is_non_null_type,
 )
-from strawberry.extensions import SchemaExtension
 
 from cuepoint.errors import ErrorCode
 from cuepoint.graphql.connections import DEFAULT_FIRST
-from cuepoint.graphql.list_sizes import page_argument
+from cuepoint.graphql.list_sizes import PLAIN_LIST, is_list, page_argument, weight_of
 
 # Values that served in measurements: the widest real operations stay at a third of them.
 MAX_TOKENS = 2_000
@@ -58,8 +56,6 @@ MAX_VARIABLE_VALUES = 20_000
 
 # `first` counts for no more than the largest page of any list: beyond it the field refuses by itself.
 MAX_LIST = 500
-# Lists without `first` are short by design (errors, tracks, the words of a segment).
-PLAIN_LIST = 5
 
 
 @dataclass(slots=True)
@@ -112,43 +108,9 @@ class LimitExceededError(GraphQLError):
         super().__init__(message, extensions={"code": code.value})
 
 
-class Limits(SchemaExtension):
-    """Refuses operations beyond the limits with QUERY_TOO_DEEP or QUERY_TOO_COSTLY; answers what others cost."""
-
-    _cost: int | None = None
-
-    def on_parse(self) -> Iterator[None]:
-        """Bound the parser itself."""
-        options: Any = self.execution_context.parse_options
-        options.update(max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        """Weigh the operation. Set as an error rather than raised: streams do not catch what hooks raise."""
-        context = self.execution_context
-        document, schema = context.graphql_document, context.schema._schema  # noqa: SLF001  # the one way to it
-        try:
-            if document is not None:
-                weights = weigh_document(schema, document, context.variables or {})
-                self._cost = weights[context.operation_name or ""].total_cost
-                for weight in weights.values():
-                    _compare(weight)
-        except GraphQLError as error:
-            context.pre_execution_errors = [error]
-        except RecursionError:  # fragments in fragments, each nested as deep as the parser takes
-            context.pre_execution_errors = [
-                LimitExceededError(ErrorCode.QUERY_TOO_DEEP, "The operation's fragments nest too deeply.")
-            ]
-        yield
-
-    def get_results(self) -> dict[str, Any]:
-        """`extensions.cost` of the response."""
-        return {} if self._cost is None else {"cost": {"requested": min(self._cost, 10**9), "maximum": MAX_COST}}
-
-
-def check_document(schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]) -> None:
-    """Raise LimitExceededError if any operation of the document exceeds a limit, GraphQLError for unusable text."""
-    for weight in weigh_document(schema, document, variables).values():
+def check_weights(weights: dict[str, Weight]) -> None:
+    """Raise LimitExceededError if one of the operations exceeds a limit."""
+    for weight in weights.values():
         _compare(weight)
 
 
@@ -157,7 +119,7 @@ def weigh_document(schema: GraphQLSchema, document: DocumentNode, variables: dic
 
     Raises LimitExceededError for variables or fragments beyond their limits, GraphQLError for unusable text.
     """
-    _check_variables(variables)
+    check_variables(variables)
     _check_strings(document)
     if len(document.definitions) > MAX_FRAGMENTS:
         raise LimitExceededError(
@@ -173,6 +135,30 @@ def weigh_document(schema: GraphQLSchema, document: DocumentNode, variables: dic
     if len(weights) == 1:
         weights[""] = next(iter(weights.values()))
     return weights
+
+
+def size_variables(document: DocumentNode) -> tuple[str, ...]:
+    """Names of the variables whose values the cost of the document's operations can hang on."""
+    arguments = {"first", "ids", "input"}
+    names: set[str] = set()
+    pending: list[Any] = list(document.definitions)
+    while pending:
+        node = pending.pop()
+        selections = getattr(node, "selection_set", None)
+        if selections is not None:
+            pending.extend(selections.selections)
+        for argument in getattr(node, "arguments", None) or ():
+            if argument.name.value in arguments:
+                names.update(_variables_in(argument.value))
+    return tuple(sorted(names))
+
+
+def _variables_in(value: ValueNode) -> Iterator[str]:
+    if isinstance(value, VariableNode):
+        yield value.name.value
+    elif isinstance(value, ObjectValueNode):
+        for member in value.fields:
+            yield from _variables_in(member.value)
 
 
 def _compare(weight: Weight) -> None:
@@ -211,7 +197,7 @@ def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, Any]
     return {**defaults, **variables}
 
 
-def _check_variables(variables: dict[str, Any]) -> None:
+def check_variables(variables: Mapping[str, Any]) -> None:
     """Refuse deep nesting, and text that Postgres cannot store, before anything recursive touches the values."""
     level: list[Any] = [variables]
     values = 0
@@ -302,10 +288,11 @@ class _Scale:
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Weight:
         name = node.name.value
         aliases = 1 if node.alias else 0
-        if node.selection_set is None:
-            return Weight(width=1, depth=1, fields=1, aliases=aliases, cost=1)
         is_introspection = name in INTROSPECTION_FIELDS
         definition = None if is_introspection else getattr(parent, "fields", {}).get(name)
+        if node.selection_set is None:
+            cost = 1 if definition is None else weight_of(definition)
+            return Weight(width=1, depth=1, fields=1, aliases=aliases, cost=cost)
         inner = self.weigh(node.selection_set, get_named_type(definition.type) if definition else None)
         cost, per_item = self._cost(node, definition, inner)
         return Weight(
@@ -323,18 +310,16 @@ class _Scale:
     def _cost(self, node: FieldNode, field: GraphQLField | None, inner: Weight) -> tuple[int, int]:
         """Cost of a field itself, and what it adds for each item of the page around it.
 
-        Lists without `first` (`edges`, `nodes`, hits) inherit the size of the field around them that has one.
+        Lists without `first` (`edges`, `nodes`, hits) have the size of the field that they are selected in.
         """
         each = inner.cost + PLAIN_LIST * inner.per_item
         if field is None:
             return 1 + each, 0
-        kind = field.type.of_type if is_non_null_type(field.type) else field.type
+        own = weight_of(field)
         size = self._size(node, field)
         if size is not None:
-            return 1 + (size * each if is_list_type(kind) else inner.cost + size * inner.per_item), 0
-        if is_list_type(kind):
-            return 1, each
-        return 1 + inner.cost, inner.per_item
+            return own + (size * each if is_list(field.type) else inner.cost + size * inner.per_item), 0
+        return (own, each) if is_list(field.type) else (own + each, 0)
 
     def _size(self, node: FieldNode, field: GraphQLField) -> int | None:
         """`first` of the field or of its input, capped; None where the field has no page size."""
@@ -344,6 +329,8 @@ class _Scale:
             return None
         if argument == "first":
             size = self._value(given.get("first"), field.args["first"].default_value)
+        elif argument == "ids":
+            size = self._length(given.get("ids"))
         else:
             fields = getattr(get_named_type(field.args["input"].type), "fields", {})
             size = self._input_first(given.get("input"), fields["first"].default_value)
@@ -355,6 +342,12 @@ class _Scale:
             return self._value(fields.get("first"), default)
         value = self._value(node, None)
         return value.get("first", default) if isinstance(value, dict) else default
+
+    def _length(self, node: ValueNode | None) -> int:
+        if isinstance(node, ListValueNode):
+            return len(node.values)
+        value = self._value(node, None)
+        return len(value) if isinstance(value, list) else 1
 
     def _value(self, node: ValueNode | None, default: Any) -> Any:
         if isinstance(node, IntValueNode):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cuepoint.adapters.storage.signed_urls import UrlSigner
 
-MediaKind = Literal["clips", "videos", "renditions"]
+MediaKind = Literal["captions", "reels", "audio", "storyboards", "clips", "videos", "renditions"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _LONGEST_NAME = 80

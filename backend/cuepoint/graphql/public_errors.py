@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from graphql import GraphQLError
@@ -41,11 +41,15 @@ class PublicErrors(SchemaExtension):
     def _rewrite(self, result: Any) -> None:
         errors = getattr(result, "errors", None)
         if errors:
-            context = self.execution_context.context
-            is_ours = isinstance(context, Context)
-            request_id = context.request_id if is_ours else ""
-            reveals = not is_ours or context.settings.introspection
-            result.errors = [public_error(error, request_id, reveals_schema=reveals) for error in errors]
+            result.errors = public_errors(errors, self.execution_context.context)
+
+
+def public_errors(errors: Iterable[GraphQLError], context: Any) -> list[GraphQLError]:
+    """The errors of one operation as clients see them."""
+    is_ours = isinstance(context, Context)
+    request_id = context.request_id if is_ours else ""
+    reveals = not is_ours or context.settings.introspection
+    return [public_error(error, request_id, reveals_schema=reveals) for error in errors]
 
 
 def public_error(error: GraphQLError, request_id: str, *, reveals_schema: bool = True) -> GraphQLError:

@@ -9,11 +9,13 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cuepoint.errors import AdapterError, ErrorCode
+from cuepoint.processes.listening import say
 from cuepoint.processes.sandbox import Box, Entry, Protections, log_protections
 
 TERM_GRACE_SECONDS = 3.0  # ffmpeg ends 60 ms after SIGTERM; whoever takes longer than this gets SIGKILL
@@ -192,6 +194,7 @@ async def run_child(
     )
     output = _Output(max_stdout_bytes)
     timed_out = False
+    began = time.monotonic()
     try:
         async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
             readers = {
@@ -212,7 +215,22 @@ async def run_child(
         raise failed.exceptions[0] from None
     finally:
         await end_child(process)
+        say(f"\n[{_name_of(argv)}: {_ending(process.returncode, timed_out)}, {time.monotonic() - began:.1f} s]\n")
     return ChildResult(process.returncode or 0, bytes(output.out), output.tail.decode(errors="replace"), timed_out)
+
+
+def _name_of(argv: Sequence[str]) -> str:
+    """What people call the program: arguments may hold paths and whole requests."""
+    if argv[1:3] == ["-P", "-m"]:  # python_argv
+        return " ".join([argv[3].removeprefix("cuepoint."), *(a for a in argv[4:5] if a.replace("-", "").isalnum())])
+    return Path(argv[0]).name
+
+
+def _ending(returncode: int | None, timed_out: bool) -> str:
+    if timed_out:
+        return "ended at its deadline"
+    code = returncode or 0
+    return f"exit {code}" if code >= 0 else f"ended by signal {-code}"
 
 
 @dataclass
@@ -227,6 +245,7 @@ class _Output:
     async def read_tail(self, stream: asyncio.StreamReader | None) -> None:
         while stream and (piece := await stream.read(65536)):
             self.pieces += 1
+            say(piece)
             self.tail.extend(piece)
             del self.tail[:-STDERR_TAIL_BYTES]
 

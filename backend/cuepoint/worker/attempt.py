@@ -11,9 +11,13 @@ from enum import Enum
 from pathlib import Path
 from uuid import UUID
 
+from cuepoint.errors import AdapterError, ErrorCode
 from cuepoint.features.jobs.claims import Claimed, Fence, Progress
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.progress import Pace, ProgressMessage
+from cuepoint.worker.job_log import AttemptLog
+
+FULL_DISK_SECONDS = 60.0  # until a job looks again whether there is room for it
 
 
 class StopReason(Enum):
@@ -28,8 +32,12 @@ class StopReason(Enum):
 class Attempt:
     """The control of a running task. `report` may be called from any thread, the rest from the loop."""
 
-    def __init__(self, claimed: Claimed, temp_root: Path) -> None:
+    def __init__(
+        self, claimed: Claimed, temp_root: Path, log: AttemptLog | None = None, *, min_free_bytes: int = 0
+    ) -> None:
         self.claimed = claimed
+        self._min_free_bytes = min_free_bytes
+        self.log = log or AttemptLog()
         self.stop_reason: StopReason | None = None
         self.stop_asked_at: float | None = None
         self.is_over = False  # the body has returned: nothing is left to be stopped
@@ -69,14 +77,30 @@ class Attempt:
         self._pace.note(time.monotonic(), self._fraction, self._processed_ms, self._total_ms)
         self._version += 1
 
+    def say(self, line: str) -> None:
+        """A line for the job's log."""
+        self.log.write(f"{line}\n".encode(errors="replace"))
+
     def ended(self) -> None:
         """The task has ended the job inside its own transaction."""
         self.has_finished = True
 
     def temp_dir(self) -> Path:
-        """The directory of this attempt, made at the first call."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        """The directory of this attempt, made at the first call.
+
+        Raises AdapterError INSUFFICIENT_STORAGE where its disk is almost full: the job waits until there is room.
+        """
         self.has_temp_dir = True
+        self._directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._directory).free
+        if free < self._min_free_bytes:
+            raise AdapterError(
+                ErrorCode.INSUFFICIENT_STORAGE,
+                f"The disk of the worker has {free:,} bytes free; {self._min_free_bytes:,} are kept free "
+                "(CUEPOINT_MIN_FREE_BYTES). Free some space: the job goes on by itself.",
+                retryable=True,
+                retry_after_seconds=FULL_DISK_SECONDS,
+            )
         return self._directory
 
     def remove_temp_dir(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from cuepoint.adapters.live.base import Live
 from cuepoint.features.jobs.claims import Claimed, claim
@@ -25,6 +25,7 @@ class Fetcher:
         identity: Identity,
         slots: Mapping[str, int],
         *,
+        kinds: Sequence[str],
         poll_seconds: float,
         take: Callable[[Claimed], None],
     ) -> None:
@@ -32,6 +33,7 @@ class Fetcher:
         self._live = live
         self._identity = identity
         self._free = dict(slots)
+        self._kinds = tuple(kinds)
         self._poll_seconds = poll_seconds
         self._take = take
         self._wake = asyncio.Event()
@@ -57,7 +59,7 @@ class Fetcher:
                 bell = None if bell is None or bell.done() else bell
                 if rung is not None and self._free[rung] <= 0:
                     await self._live.ring([rung])  # not for us: our slots filled while we listened
-                if await self._claim_all(pass_on=rung is not None):
+                if await self._claim_all(rung):
                     continue
                 lanes = [lane for lane, free in self._free.items() if free > 0]
                 # One wait goes on when slots become free meanwhile: ending a blocking read costs a connection.
@@ -75,15 +77,17 @@ class Fetcher:
         finally:
             woken.cancel()
 
-    async def _claim_all(self, *, pass_on: bool) -> bool:
-        """Fill the free slots; True if it may be worth asking again at once."""
+    async def _claim_all(self, rung: str | None) -> bool:
+        """Fill the free slots, first of the lane whose bell rang; True if it may be worth asking again at once."""
         has_claimed = False
-        for lane, free in list(self._free.items()):
+        for lane, free in sorted(self._free.items(), key=lambda item: item[0] != rung):
             if free <= 0 or self._is_stopped:
                 continue
             try:
                 async with self._connections.lazy.acquire() as connection:
-                    claimed = await claim(connection, lane=lane, worker_id=self._identity.worker_id, limit=free)
+                    claimed = await claim(
+                        connection, lane=lane, worker_id=self._identity.worker_id, limit=free, kinds=self._kinds
+                    )
             except DATABASE_ERRORS as error:
                 _log.warning("Claiming failed, trying again: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(self._poll_seconds)
@@ -91,7 +95,7 @@ class Fetcher:
             self._free[lane] -= len(claimed)
             for job in claimed:
                 self._take(job)
-            if len(claimed) == free and pass_on:
+            if len(claimed) == free and rung is not None:
                 await self._live.ring([lane])  # there may be more than fits here: wake another worker
             has_claimed = has_claimed or len(claimed) == free
         return has_claimed and any(free > 0 for free in self._free.values())

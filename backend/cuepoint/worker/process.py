@@ -27,7 +27,9 @@ from cuepoint.worker.executor import DurableWorker
 from cuepoint.worker.fetcher import Fetcher
 from cuepoint.worker.finisher import Finisher
 from cuepoint.worker.identity import Identity, slots_of, worker_info
+from cuepoint.worker.job_log import AttemptLog, masking
 from cuepoint.worker.lease import LeaseThread
+from cuepoint.worker.log_writer import LogWriter
 from cuepoint.worker.progress_writer import ProgressWriter
 from cuepoint.worker.queue import DurableQueue
 from cuepoint.worker.runner import Runner
@@ -70,6 +72,8 @@ class WorkerProcess:
             self._announcer.dispatch,
         )
         self._finisher = Finisher(self._connections, self._attempts, self._announcer)
+        self._logs = LogWriter(self._connections, self._attempts)
+        self._masked = masking(settings)
         self._runner = Runner(
             bodies=bodies,
             adapters=adapters,
@@ -77,12 +81,14 @@ class WorkerProcess:
             settings=settings,
             attempts=self._attempts,
             finisher=self._finisher,
+            logs=self._logs,
         )
         self._fetcher = Fetcher(
             self._connections,
             adapters.live,
             self._identity,
             self._slots,
+            kinds=[kind.value for kind in bodies],
             poll_seconds=settings.poll_seconds,
             take=self._take,
         )
@@ -125,6 +131,7 @@ class WorkerProcess:
             "finisher": self._finisher.run(),
             "announcer": self._announcer.run(),
             "progress": progress.run(),
+            "logs": self._logs.run(),
             "ticker": ticker.run(),
             "obey": self._obey(),
             "fetcher": self._fetcher.run(),
@@ -164,7 +171,8 @@ class WorkerProcess:
             self.drain()
 
     def _take(self, claimed: Claimed) -> None:
-        attempt = Attempt(claimed, self._temp_root)
+        log, min_free_bytes = AttemptLog(self._masked), self._settings.min_free_bytes
+        attempt = Attempt(claimed, self._temp_root, log, min_free_bytes=min_free_bytes)
         self._attempts.add(attempt)
         self._announcer.put([claimed.change])
         self.queue.put(attempt)

@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cuepoint.features.clips import tasks as clips
+from cuepoint.features.deletions import tasks as deletions
+from cuepoint.features.imports import tasks as imports
+from cuepoint.features.jobs import tasks as jobs
 from cuepoint.features.jobs.context import TaskBody, registered_bodies
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.moments import tasks as moments
 from cuepoint.features.search import tasks as search
+from cuepoint.features.storage import tasks as storage
 from cuepoint.features.transcripts import tasks as transcripts
 from cuepoint.features.uploads import tasks as uploads
+from cuepoint.features.videos import audio_tasks, look_tasks
 from cuepoint.features.videos import tasks as videos
 from cuepoint.tables import MODELS
 
 LOADED = MODELS  # foreign keys name tables of features without tasks: SQLAlchemy must know those too
-TASKS = (videos, transcripts, search, moments, clips, uploads)
+TASKS = (
+    jobs,
+    videos,
+    look_tasks,
+    audio_tasks,
+    transcripts,
+    search,
+    moments,
+    clips,
+    uploads,
+    imports,
+    storage,
+    deletions,
+)
 
 
 class RegistryError(Exception):

@@ -19,10 +19,13 @@ from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.features.jobs.claims import Outcome
 from cuepoint.features.jobs.context import FenceLost, FinishInterrupted, JobCancelled, TaskBody, TaskContext
+from cuepoint.features.jobs.freshness import reused_result
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.statements import is_outage
+from cuepoint.processes.listening import listening
 from cuepoint.worker.attempt import Attempt, Attempts, StopReason
 from cuepoint.worker.finisher import Finisher
+from cuepoint.worker.log_writer import LogWriter
 
 BACKOFF_MOST_SECONDS = 600.0  # a person who mends the cause should not wait longer for the next attempt
 DEFAULT_SNOOZE_SECONDS = 30.0
@@ -55,6 +58,7 @@ class Runner:
         settings: Settings,
         attempts: Attempts,
         finisher: Finisher,
+        logs: LogWriter,
     ) -> None:
         self._bodies = bodies
         self._adapters = adapters
@@ -62,6 +66,7 @@ class Runner:
         self._settings = settings
         self._attempts = attempts
         self._finisher = finisher
+        self._logs = logs
 
     async def run(self, attempt: Attempt) -> None:
         """Run one attempt. Afterwards its end is committed, or handed over to be, and its directory is gone.
@@ -79,6 +84,7 @@ class Runner:
             if attempt.has_temp_dir:
                 await asyncio.to_thread(attempt.remove_temp_dir)
         ending = self._ending(attempt, body)
+        await self._logs.finish(attempt)
         if ending.is_written:
             self._attempts.remove(attempt)
         elif ending.outcome is None:
@@ -101,7 +107,11 @@ class Runner:
             settings=self._settings,
             control=attempt,
         )
-        return await self._bodies[context.kind](context)
+        with listening(attempt.log.write):
+            reused = await reused_result(context)
+            if reused is not None:
+                return reused
+            return await self._bodies[context.kind](context)
 
     async def _wait(self, attempt: Attempt, body: asyncio.Task[Any]) -> None:
         """Until the body has returned: after its time-out, or when the process stops, it is told to."""
@@ -194,5 +204,5 @@ def _error(
 
 def _is_database_outage(error: BaseException) -> bool:
     """Bare socket errors come from connecting to Postgres: adapters wrap their own."""
-    kinds = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
+    kinds = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
     return isinstance(error, kinds) and is_outage(error)

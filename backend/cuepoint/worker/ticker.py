@@ -100,9 +100,11 @@ class Ticker:
                     await service.enqueue(
                         session,
                         JobKind(schedule.kind),
-                        project_id=None,
+                        project_id=schedule.project_id,
                         args=schedule.args,
                         system_key=f"cron:{schedule.name}:{slot.isoformat()}",
+                        # A project's slot is made only once the one before it is over.
+                        dedupe_key=None if schedule.project_id is None else f"schedule:{schedule.name}",
                     )
                 await advance_schedule(statements, schedule.name, following)
 

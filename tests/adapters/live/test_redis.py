@@ -221,8 +221,10 @@ class TestSubscribe:
         await self._until_silent(live)
 
     async def test_leaving_without_listening_closes_its_connection(self, live: RedisLive) -> None:
+        await live.ring(["io"])
+        assert live._sender is not None
         async with live.subscribe(["cp:job:*"]):
-            pass
+            assert (await live._sender.execute_command("PUBSUB", "NUMPAT")) == 1
 
         await self._until_silent(live)
 

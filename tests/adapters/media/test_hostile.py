@@ -175,7 +175,8 @@ class TestHostileFiles:
         assert worked.memory_kib < MAX_MEMORY_KIB
 
     async def test_nothing_is_left(self, worked: Round) -> None:
-        assert (worked.temporary, worked.descriptors) == ([], 0)
+        assert worked.temporary == []
+        assert worked.descriptors <= 0  # those that earlier tests had left may be collected meanwhile
 
 
 class TestFfmpegAlone:

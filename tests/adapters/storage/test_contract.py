@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,33 @@ class TestUploadLock:
         with pytest.raises(ValueError, match="storage key"):
             async with storage.upload_lock("../u1"):
                 pass
+
+
+class TestListings:
+    async def test_show_every_object_with_size_and_time(self, storage: Storage, tmp_path: Path) -> None:
+        before = datetime.now(UTC) - timedelta(seconds=2)
+        for key in ("a/one", "a/b/two", "c"):
+            await put(storage, key, key.encode(), tmp_path)
+        await storage.append("u1", 0, stream(b"abc"), limit=9)
+
+        found = [file async for page in storage.list_files() for file in page]
+
+        assert {(file.key, file.size_bytes) for file in found} == {("a/one", 5), ("a/b/two", 7), ("c", 1)}
+        assert all(before <= file.modified_at <= datetime.now(UTC) + timedelta(seconds=2) for file in found)
+
+    async def test_show_each_open_upload_once(self, storage: Storage, tmp_path: Path) -> None:
+        await storage.append("uploads/u1", 0, stream(os.urandom(9 << 20)), limit=LIMIT)
+        await storage.append("uploads/u2", 0, stream(b"abc"), limit=9)
+        await storage.append("uploads/u3", 0, stream(b"abc"), limit=9)
+        await storage.abort_upload("uploads/u3")
+        await put(storage, "c", b"c", tmp_path)
+
+        async with storage.upload_lock("uploads/u2"):
+            found = [upload.upload_key async for page in storage.list_uploads() for upload in page]
+
+        assert sorted(found) == ["uploads/u1", "uploads/u2"]
+
+    async def test_of_an_empty_storage_are_empty(self, storage: Storage) -> None:
+        assert [file async for page in storage.list_files() for file in page] == []
+        assert [upload async for page in storage.list_uploads() for upload in page] == []
+        assert [write async for page in storage.list_unfinished() for write in page] == []

@@ -184,3 +184,19 @@ class TestCheck:
             await LocalStorage(tmp_path / "storage", min_free_bytes=HUGE).check()
 
         assert caught.value.code is ErrorCode.INSUFFICIENT_STORAGE
+
+
+class TestUnfinishedWrites:
+    async def test_are_listed_apart_from_objects_and_can_be_dropped(
+        self, storage: LocalStorage, tmp_path: Path
+    ) -> None:
+        await put(storage, "a/b", b"whole", tmp_path)
+        (storage._objects / "a" / "c#7").write_bytes(b"half")
+
+        [[found]] = [page async for page in storage.list_unfinished()]
+        await storage.drop_unfinished(found)
+        await storage.drop_unfinished(found)
+
+        assert (found.key, found.token) == ("a/c", "7")
+        assert [file.key async for page in storage.list_files() for file in page] == ["a/b"]
+        assert [path.name for path in (storage._objects / "a").iterdir()] == ["b"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -176,3 +178,20 @@ class TestS3Config:
 
         assert config.url("k+1") == address
         assert "a-secret-key" not in repr(config)
+
+
+class TestUnfinishedWrites:
+    async def test_are_listed_page_by_page_and_can_be_dropped(
+        self, storage: S3Storage, s3: S3Server, prefix: str
+    ) -> None:
+        with contextlib.closing(s3.client()) as client:
+            for number in range(3):
+                client.create_multipart_upload(Bucket=s3.bucket, Key=f"{prefix}/objects/a/b{number}")
+
+        found = [write async for page in storage.list_unfinished() for write in page]
+        await storage.drop_unfinished(found[0])
+        await storage.drop_unfinished(found[0])
+
+        assert sorted(write.key for write in found) == ["a/b0", "a/b1", "a/b2"]
+        assert all(write.started_at <= datetime.now(UTC) for write in found)
+        assert s3.open_multiparts(prefix) == 2

@@ -80,3 +80,19 @@ class TestUrlSigner:
     def test_demands_a_key(self) -> None:
         with pytest.raises(ValueError, match="must not be empty"):
             UrlSigner(b"")
+
+    def test_a_former_key_still_opens_and_signs_nothing(self) -> None:
+        old, new = UrlSigner(b"k" * 32), UrlSigner(b"n" * 32, [b"o" * 32, b"k" * 32])
+
+        assert new.verify(PATH, signed(old), method="GET", now=NOW)
+        assert new.verify(PATH, signed(new), method="HEAD", now=NOW)
+        assert not old.verify(PATH, signed(new), method="GET", now=NOW)
+
+    def test_a_key_that_was_taken_off_the_list_opens_nothing(self) -> None:
+        old, new = UrlSigner(b"k" * 32), UrlSigner(b"n" * 32)
+
+        assert not new.verify(PATH, signed(old), method="GET", now=NOW)
+
+    def test_demands_former_keys_too(self) -> None:
+        with pytest.raises(ValueError, match="must not be empty"):
+            UrlSigner(b"k" * 32, [b""])

@@ -129,7 +129,7 @@ class TestCancelBatch:
         first, second, third = (keys(item)[0] for item in started["items"])
         await start(api, await videos(db, project, 1))
         await run(sql, worker, first)
-        variables = {"input": {"batchId": started["batch"]["id"]}}
+        variables = {"input": {"id": started["batch"]["id"]}}
 
         answer = (await api.data(CANCEL, variables))["cancelBatch"]
         again = (await api.data(CANCEL, variables))["cancelBatch"]
@@ -144,9 +144,9 @@ class TestCancelBatch:
         batch = (await start(api, await videos(db, project, 1)))["batch"]["id"]
         stranger = api_of(db, settings, await make_viewer(db, await make_project(db)))
 
-        answer = (await stranger.data(CANCEL, {"input": {"batchId": batch}}))["cancelBatch"]
+        answer = (await stranger.data(CANCEL, {"input": {"id": batch}}))["cancelBatch"]
 
-        assert answer["errors"] == [{"code": "NOT_FOUND", "field": ["batchId"]}]
+        assert answer["errors"] == [{"code": "NOT_FOUND", "field": ["id"]}]
         assert await stranger.data(LIST, {"id": batch}) == {"batch": None, "jobs": {"totalCount": 0}}
         assert await sql.fetchval("select array_agg(status) from jobs") == ["QUEUED"]
 
@@ -159,7 +159,7 @@ class TestRetryBatch:
         ids = await videos(db, project, 2)
         started = await start(api, ids, steps=["PROBE", "SEGMENTATION"])
         (probe, passages), (other, _) = (keys(item) for item in started["items"])
-        batch = {"batchId": started["batch"]["id"]}
+        batch = {"id": started["batch"]["id"]}
         await run(sql, worker, probe, Outcome.PERMANENT)
         before = await status(sql, probe, passages, other)
 
@@ -171,7 +171,7 @@ class TestRetryBatch:
 
     async def test_a_cancelled_chain_comes_back_in_order(self, db: Database, sql: Any, api: Api, project: UUID) -> None:
         started = await start(api, await videos(db, project, 2), steps=["PROBE", "AUDIO_EXTRACTION", "SEGMENTATION"])
-        batch = {"batchId": started["batch"]["id"]}
+        batch = {"id": started["batch"]["id"]}
         await api.data(CANCEL, {"input": batch})
 
         nothing = (await api.data(RETRY, {"input": batch}))["retryBatch"]

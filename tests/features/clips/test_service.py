@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 
 import pytest
 from sqlalchemy import func, select
@@ -14,6 +15,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
 from cuepoint.features.clips import service
 from cuepoint.features.clips.models import Clip
+from cuepoint.features.clips.requests import ClipRequest, Place
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.videos import service as videos
@@ -42,9 +44,10 @@ async def video(db: Database, project: Project) -> Video:
 
 
 async def ask(db: Database, viewer: Viewer, video: Video, **values: object) -> tuple[Clip, Job]:
-    given: dict[str, object] = {"start_ms": None, "end_ms": None, "moment_id": None, "title": None, **values}
+    names = {field.name for field in fields(Place)}
+    place = Place(**{name: values.pop(name) for name in names & values.keys()})  # type: ignore[arg-type]
     async with db.write() as session:
-        return await service.request_clip(session, viewer, video_id=video.id, **given)  # type: ignore[arg-type]
+        return await service.request_clip(session, viewer, ClipRequest(video.id, place, **values))  # type: ignore[arg-type]
 
 
 async def count(db: Database, model: type) -> int:
@@ -102,7 +105,7 @@ class TestRequestClip:
         if values.pop("moment", False):
             values["moment_id"] = (await make_moment(db, video)).id
 
-        with pytest.raises(BadInputError, match="either both start and end, or momentId"):
+        with pytest.raises(BadInputError, match=r"exactly one of|both start and end"):
             await ask(db, viewer, video, **values)
 
         assert (await count(db, Clip), await count(db, Job)) == (0, 0)

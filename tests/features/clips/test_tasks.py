@@ -17,7 +17,6 @@ from cuepoint.features.clips.models import Clip
 from cuepoint.features.clips.tasks import extract_clip
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
-from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
 from tests.support.builders.attempts import begin_attempt, job_row
@@ -66,7 +65,9 @@ class TestExtractClip:
 
         assert (done.actual_start_ms, done.actual_end_ms, done.duration_ms) == (1_500, 4_000, 2_500)
         assert (done.content_type, done.width, done.height) == ("video/mp4", 640, 360)
-        assert done.storage_key == f"{video_prefix(video.project_id, video.id)}clips/{clip.id.hex}.mp4"
+        folder = f"projects/{video.project_id.hex}/exports/{video.id.hex}/"
+        assert str(done.storage_key).startswith(f"{folder}first-second-")
+        assert str(done.storage_key).endswith(".mp4")
         stored = await storage.head(done.storage_key)
         assert stored is not None
         assert done.size_bytes == stored.size_bytes
@@ -86,7 +87,7 @@ class TestExtractClip:
 
         assert second.storage_key == first.storage_key
         directory = settings.storage_directory() / "objects" / Path(str(first.storage_key)).parent
-        assert [path.name for path in directory.iterdir()] == [f"{clip.id.hex}.mp4"]
+        assert [path.name for path in directory.iterdir()] == [Path(str(first.storage_key)).name]
 
     async def test_sound_alone_becomes_an_m4a(
         self, db: Database, settings: Settings, storage: LocalStorage, tmp_path: Path

@@ -11,11 +11,12 @@ from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.errors import QueueFullError
 from cuepoint.features.jobs import service
-from cuepoint.features.jobs.backpressure import queue_limits
+from cuepoint.features.jobs.backpressure import queue_limits, trust_seconds
 from cuepoint.features.jobs.kinds import PIPELINE
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.graphql.errors import UserError
 from tests.support.builders.jobs import make_job, make_project, make_video
+from tests.support.graphql import count_statements
 from tests.support.jobs import run, take
 
 
@@ -103,7 +104,7 @@ class TestRequireRoom:
         assert await count(sql) == len(PIPELINE)
 
     async def test_sessions_without_limits_and_a_limit_of_zero_refuse_nothing(
-        self, db: Database, settings: Settings, limited: Database
+        self, db: Database, sql: Any, settings: Settings
     ) -> None:
         project = await make_project(db)
         endless = Database(
@@ -113,6 +114,35 @@ class TestRequireRoom:
         for database in (db, endless):
             for _ in range(6):
                 await make_job(database, project_id=project)
+
+        assert await count(sql) == 12
+
+    async def test_a_count_with_much_room_is_not_made_again_at_once(self, db: Database, settings: Settings) -> None:
+        roomy = Database(db.engine, info=queue_limits(settings))
+        project = await make_project(roomy)
+        await make_job(roomy, project_id=project)
+
+        with count_statements(roomy.engine) as seen:
+            await make_job(roomy, project_id=project)
+
+        assert not any("as every" in statement for statement, _ in seen.seen)
+
+
+class TestTrustSeconds:
+    @pytest.mark.parametrize(
+        ("room", "took", "seconds"),
+        [
+            (None, 1.0, 2.0),
+            (100_000, 0.06, 2.0),
+            (4000, 0.06, 1.0),
+            (0, 0.06, 0.0),
+            (-1, 0.062, 0.62),
+            (-1, 0.004, 0.0),
+        ],
+        ids=["no-limit", "much", "some", "none-left", "full-and-slow", "full-and-quick"],
+    )
+    def test_follows_the_room_and_what_a_count_costs(self, room: int | None, took: float, seconds: float) -> None:
+        assert trust_seconds(room, took) == pytest.approx(seconds)
 
 
 class TestUserError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from cuepoint.db.session import Database
 from cuepoint.features.jobs import service
 from cuepoint.features.jobs.claims import Outcome, end_attempt
 from cuepoint.features.jobs.joining import wait_for_more
-from cuepoint.features.jobs.kinds import PIPELINE
+from cuepoint.features.jobs.kinds import PIPELINE, SPECS, JobSpec
 from cuepoint.features.jobs.models import Job, JobKind
 from tests.support.builders.jobs import make_job, make_project, make_video
 from tests.support.jobs import event_types, make, row, run, status, take
@@ -168,7 +169,7 @@ class TestWaitForMore:
         await take(sql, worker)
         await run(sql, worker, over)
 
-        assert [await wait_for_more(sql, job, [other]) for job in (running, over)] == [None, None]
+        assert [await wait_for_more(sql, job, {other: True}) for job in (running, over)] == [None, None]
         assert await edges(sql, running) == await edges(sql, over) == set()
 
     async def test_a_dependency_that_cannot_succeed_is_refused(self, sql: Any, worker: UUID) -> None:
@@ -176,7 +177,7 @@ class TestWaitForMore:
         await run(sql, worker, dead, Outcome.PERMANENT)
         job = await make(sql, JobKind.SEGMENTATION)
 
-        assert await wait_for_more(sql, job, [dead]) is None
+        assert await wait_for_more(sql, job, {dead: True}) is None
         assert await status(sql, job) == ["QUEUED"]
 
     async def test_one_that_has_succeeded_already_changes_nothing(self, sql: Any, worker: UUID) -> None:
@@ -184,7 +185,7 @@ class TestWaitForMore:
         await run(sql, worker, done)
         job = await make(sql, JobKind.SEGMENTATION)
 
-        assert await wait_for_more(sql, job, [done]) == ()
+        assert await wait_for_more(sql, job, {done: True}) == ()
         assert (await row(sql, job))["dependencies_left"] == 0
         assert await edges(sql, job) == {(done, True)}
         assert await event_types(sql, job) == ["CREATED"]
@@ -193,16 +194,69 @@ class TestWaitForMore:
         other = await make(sql)
         job = await make(sql, JobKind.SEGMENTATION)
 
-        await wait_for_more(sql, job, [other])
-        await wait_for_more(sql, job, [other])
+        await wait_for_more(sql, job, {other: True})
+        await wait_for_more(sql, job, {other: True})
 
         assert (await row(sql, job))["dependencies_left"] == 1
 
     async def test_what_it_waits_for_takes_it_along_when_it_fails(self, db: Database, sql: Any, worker: UUID) -> None:
         job = await make(sql, JobKind.SEGMENTATION)
         other = await make_job(db)
-        await wait_for_more(sql, job, [other.id])
+        await wait_for_more(sql, job, {other.id: True})
 
         await run(sql, worker, other.id, Outcome.PERMANENT)
 
         assert await status(sql, job) == ["CANCELLED"]
+
+    async def test_what_it_only_waits_for_does_not(self, db: Database, sql: Any, worker: UUID) -> None:
+        job = await make(sql, JobKind.SEGMENTATION)
+        over = await make(sql)
+        await run(sql, worker, over, Outcome.PERMANENT)
+        other = await make_job(db)
+        await wait_for_more(sql, job, {other.id: False, over: False})
+        before = (await row(sql, job))["dependencies_left"]
+
+        await run(sql, worker, other.id, Outcome.PERMANENT)
+
+        assert before == 1
+        assert await status(sql, job) == ["QUEUED"]
+
+
+class TestOptionalSteps:
+    @pytest.fixture(autouse=True)
+    def audio_is_optional(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a feature would declare it."""
+        optional = replace(SPECS[JobKind.AUDIO_EXTRACTION], is_optional=True)
+        monkeypatch.setitem(cast(dict[JobKind, JobSpec], SPECS), JobKind.AUDIO_EXTRACTION, optional)
+
+    async def test_one_that_fails_does_not_fail_the_rest(
+        self, db: Database, sql: Any, worker: UUID, video: dict[str, Any]
+    ) -> None:
+        kinds = (JobKind.PROBE, JobKind.AUDIO_EXTRACTION, JobKind.TRANSCRIPTION)
+        probe, audio, transcription = await start(db, video, *kinds)
+        await run(sql, worker, probe.id)
+
+        await run(sql, worker, audio.id, Outcome.PERMANENT, lane="cpu")
+
+        assert await edges(sql, transcription.id) == {(audio.id, False), (probe.id, True)}
+        assert await status(sql, probe.id, audio.id, transcription.id) == ["SUCCEEDED", "FAILED", "QUEUED"]
+
+    async def test_what_both_require_is_still_required(
+        self, db: Database, sql: Any, worker: UUID, video: dict[str, Any]
+    ) -> None:
+        kinds = (JobKind.PROBE, JobKind.AUDIO_EXTRACTION, JobKind.TRANSCRIPTION)
+        probe, audio, transcription = await start(db, video, *kinds)
+
+        await run(sql, worker, probe.id, Outcome.PERMANENT)
+
+        assert await status(sql, audio.id, transcription.id) == ["CANCELLED", "CANCELLED"]
+
+    async def test_a_later_start_joins_them_the_same_way(
+        self, db: Database, sql: Any, worker: UUID, video: dict[str, Any]
+    ) -> None:
+        [transcription] = await start(db, video, JobKind.TRANSCRIPTION)
+        audio, joined = await start(db, video, JobKind.AUDIO_EXTRACTION, JobKind.TRANSCRIPTION)
+
+        assert joined.id == transcription.id
+        assert await edges(sql, transcription.id) == {(audio.id, False)}
+        assert await status(sql, transcription.id) == ["BLOCKED"]

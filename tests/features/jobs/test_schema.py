@@ -266,7 +266,7 @@ class TestWaitReason:
 class TestUpdateJobPriority:
     async def test_changes_it_once(self, db: Database, api: Api, project: UUID) -> None:
         job = await make_job(db, project_id=project)
-        variables = {"input": {"jobId": encode_id("Job", job.id), "priority": 8}}
+        variables = {"input": {"id": encode_id("Job", job.id), "priority": 8}}
 
         answers = [(await api.data(PRIORITY, variables))["updateJobPriority"] for _ in range(2)]
 
@@ -276,7 +276,7 @@ class TestUpdateJobPriority:
     async def test_one_out_of_range_is_refused(self, db: Database, api: Api, project: UUID) -> None:
         job = await make_job(db, project_id=project)
 
-        answer = await api.data(PRIORITY, {"input": {"jobId": encode_id("Job", job.id), "priority": 11}})
+        answer = await api.data(PRIORITY, {"input": {"id": encode_id("Job", job.id), "priority": 11}})
 
         assert answer["updateJobPriority"]["errors"] == [{"code": "BAD_USER_INPUT", "field": ["priority"]}]
 
@@ -286,7 +286,7 @@ class TestDeleteJob:
         self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
     ) -> None:
         job = await make_job(db, project_id=project)
-        variables = {"input": {"jobId": encode_id("Job", job.id)}}
+        variables = {"input": {"id": encode_id("Job", job.id)}}
 
         refused = (await api.data(DELETE, variables))["deleteJob"]
         await run(sql, worker, job.id)
@@ -300,7 +300,7 @@ class TestDeleteJob:
 class TestCancelJob:
     async def test_cancels_once(self, db: Database, api: Api, project: UUID) -> None:
         job = await make_job(db, project_id=project)
-        variables = {"input": {"jobId": encode_id("Job", job.id)}}
+        variables = {"input": {"id": encode_id("Job", job.id)}}
 
         first = (await api.data(CANCEL, variables))["cancelJob"]
         second = (await api.data(CANCEL, variables))["cancelJob"]
@@ -312,13 +312,13 @@ class TestCancelJob:
         job = await make_job(db, project_id=project)
         reader = api_of(db, settings, await make_viewer(db, project, ProjectRole.VIEWER))
 
-        assert await reader.codes(CANCEL, {"input": {"jobId": encode_id("Job", job.id)}}) == ["FORBIDDEN"]
+        assert await reader.codes(CANCEL, {"input": {"id": encode_id("Job", job.id)}}) == ["FORBIDDEN"]
         assert await status(sql, job.id) == ["QUEUED"]
 
     async def test_strangers_do_not_find_it(self, db: Database, sql: Any, stranger: Api, project: UUID) -> None:
         job = await make_job(db, project_id=project)
 
-        answer = (await stranger.data(CANCEL, {"input": {"jobId": encode_id("Job", job.id)}}))["cancelJob"]
+        answer = (await stranger.data(CANCEL, {"input": {"id": encode_id("Job", job.id)}}))["cancelJob"]
 
         assert answer == {"job": None, "changed": None, "errors": [{"code": "NOT_FOUND"}]}
         assert await status(sql, job.id) == ["QUEUED"]
@@ -329,14 +329,14 @@ class TestRetryJob:
         job = await make_job(db, project_id=project)
         await run(sql, worker, job.id, Outcome.PERMANENT)
 
-        answer = (await api.data(RETRY, {"input": {"jobId": encode_id("Job", job.id)}}))["retryJob"]
+        answer = (await api.data(RETRY, {"input": {"id": encode_id("Job", job.id)}}))["retryJob"]
 
         assert answer == {"job": {"status": "QUEUED"}, "errors": []}
 
     async def test_refuses_one_that_is_not_over(self, db: Database, api: Api, project: UUID) -> None:
         job = await make_job(db, project_id=project)
 
-        answer = (await api.data(RETRY, {"input": {"jobId": encode_id("Job", job.id)}}))["retryJob"]
+        answer = (await api.data(RETRY, {"input": {"id": encode_id("Job", job.id)}}))["retryJob"]
 
         assert answer["errors"][0]["code"] == "NOT_RETRYABLE"
 

@@ -174,7 +174,12 @@ class TestGenerateMoments:
             (job,) = (await session.scalars(select(Job))).all()
         assert (job.kind, job.args) == (
             JobKind.MOMENT_GENERATION,
-            {"count": 3, "min_ms": 5_000, "max_ms": 20_500},
+            {
+                "count": 3,
+                "min_ms": 5_000,
+                "max_ms": 20_500,
+                "sources": {"count": "CALL", "min_ms": "CALL", "max_ms": "CALL"},
+            },
         )
 
     @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ class TestRequestMoments:
         assert (job.kind, job.status, job.args) == (
             JobKind.MOMENT_GENERATION,
             JobStatus.QUEUED,
-            {"count": 5, "max_ms": 20_000},
+            {"count": 5, "max_ms": 20_000, "sources": {"count": "CALL", "max_ms": "CALL"}},
         )
         assert (job.video_id, job.project_id, job.created_by_id) == (video.id, project.id, viewer.user_id)
 
@@ -254,7 +254,7 @@ class TestReading:
         assert (first.has_next_page, rest.has_next_page) == (True, False)
 
     async def test_the_list_is_read_from_its_index(self, db: Database) -> None:
-        async with db.read() as session:
+        async with db.write() as session:
             await session.execute(text("set local enable_seqscan = off"))
             await session.execute(text("set local enable_sort = off"))
             plan = await session.execute(

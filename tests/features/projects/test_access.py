@@ -10,6 +10,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import ForbiddenError, NotFoundError
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import Project, ProjectRole
+from cuepoint.viewer import Scope, Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 
@@ -70,3 +71,55 @@ class TestVisibleProjects:
 
         assert seen == {mine.id}
         assert all_of_them == {mine.id, other.id}
+
+
+class TestScopes:
+    @pytest.mark.parametrize("scope", list(Scope), ids=lambda scope: scope.value)
+    @pytest.mark.parametrize("needs", ROLES)
+    @pytest.mark.parametrize("is_of_admin", [False, True], ids=["member", "administrator"])
+    async def test_lend_at_most_the_role_of_their_name(
+        self, db: Database, scope: Scope, needs: ProjectRole, is_of_admin: bool
+    ) -> None:
+        user = await make_viewer(db, is_admin=is_of_admin)
+        project = await make_project(db, owner_id=None if is_of_admin else user.user_id)
+        viewer = Viewer(user.user_id, is_admin=False, scope=scope, is_of_admin=is_of_admin)
+        allowed = list(Scope).index(scope) >= ROLES.index(needs)
+
+        async with db.read() as session:
+            found = list(await session.scalars(access.visible_projects(viewer, needs)))
+            if allowed:
+                await access.require(session, viewer, project.id, needs)
+            else:
+                with pytest.raises(ForbiddenError, match=f"scope {scope.value}"):
+                    await access.require(session, viewer, project.id, needs)
+
+        assert found == ([project.id] if allowed else [])
+
+    async def test_a_lesser_role_stays_a_lesser_role(self, db: Database) -> None:
+        user, project = await make_viewer(db), await make_project(db)
+        await make_member(db, project, user.user_id, ProjectRole.VIEWER)
+
+        async with db.read() as session:
+            with pytest.raises(ForbiddenError, match="yours is VIEWER"):
+                await access.require(session, Viewer(user.user_id, is_admin=False), project.id, ProjectRole.EDITOR)
+
+
+class TestProjectsOfAKey:
+    @pytest.mark.parametrize("is_of_admin", [False, True], ids=["member", "administrator"])
+    async def test_are_all_that_it_reaches(self, db: Database, is_of_admin: bool) -> None:
+        user = await make_viewer(db, is_admin=is_of_admin)
+        mine, other = [await make_project(db, owner_id=user.user_id) for _ in range(2)]
+        foreign = await make_project(db)
+        viewer = Viewer(
+            user.user_id, is_admin=False, project_ids=frozenset({mine.id, uuid7()}), is_of_admin=is_of_admin
+        )
+
+        async with db.read() as session:
+            assert list(await session.scalars(access.visible_projects(viewer))) == [mine.id]
+            assert list(await session.scalars(access.visible_projects(viewer, ProjectRole.OWNER))) == [mine.id]
+            await access.require(session, viewer, mine.id, ProjectRole.OWNER)
+            for hidden in (other, foreign):
+                with pytest.raises(NotFoundError):
+                    await access.require(session, viewer, hidden.id, ProjectRole.VIEWER)
+        with pytest.raises(ForbiddenError):
+            access.require_unrestricted(viewer)

@@ -171,7 +171,7 @@ class TestDrainWorker:
     async def test_it_claims_nothing_and_learns_it_with_its_renewal(self, sql: Any, worker: UUID, admin: Api) -> None:
         await make(sql)
         before = await renew(sql, worker, lease_seconds=LEASE, held=[])
-        variables = {"input": {"workerId": encode_id("Worker", worker)}}
+        variables = {"input": {"id": encode_id("Worker", worker)}}
 
         answers = [(await admin.data(DRAIN, variables))["drainWorker"] for _ in range(2)]
         after = await renew(sql, worker, lease_seconds=LEASE, held=[])
@@ -184,17 +184,17 @@ class TestDrainWorker:
     async def test_one_that_is_gone_stays_gone(self, sql: Any, worker: UUID, admin: Api) -> None:
         await sql.execute("update workers set state = 'GONE'")
 
-        answer = (await admin.data(DRAIN, {"input": {"workerId": encode_id("Worker", worker)}}))["drainWorker"]
+        answer = (await admin.data(DRAIN, {"input": {"id": encode_id("Worker", worker)}}))["drainWorker"]
 
         assert (answer["worker"], answer["changed"]) == ({"state": "GONE"}, False)
         assert await drain_worker(sql, worker) is False
 
     @pytest.mark.parametrize("id", ["nonsense", f"worker_{'0' * 32}"])
     async def test_an_unknown_one_is_not_found(self, admin: Api, id: str) -> None:
-        answer = (await admin.data(DRAIN, {"input": {"workerId": id}}))["drainWorker"]
+        answer = (await admin.data(DRAIN, {"input": {"id": id}}))["drainWorker"]
 
-        assert answer["errors"] == [{"code": "NOT_FOUND", "field": ["workerId"]}]
+        assert answer["errors"] == [{"code": "NOT_FOUND", "field": ["id"]}]
 
     async def test_members_may_not(self, sql: Any, worker: UUID, member: Api) -> None:
-        assert await member.codes(DRAIN, {"input": {"workerId": encode_id("Worker", worker)}}) == ["FORBIDDEN"]
+        assert await member.codes(DRAIN, {"input": {"id": encode_id("Worker", worker)}}) == ["FORBIDDEN"]
         assert json.loads(await sql.fetchval("select to_json(array_agg(state))::text from workers")) == ["LIVE"]

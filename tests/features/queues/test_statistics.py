@@ -8,13 +8,17 @@ from uuid import UUID
 
 import pytest
 
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.claims import Outcome, end_attempt, succeed
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.jobs.repository import JobFilter
+from cuepoint.features.jobs.statistics import TIMED_OF_A_GROUP, JobGrouping, job_statistics
 from cuepoint.graphql.scalars import encode_id
+from cuepoint.viewer import Viewer
 from tests.support.builders.jobs import make_job, make_project
-from tests.support.graphql import Api
-from tests.support.jobs import move_clock, take
+from tests.support.graphql import Api, count_statements
+from tests.support.jobs import make, move_clock, run, take
 
 QUERY = """query ($range: JobRangeInput, $groupBy: JobGrouping = KIND, $projectId: ID) {
   jobStatistics(range: $range, groupBy: $groupBy, projectId: $projectId) { key total counts { status count }
@@ -127,3 +131,31 @@ class TestJobStatistics:
         wanted = {"start": (end - timedelta(days=days)).isoformat(), "end": end.isoformat()}
 
         assert await member.codes(QUERY, {"range": wanted, "groupBy": group}) == ["BAD_USER_INPUT"]
+
+
+class TestSample:
+    async def test_times_are_of_some_and_counts_of_all(
+        self, db: Database, sql: Any, worker: UUID, project: UUID
+    ) -> None:
+        for number in range(3 * TIMED_OF_A_GROUP):
+            await make(sql, project_id=project, priority=number % 11)
+        claimed = await take(sql, worker, limit=3 * TIMED_OF_A_GROUP)
+        await succeed(sql, [(one.fence, None) for one in claimed])
+        rare = await make(sql, JobKind.SEGMENTATION, project_id=project)
+        await run(sql, worker, rare, lane="cpu")
+        outside = await sql.fetch(  # two thirds of the many ran for a day; whoever reads them says so
+            "update job_events e set at = e.at - interval '1 day' from jobs j where j.id = e.job_id "
+            "and e.type = 'STARTED' and j.kind = 'PROBE' "
+            "and get_byte(uuid_send(j.id), 14) * 256 + get_byte(uuid_send(j.id), 15) >= 65536.0 / 3 returning j.id"
+        )
+        end = datetime.now(UTC) + timedelta(minutes=1)
+        wanted = JobFilter(created_from=end - timedelta(days=1), created_before=end)
+        viewer = Viewer(uuid7(), is_admin=True)
+
+        with count_statements(db.engine) as seen:
+            async with db.read() as session:
+                sampled = await job_statistics(session, viewer, wanted, JobGrouping.KIND, timed_jobs=1)
+        assert [(row.key, row.total) for row in sampled] == [("PROBE", 300), ("SEGMENTATION", 1)]
+        assert len(outside) > 100
+        assert all(row.run_seconds[1] is not None and row.run_seconds[1] < 60 for row in sampled)
+        assert len(seen) == 1

@@ -118,7 +118,7 @@ class TestExactPath:
     async def test_is_the_truth_and_leaves_the_approximate_index_alone(self, db: Database, corpus: Corpus) -> None:
         index_name = await with_lists(db, corpus, 30)
 
-        async with db.read() as session:
+        async with db.write() as session:
             for query in random_units(5, seed=8):
                 assert await nearest(session, corpus, query, cut=EXACT) == corpus.truth(query, [0, 1, 2], 10)
             assert await scans(session, index_name) == 0
@@ -126,7 +126,7 @@ class TestExactPath:
     async def test_a_scope_of_one_video_holds_no_other(self, db: Database, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=9)
 
-        async with db.read() as session:
+        async with db.write() as session:
             found = await nearest(session, corpus, query, cut=EXACT, videos=[corpus.videos[1]])
 
         assert found == corpus.truth(query, [1], 10)
@@ -134,7 +134,7 @@ class TestExactPath:
     async def test_a_scope_smaller_than_k_is_answered_whole(self, db: Database, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=10)
 
-        async with db.read() as session:
+        async with db.write() as session:
             found = await nearest(session, corpus, query, k=100, cut=EXACT, projects=[corpus.projects[1]])
 
         assert found == corpus.truth(query, [2], 100)
@@ -143,7 +143,7 @@ class TestExactPath:
     async def test_hidden_videos_do_not_use_up_places(self, db: Database, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=11)
 
-        async with db.read() as session:
+        async with db.write() as session:
             found = await nearest(session, corpus, query, cut=EXACT, hidden=[corpus.videos[0], corpus.videos[2]])
 
         assert found == corpus.truth(query, [1], 10)
@@ -153,7 +153,7 @@ class TestIndexedPath:
     async def test_uses_the_index_and_finds_the_truth(self, db: Database, corpus: Corpus) -> None:
         index_name = await with_lists(db, corpus, 30)
 
-        async with db.read() as session:
+        async with db.write() as session:
             await session.execute(PREFER_INDEX)
             for query in corpus.vectors[[3, 141, 592]]:
                 noisy = query + 0.3 * random_units(1, seed=12)[0]
@@ -165,13 +165,13 @@ class TestIndexedPath:
     async def test_with_all_lists_probed_recall_is_one(self, db: Database, corpus: Corpus) -> None:
         await with_lists(db, corpus, 4)
 
-        async with db.read() as session:
+        async with db.write() as session:
             await session.execute(PREFER_INDEX)
             for query in random_units(5, seed=13):
                 assert await nearest(session, corpus, query, cut=INDEXED) == corpus.truth(query, [0, 1, 2], 10)
 
     async def test_the_index_of_the_migration_is_exact(self, db: Database, corpus: Corpus) -> None:
-        async with db.read() as session:
+        async with db.write() as session:
             await session.execute(PREFER_INDEX)
             for query in random_units(5, seed=14):
                 assert await nearest(session, corpus, query, cut=INDEXED) == corpus.truth(query, [0, 1, 2], 10)
@@ -180,7 +180,7 @@ class TestIndexedPath:
         index_name = await with_lists(db, corpus, 30)
         (query,) = random_units(1, seed=15)
 
-        async with db.read() as session:
+        async with db.write() as session:
             await session.execute(PREFER_INDEX)
             for k in (10, 100):
                 found = await nearest(session, corpus, query, k=k, cut=INDEXED, projects=[corpus.projects[1]])
@@ -191,7 +191,7 @@ class TestIndexedPath:
         await with_lists(db, corpus, 4)
         (query,) = random_units(1, seed=16)
 
-        async with db.read() as session:
+        async with db.write() as session:
             await session.execute(PREFER_INDEX)
             found = await nearest(session, corpus, query, cut=INDEXED, hidden=[corpus.videos[0], corpus.videos[2]])
 
@@ -209,7 +209,7 @@ class TestSpaces:
         async with db.write() as session:
             await service.store_embeddings(session, second.id, {ids[0]: axis(0, 1)})
 
-        async with db.read() as session:
+        async with db.write() as session:
             statement = text("select text_id, distance from nearest(:q, cast(:s as smallint), cast(:p as uuid[]), 10)")
             found = {
                 space.model: [
@@ -226,7 +226,7 @@ class TestSpaces:
     async def test_each_space_has_a_partition_with_its_own_index(self, db: Database) -> None:
         space = await make_space(db)
 
-        async with db.read() as session:
+        async with db.write() as session:
             row = (
                 await session.execute(
                     text(
@@ -252,5 +252,5 @@ class TestSpaces:
         async with db.write() as session:
             await service.sync_texts(session, video, [], None)
 
-        async with db.read() as session:
+        async with db.write() as session:
             assert (await session.scalars(select(RetrievableTextEmbedding.text_id))).all() == []

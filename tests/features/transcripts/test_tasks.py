@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from cuepoint.adapters.asr.base import AsrWindow, Transcriber, WindowResult
+from cuepoint.adapters.asr.base import AsrPlan, AsrWindow, Transcriber, WindowResult
 from cuepoint.adapters.asr.fake import FakeTranscriber
 from cuepoint.adapters.asr.whisper import WhisperTranscriber
 from cuepoint.adapters.storage.local import LocalStorage
@@ -18,6 +19,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs.context import FenceLost, JobCancelled
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.quotas.models import MediaUsage, Quota
 from cuepoint.features.transcripts import service
 from cuepoint.features.transcripts.models import EmptyReason, Transcript, TranscriptChunk, TranscriptStatus
 from cuepoint.features.transcripts.tasks import segment, transcribe
@@ -52,13 +54,13 @@ class Stage:
     video: Video
     job: Job
     control: RecordedControl
+    args: dict[str, Any] = field(default_factory=dict)
 
     async def run(self, transcriber: Transcriber) -> None:
         """The newest attempt of the job's task."""
         body = transcribe if self.job.kind is JobKind.TRANSCRIPTION else segment
-        await body(
-            task_context(self.db, self.settings, self.job, self.control, storage=self.storage, transcriber=transcriber)
-        )
+        ports = {"storage": self.storage, "transcriber": transcriber}
+        await body(replace(task_context(self.db, self.settings, self.job, self.control, **ports), args=self.args))
 
     async def next_attempt(self) -> None:
         """Another worker takes the job."""
@@ -109,6 +111,38 @@ class TestTranscribe:
         assert await stage.said() == SENTENCES
         assert (await stage.stored_job()).status is JobStatus.SUCCEEDED
         assert stage.control.has_ended
+
+    async def test_takes_the_language_that_was_said(self, stage: Stage) -> None:
+        asked: list[str | None] = []
+
+        class Asked(FakeTranscriber):
+            async def plan(self, audio: Path, *, language: str | None = None) -> AsrPlan:
+                asked.append(language)
+                return await super().plan(audio, language=language)
+
+        stage.args = {"language": "de", "sources": {"language": "PROJECT"}}
+        await stage.run(Asked(TEXTS))
+
+        assert asked == ["de"]
+
+    async def test_counts_for_the_month_once_and_not_without_speech(self, stage: Stage) -> None:
+        await stage.run(FakeTranscriber(TEXTS))
+
+        async with stage.db.read() as session:
+            usage = (await session.scalars(select(MediaUsage))).all()
+        assert [(one.job_id, one.project_id, one.media_ms) for one in usage] == [
+            (stage.job.id, stage.video.project_id, 100_000)
+        ]
+
+    async def test_does_not_begin_beyond_the_quota(self, stage: Stage) -> None:
+        async with stage.db.write() as session:
+            session.add(Quota(project_id=stage.video.project_id, media_ms_per_month=99_999))
+
+        with pytest.raises(CuepointError) as refused:
+            await stage.run(FakeTranscriber(TEXTS))
+
+        assert refused.value.code is ErrorCode.QUOTA_EXCEEDED
+        assert await stage.transcripts() == []
 
     async def test_times_are_those_of_the_media(self, stage: Stage) -> None:
         await stage.run(FakeTranscriber(TEXTS))

@@ -113,8 +113,8 @@ class TestDeleteVideo:
         async with db.read() as session:
             with pytest.raises(NotFoundError):
                 await service.get_video(session, viewer, video.id)
-            listed = await service.list_videos(session, viewer, PageRequest(5), project_id=None, content_hash=None)
-            total = await service.count_videos(session, viewer, project_id=None, content_hash=None)
+            listed = await service.list_videos(session, viewer, PageRequest(5))
+            total = await service.count_videos(session, viewer)
             files = [await service.media_file(session, video.id), await service.rendition_file(session, poster.id)]
             row = await service.video_row(session, video.id)
         assert (list(listed.rows), total, files, row) == ([], 0, [None, None], None)

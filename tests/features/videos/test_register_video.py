@@ -18,9 +18,9 @@ from cuepoint.features.jobs.models import Job, JobStatus
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
-from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import service
+from cuepoint.features.videos.details import NO_DETAILS
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
@@ -99,7 +99,7 @@ class TestRegisterVideo:
         assert (video.title, video.filename) == ("Match day #1.MP4", "Match day #1.MP4")
         assert (video.size_bytes, video.content_hash) == (10, upload.content_hash)
         assert await content(storage, video.storage_key) == DATA
-        assert video.storage_key.startswith(video_prefix(project.id, video.id))
+        assert video.storage_key.startswith(f"projects/{project.id.hex}/uploads/{video.id.hex}/")
         assert [job.kind for job in jobs] == list(PIPELINE)
         assert [job.status for job in jobs] == [JobStatus.QUEUED] + [JobStatus.BLOCKED] * (len(PIPELINE) - 1)
         assert {job.video_id for job in jobs} == {video.id}
@@ -141,7 +141,7 @@ class TestRegisterVideo:
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
     ) -> None:
         upload = await whole_upload(db, storage, viewer, project)
-        never_committed = service._new_video(upload, viewer, None)
+        never_committed = service._new_video(upload, viewer, NO_DETAILS)
         await storage.finish_upload(upload.storage_key, never_committed.storage_key)
 
         video, _ = await register(db, storage, viewer, upload)
@@ -300,7 +300,7 @@ class TestOnDuplicate:
     ) -> None:
         await register(db, storage, viewer, await whole_upload(db, storage, viewer, project))
         upload = await whole_upload(db, storage, viewer, project)
-        moved_to = service._new_video(upload, viewer, None).storage_key
+        moved_to = service._new_video(upload, viewer, NO_DETAILS).storage_key
         await storage.finish_upload(upload.storage_key, moved_to)
 
         await self.answer(db, storage, viewer, upload, OnDuplicate.LINK)
@@ -349,4 +349,4 @@ class TestOnDuplicate:
         assert (await count(db, Video), await count(db, Job)) == (1, len(PIPELINE))
         kept = next(found.video for found in made if found.video)
         assert await content(storage, kept.storage_key) == DATA
-        assert await storage.delete_prefix(f"projects/{project.id.hex}/videos") == 1
+        assert await storage.delete_prefix(f"projects/{project.id.hex}/uploads") == 1

@@ -30,7 +30,7 @@ READ = """query ($id: ID!) { video(id: $id) { id title status durationSeconds wi
   problems { code message job { kind } }
   media { container durationSeconds bitRate tracks { index type frameRate { numerator denominator } } warnings }
   url poster { url atSeconds } createdBy { name } project { name } transcript { id } } }"""
-LIST = """query ($first: Int!, $after: String, $filter: VideoFilter) {
+LIST = """query ($first: Int!, $after: String, $filter: VideoFilterInput) {
   videos(first: $first, after: $after, filter: $filter) {
     nodes { title } pageInfo { hasNextPage endCursor } totalCount } }"""
 REGISTER = """mutation ($input: RegisterVideoInput!) { registerVideo(input: $input) {

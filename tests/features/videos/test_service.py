@@ -12,6 +12,7 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundErr
 from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.projects.models import Project
 from cuepoint.features.videos import repository, service
+from cuepoint.features.videos.lists import VideoFilter
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
@@ -38,9 +39,9 @@ class TestListVideos:
         await make_video(db, other)
 
         async with db.read() as session:
-            page = await service.list_videos(session, viewer, PageRequest(2), project_id=None, content_hash=None)
-            foreign = await service.list_videos(session, viewer, PageRequest(2), project_id=other.id, content_hash=None)
-            total = await service.count_videos(session, viewer, project_id=None, content_hash=None)
+            page = await service.list_videos(session, viewer, PageRequest(2))
+            foreign = await service.list_videos(session, viewer, PageRequest(2), VideoFilter(project_id=other.id))
+            total = await service.count_videos(session, viewer)
 
         assert [video.id for video in page.rows] == [made[2].id, made[1].id]
         assert page.has_next_page
@@ -53,7 +54,7 @@ class TestListVideos:
 
         async with db.read() as session:
             page = await service.list_videos(
-                session, viewer, PageRequest(2), project_id=project.id, content_hash=video.content_hash
+                session, viewer, PageRequest(2), VideoFilter(project_id=project.id, content_hash=video.content_hash)
             )
 
         assert [row.id for row in page.rows] == [video.id]
@@ -62,7 +63,7 @@ class TestListVideos:
     async def test_refuses_what_is_no_hash(self, db: Database, viewer: Viewer, content_hash: str) -> None:
         async with db.read() as session:
             with pytest.raises(BadInputError):
-                await service.list_videos(session, viewer, PageRequest(2), project_id=None, content_hash=content_hash)
+                await service.list_videos(session, viewer, PageRequest(2), VideoFilter(content_hash=content_hash))
 
 
 class TestStoredMediaInfo:
@@ -176,7 +177,7 @@ class TestPlans:
         with count_statements(db.engine) as seen:
             async with db.read() as session:
                 page = await service.list_videos(
-                    session, viewer, PageRequest(25), project_id=project.id, content_hash=f"{7:064x}"
+                    session, viewer, PageRequest(25), VideoFilter(project_id=project.id, content_hash=f"{7:064x}")
                 )
         plan = await seen.plans(db)
 

@@ -161,6 +161,7 @@ class RecordedControl:
     temp: Path
     cancel_at: int | None = None
     reports: list[tuple[float, str | None, int | None, int | None]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     has_ended: bool = False
 
     def report(self, fraction: float, stage: str | None, processed_ms: int | None, total_ms: int | None) -> None:
@@ -168,6 +169,10 @@ class RecordedControl:
         self.reports.append((fraction, stage, processed_ms, total_ms))
         if len(self.reports) - 1 == self.cancel_at:
             raise JobCancelled
+
+    def say(self, line: str) -> None:
+        """Note it."""
+        self.said.append(line)
 
     def ended(self) -> None:
         """Note it."""

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
+from cuepoint.features.users import service
 from cuepoint.features.users.models import User
+from cuepoint.features.users.passwords import hash_password
 from cuepoint.viewer import Viewer
 
+PASSWORD = "correct horse battery staple"
 
-async def make_user(db: Database, *, email: str | None = None, is_admin: bool = False) -> User:
-    """A user with a name and an address of its own."""
+
+async def make_user(
+    db: Database, *, email: str | None = None, is_admin: bool = False, password: str | None = None
+) -> User:
+    """A user with a name and an address of its own; with a password only where one is given."""
     key = uuid7()
-    user = User(id=key, email=email or f"{key.hex}@example.org", name=f"User {key.hex[-4:]}", is_admin=is_admin)
+    user = User(
+        id=key,
+        email=email or f"{key.hex}@example.org",
+        name=f"User {key.hex[-4:]}",
+        is_admin=is_admin,
+        password_hash=None if password is None else await hash_password(password),
+    )
     async with db.write() as session:
         session.add(user)
         await session.flush()
@@ -27,3 +40,8 @@ def viewer_of(user: User) -> Viewer:
 async def make_viewer(db: Database, *, is_admin: bool = False) -> Viewer:
     """A new user as the one who asks."""
     return viewer_of(await make_user(db, is_admin=is_admin))
+
+
+async def sign_in(db: Database, settings: Settings, email: str, password: str = PASSWORD) -> service.Tokens:
+    """A session of the user with that address, begun at 192.0.2.1."""
+    return await service.login(db, settings, email=email, password=password, address="192.0.2.1")

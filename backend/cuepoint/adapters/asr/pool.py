@@ -13,6 +13,7 @@ import orjson
 
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.processes.child import STDERR_TAIL_BYTES, end_child, python_argv, start_child
+from cuepoint.processes.listening import Listener, current_listener
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class RecogniserChild:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._tail = bytearray()
+        self.listener: Listener | None = None  # of the borrower: the reader lives longer than its job
         self._reader = asyncio.create_task(self._keep_tail())
         self._is_idle = True
 
@@ -126,6 +128,8 @@ class RecogniserChild:
         while piece := await stderr.read(65_536):
             self._tail.extend(piece)
             del self._tail[:-STDERR_TAIL_BYTES]
+            if self.listener is not None:
+                self.listener(piece)
 
 
 def _refused(answer: Message) -> AdapterError | CuepointError:
@@ -162,10 +166,12 @@ class ChildPool:
                 self._lent.discard(child)
                 if not child.is_idle:
                     await self._drop(child)
+                child.listener = None
 
     async def _take(self) -> RecogniserChild:
         for child in [child for child in self._children if child not in self._lent]:
             self._lent.add(child)
+            child.listener = current_listener()
             if await child.answers():
                 return child
             self._lent.discard(child)
@@ -174,6 +180,7 @@ class ChildPool:
         started = await RecogniserChild.start()
         self._children.append(started)
         self._lent.add(started)
+        started.listener = current_listener()
         try:
             await started.load(request)
         except BaseException:

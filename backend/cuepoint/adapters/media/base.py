@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol
+
+from cuepoint.adapters.media.forms import PLAIN, CaptionText, ClipForm
 
 # Called with the milliseconds of media done so far; raises to stop the work (the child is ended and waited for).
 OnMediaProgress = Callable[[int], None]
@@ -39,6 +42,8 @@ class TrackInfo:
     channels: int | None = None
     sample_rate: int | None = None
     bit_rate: int | None = None
+    hdr: Literal["PQ", "HLG"] | None = None  # the transfer curve of high dynamic range; None = an ordinary picture
+    is_variable_frame_rate: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class MediaInfo:
     bit_rate: int | None
     tracks: tuple[TrackInfo, ...] = field(default_factory=tuple)
     warnings: tuple[str, ...] = field(default_factory=tuple)  # e.g. "TRUNCATED: 12.0 s of 81.5 s can be read"
+    duration_source: Literal["CONTAINER", "TRACKS"] | None = None  # who says how long it is
 
     @property
     def video(self) -> TrackInfo | None:
@@ -62,6 +68,12 @@ class MediaInfo:
         """The audio track used by default: the one flagged default, else the first; None without audio."""
         tracks = [t for t in self.tracks if t.type == "AUDIO"]
         return next((t for t in tracks if t.is_default), tracks[0] if tracks else None)
+
+    def with_audio_track(self, index: int | None) -> MediaInfo:
+        """The same file as if it had no other audio track than this one; None leaves it as it is."""
+        if index is None:
+            return self
+        return replace(self, tracks=tuple(t for t in self.tracks if t.type != "AUDIO" or t.index == index))
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,8 @@ class PosterInfo:
 class RenderedClip:
     """A clip that was probed after it was written; the range is that of the frames it really holds.
 
-    `mode` is the one that was carried out: what cannot be cut by copying is rendered. The size is as displayed.
+    `mode` is the one that was carried out: what cannot be cut by copying is rendered, and `reason` says why. The size
+    is as displayed. `loudness_lufs` was measured in the result where a loudness was asked for.
     """
 
     start_ms: int
@@ -105,6 +118,27 @@ class RenderedClip:
     size_bytes: int
     duration_ms: int
     mode: ClipMode = ClipMode.RENDER
+    reason: str | None = None
+    loudness_lufs: float | None = None
+
+
+@dataclass(frozen=True)
+class ReelPart:
+    """A range of a file that becomes a piece of a larger one."""
+
+    path: Path
+    info: MediaInfo
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class JoinFrame:
+    """What the pictures of all pieces become: this size (even), so many pictures a second, evenly."""
+
+    width: int
+    height: int
+    frame_rate: Fraction
 
 
 class MediaTools(Protocol):
@@ -144,9 +178,29 @@ class MediaTools(Protocol):
         info: MediaInfo,
         on_progress: OnMediaProgress,
         mode: ClipMode = ClipMode.SMART,
+        form: ClipForm = PLAIN,
+        captions: CaptionText | None = None,
     ) -> RenderedClip:
-        """Cut [start_ms, end_ms) into an MP4 with its index in front, then probe and check the result.
+        """Cut [start_ms, end_ms) into the form, by default an MP4 with its index in front; then probe and check it.
 
-        SMART and FAST keep codec, turn and pixel shape of the source; where they cannot copy, the clip is rendered.
+        SMART and FAST keep codec, turn and pixel shape of the source; where they cannot copy, or the form needs it, the
+        clip is rendered. `captions` are what a form with captions says. Raises also FONT_MISSING_GLYPHS.
+        """
+        ...
+
+    async def join_parts(
+        self,
+        parts: Sequence[ReelPart],
+        target: Path,
+        *,
+        frame: JoinFrame | None = None,
+        cross_fade_ms: int = 0,
+        loudness_lufs: float | None = None,
+        on_progress: OnMediaProgress,
+    ) -> RenderedClip:
+        """Write the parts one after the other into an MP4 (H.264/AAC), then probe and check it.
+
+        `frame` is that of the first part with pictures unless given; a picture of another shape stands before its own
+        blurred enlargement. Parts are brought to one loudness if it is given. Its range is [0, its length).
         """
         ...

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from cuepoint.adapters.media.base import ClipMode, MediaCaps
@@ -55,6 +57,43 @@ def _check_clip(request: Request) -> object:
     return asdict(made) | {"mode": made.mode.value}
 
 
+def _check_form(request: Request) -> object:
+    from cuepoint.adapters.media.form_check import check_animation, check_form  # Pillow
+
+    caps, plan = MediaCaps(**request["caps"]), ClipPlan.from_json(request["plan"])
+    rate = None if request["rate"] is None else Fraction(request["rate"])
+    size = None if request["size"] is None else (request["size"][0], request["size"][1])
+    if request["is_animation"] and rate is not None and size is not None:
+        made = check_animation(request["descriptor"], caps, plan, rate=rate, size=size)
+    else:
+        made = check_form(request["descriptor"], caps, plan, rate=rate, size=size)
+    return asdict(made) | {"mode": made.mode.value}
+
+
+def _join_parts(request: Request) -> object:
+    from cuepoint.adapters.media.joining import Piece, Sound, join  # numpy
+
+    pieces = [Piece(Path(piece["path"]), piece["count"]) for piece in request["pieces"]]
+    sounds = [Sound(**sound | {"path": Path(sound["path"])}) for sound in request["sounds"]]
+    rate = None if request["rate"] is None else Fraction(request["rate"])
+    join(request["target"], pieces, sounds, rate, request["samples"], _tell)
+    return None
+
+
+def _check_joined(request: Request) -> object:
+    from cuepoint.adapters.media.form_check import check_joined  # Pillow
+
+    made = check_joined(
+        request["descriptor"],
+        MediaCaps(**request["caps"]),
+        frames=request["frames"],
+        seconds=Fraction(request["seconds"]),
+        has_sound=request["has_sound"],
+        size=None if request["size"] is None else (request["size"][0], request["size"][1]),
+    )
+    return asdict(made) | {"mode": made.mode.value}
+
+
 def _cut_clip(request: Request) -> object:
     from cuepoint.adapters.media.bitstreams import NotSmartError
     from cuepoint.adapters.media.smart import Files, cut_clip  # numpy, as for the poster
@@ -65,6 +104,30 @@ def _cut_clip(request: Request) -> object:
         return {"plan": cut_clip(files, MediaCaps(**request["caps"]), plan, mode, _tell).to_json()}
     except NotSmartError as error:
         return {"reason": str(error)}
+
+
+def _storyboard(request: Request) -> object:
+    from cuepoint.adapters.media.storyboard import write_storyboard  # numpy and Pillow, as for the poster
+
+    caps, length = MediaCaps(**request["caps"]), request["duration_ms"]
+    made = write_storyboard(request["descriptor"], request["target"], caps, length, _tell)
+    return asdict(made) | {"hashes": made.hashes.hex()} if made else None
+
+
+def _listen(request: Request) -> object:
+    from cuepoint.adapters.media.listen import listen  # numpy
+
+    return asdict(listen(request["descriptor"], request["target"], _tell, picture=request["picture"]))
+
+
+def _stills(request: Request) -> object:
+    from cuepoint.adapters.media.stills import write_smaller, write_stills  # numpy and Pillow
+
+    if request["at_ms"] is None:
+        made = write_smaller(request["descriptor"], request["targets"])
+    else:
+        made = write_stills(request["descriptor"], request["targets"], MediaCaps(**request["caps"]), request["at_ms"])
+    return [asdict(still) for still in made]
 
 
 def _tell(done_ms: int) -> None:
@@ -83,6 +146,12 @@ REQUESTS: Mapping[str, Callable[[Request], object]] = {
     "plan-clip": _plan_clip,
     "cut-clip": _cut_clip,
     "check-clip": _check_clip,
+    "check-form": _check_form,
+    "join-parts": _join_parts,
+    "check-joined": _check_joined,
+    "storyboard": _storyboard,
+    "listen": _listen,
+    "stills": _stills,
 }
 
 

@@ -36,15 +36,15 @@ def ffmpeg_binary() -> str:
 
 def wav_command(descriptor: int, target: Path, *, track_index: int, caps: MediaCaps) -> list[str]:
     """The track as 16 kHz mono s16 WAV; gaps in the track become silence, so that later times stay right."""
-    source = _input(descriptor, caps, vn=None, sn=None, dn=None)
+    source = open_input(descriptor, caps, vn=None, sn=None, dn=None)
     resample = f"aresample={SPEECH_RATE}:async=1:out_chlayout=mono:out_sample_fmt=s16"
-    return _compile(
+    return compile_command(
         source[str(track_index)],
         target,
         f="wav",
         af=resample,
         acodec="pcm_s16le",
-        t=_decimal(Fraction(caps.max_duration_ms, 1000)),
+        t=decimal(Fraction(caps.max_duration_ms, 1000)),
         max_error_rate=1,  # what can be decoded is taken; the caller looks at the length
         map_metadata=-1,
         bitexact=None,
@@ -69,15 +69,16 @@ def clip_command(
     streams = []
     options: dict[str, Any] = {}
     if plan.video is not None:
-        streams.append(_pictures(video_descriptor, plan.video, container, size, caps))
-        options |= _video_options(plan.video)
+        pictures = cut_pictures(video_descriptor, plan.video, container, caps)
+        streams.append(pictures.filter("scale", w=size[0], h=size[1]).filter("setsar", 1).filter("format", "yuv420p"))
+        options |= video_options(plan.video)
     if plan.audio is not None:
-        streams.append(_sound(audio_descriptor, plan.audio, caps))
+        streams.append(cut_sound(audio_descriptor, plan.audio, caps))
         options |= {
             "c:a": "aac",
             "b:a": CLIP_AUDIO_BIT_RATE_PER_CHANNEL * plan.audio.channels,
         }
-    return _compile(
+    return compile_command(
         *streams,
         target,
         f="mp4",
@@ -90,27 +91,26 @@ def clip_command(
     )
 
 
-def _pictures(descriptor: int, cut: VideoCut, container: str, size: tuple[int, int], caps: MediaCaps) -> Any:
+def cut_pictures(descriptor: int, cut: VideoCut, container: str, caps: MediaCaps) -> Any:
+    """The pictures of the cut, upright; time 0 is the start of the clip."""
     # One millisecond more, because the seek is rounded to microseconds and must not fall before the key frame.
     lead = Fraction(-1, 1000) if container in _INDEXED else Fraction(_STREAM_LEAD_SECONDS)
-    source = _input(descriptor, caps, **_seek(cut.seek - lead), an=None, sn=None, dn=None)
+    source = open_input(descriptor, caps, **_seek(cut.seek - lead), an=None, sn=None, dn=None)
     return (
         source[str(cut.index)]
         .filter("settb", expr=f"1/{cut.scale}")
         .filter("trim", start_pts=cut.first_tick, end_pts=cut.end_tick)
         .filter("setpts", f"max(PTS-({cut.base_tick}),0)")  # 0: a long picture that began before the range
-        .filter("scale", w=size[0], h=size[1])
-        .filter("setsar", 1)
-        .filter("format", "yuv420p")
     )
 
 
-def _sound(descriptor: int, cut: AudioCut, caps: MediaCaps) -> Any:
-    source = _input(descriptor, caps, **_seek(cut.start - _AUDIO_LEAD_SECONDS), vn=None, sn=None, dn=None)
+def cut_sound(descriptor: int, cut: AudioCut, caps: MediaCaps) -> Any:
+    """The sound of the cut at 48 kHz, mono or stereo, exact to the sample; silence where there is none."""
+    source = open_input(descriptor, caps, **_seek(cut.start - _AUDIO_LEAD_SECONDS), vn=None, sn=None, dn=None)
     start = f"({cut.start.numerator}/{cut.start.denominator})"
     return (
         source[str(cut.index)]
-        .filter("atrim", start=_decimal(cut.start), end=_decimal(cut.end))
+        .filter("atrim", start=decimal(cut.start), end=decimal(cut.end))
         .filter("asetpts", f"PTS-{start}/TB")
         .filter("aresample", CLIP_AUDIO_RATE, **{"async": 1, "first_pts": 0})
         .filter("aformat", channel_layouts="mono" if cut.channels == 1 else "stereo")
@@ -118,10 +118,11 @@ def _sound(descriptor: int, cut: AudioCut, caps: MediaCaps) -> Any:
 
 
 def _seek(time: Fraction) -> dict[str, Any]:
-    return {"ss": _decimal(time), "seek_timestamp": 1, "noaccurate_seek": None} if time > 0 else {}
+    return {"ss": decimal(time), "seek_timestamp": 1, "noaccurate_seek": None} if time > 0 else {}
 
 
-def _video_options(cut: VideoCut) -> dict[str, Any]:
+def video_options(cut: VideoCut) -> dict[str, Any]:
+    """H.264 with the time stamps of the source."""
     length, last = round((cut.end - cut.base_seconds) * cut.scale), cut.last_tick - cut.base_tick
     duration = f"if(gte(PTS\\,{last})\\,{length}-PTS\\,DURATION)"  # the last picture ends with the range
     return {
@@ -137,7 +138,8 @@ def _video_options(cut: VideoCut) -> dict[str, Any]:
     }
 
 
-def _input(descriptor: int, caps: MediaCaps, **options: Any) -> Any:
+def open_input(descriptor: int, caps: MediaCaps, **options: Any) -> Any:
+    """A foreign file as ffmpeg-python's input: by descriptor, of the formats that we take, within the caps."""
     import ffmpeg
 
     return ffmpeg.input(
@@ -151,7 +153,8 @@ def _input(descriptor: int, caps: MediaCaps, **options: Any) -> Any:
     )
 
 
-def _compile(*streams_and_target: Any, **options: Any) -> list[str]:
+def compile_command(*streams_and_target: Any, **options: Any) -> list[str]:
+    """The command line that writes the streams to the target (the last argument) and tells its progress."""
     import ffmpeg
 
     *streams, target = streams_and_target
@@ -165,6 +168,6 @@ def threads() -> int:
     return min(MAX_THREADS, os.cpu_count() or 1)
 
 
-def _decimal(seconds: Fraction) -> str:
+def decimal(seconds: Fraction) -> str:
     """Seconds to the microsecond, ffmpeg's own unit, without an exponent."""
     return f"{round(seconds * 1_000_000) / 1_000_000:.6f}"

@@ -222,7 +222,7 @@ def check_clip(descriptor: int, caps: MediaCaps, plan: ClipPlan) -> RenderedClip
     if (plan.video is None) != (video is None) or (plan.audio is None) != (audio is None):
         raise _failed("The clip lacks a track of the source.")
     start, end = _checked_pictures(source, video, plan) if video is not None else _audio_range(source, plan)
-    width, height = _displayed_size(source, video) if video is not None else (None, None)
+    width, height = displayed_size(source, video) if video is not None else (None, None)
     return RenderedClip(
         start_ms=milliseconds(start - plan.zero),
         end_ms=milliseconds(end - plan.zero),
@@ -255,7 +255,8 @@ def _checked_pictures(source: Source, stream: VideoStream, plan: ClipPlan) -> tu
     return start, end
 
 
-def _displayed_size(source: Source, stream: VideoStream) -> tuple[int, int]:
+def displayed_size(source: Source, stream: VideoStream) -> tuple[int, int]:
+    """Of the first picture, turned and with square pixels. Raises RENDER_FAILED where none can be decoded."""
     seek(source, stream, None)
     frame = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
     if not isinstance(frame, VideoFrame):

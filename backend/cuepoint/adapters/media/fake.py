@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cuepoint.adapters.media.base import (
     AudioInfo,
     ClipMode,
+    JoinFrame,
     MediaInfo,
     OnMediaProgress,
     PosterInfo,
+    ReelPart,
     RenderedClip,
     TrackInfo,
 )
+from cuepoint.adapters.media.forms import PLAIN, CaptionText, ClipForm, because
 
 _SPEECH_RATE = 16_000
 _POSTER_BYTES = b"\xff\xd8\xff\xe0fake poster\xff\xd9"
@@ -58,6 +61,8 @@ class FakeMediaTools:
     failures: Mapping[str, Exception] = field(default_factory=dict)
     audio_start_ms: int = 0
     calls: list[tuple[str, Path]] = field(default_factory=list)
+    joins: list[list[ReelPart]] = field(default_factory=list)
+    forms: list[tuple[ClipForm, CaptionText | None]] = field(default_factory=list)
 
     async def probe(self, path: Path) -> MediaInfo:
         """The configured info."""
@@ -104,13 +109,17 @@ class FakeMediaTools:
         info: MediaInfo,
         on_progress: OnMediaProgress,
         mode: ClipMode = ClipMode.SMART,
+        form: ClipForm = PLAIN,
+        captions: CaptionText | None = None,
     ) -> RenderedClip:
-        """A text that names the range; exactly the range that was asked for, in every mode."""
+        """A text that names the range; exactly the range that was asked for, in every mode, in the source's size."""
         self._called("render_clip", path)
+        self.forms.append((form, captions))
         on_progress((end_ms - start_ms) // 2)
         _write(target, f"fake clip {start_ms}-{end_ms}".encode())
         on_progress(end_ms - start_ms)
-        video = info.video
+        video = info.video if form.format.has_pictures else None
+        reasons = form.reasons_to_render()
         return RenderedClip(
             start_ms=start_ms,
             end_ms=end_ms,
@@ -118,7 +127,37 @@ class FakeMediaTools:
             height=video.height if video else None,
             size_bytes=_size(target),
             duration_ms=end_ms - start_ms,
-            mode=mode,
+            mode=ClipMode.RENDER if reasons else mode,
+            reason=because(reasons) if reasons else None,
+            loudness_lufs=form.loudness_lufs,
+        )
+
+    async def join_parts(
+        self,
+        parts: Sequence[ReelPart],
+        target: Path,
+        *,
+        frame: JoinFrame | None = None,
+        cross_fade_ms: int = 0,
+        loudness_lufs: float | None = None,
+        on_progress: OnMediaProgress,
+    ) -> RenderedClip:
+        """A text that names the ranges; in the size of the frame, or of the first part."""
+        self._called("join_parts", target)
+        self.joins.append(list(parts))
+        _write(target, b"fake reel " + b" ".join(b"%d-%d" % (part.start_ms, part.end_ms) for part in parts))
+        length = sum(part.end_ms - part.start_ms for part in parts) - cross_fade_ms * (len(parts) - 1)
+        on_progress(length)
+        video = parts[0].info.video
+        size = (frame.width, frame.height) if frame else (video.width, video.height) if video else (None, None)
+        return RenderedClip(
+            start_ms=0,
+            end_ms=length,
+            width=size[0],
+            height=size[1],
+            size_bytes=_size(target),
+            duration_ms=length,
+            loudness_lufs=loudness_lufs,
         )
 
     def _called(self, name: str, path: Path) -> None:

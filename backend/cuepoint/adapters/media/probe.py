@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
@@ -28,6 +29,8 @@ from cuepoint.adapters.media.source import (
 from cuepoint.errors import CuepointError, ErrorCode
 
 _MAX_LANGUAGE_LENGTH = 35  # the longest registered BCP 47 tag
+_HDR_CURVES: dict[int, Literal["PQ", "HLG"]] = {16: "PQ", 18: "HLG"}  # ITU-T H.273, table 3
+_STEADY_MS = Fraction(3, 2)  # containers round times to a millisecond; steady pictures differ by no more
 
 
 def probe(descriptor: int, caps: MediaCaps) -> MediaInfo:
@@ -49,6 +52,7 @@ def probe(descriptor: int, caps: MediaCaps) -> MediaInfo:
         bit_rate=source.container.bit_rate or None,
         tracks=tuple(_track(source, s, rotation if s is video else 0) for s in streams),
         warnings=warnings,
+        duration_source=_duration_source(source),
     )
 
 
@@ -85,6 +89,12 @@ def _container_duration(source: Source) -> int | None:
         return milliseconds(Fraction(source.container.duration, av.time_base))
     known = [d for s in source.container.streams if (d := _duration_ms(s)) is not None]
     return max(known, default=None)
+
+
+def _duration_source(source: Source) -> Literal["CONTAINER", "TRACKS"] | None:
+    if source.container.duration is not None:
+        return "CONTAINER"
+    return "TRACKS" if _container_duration(source) is not None else None
 
 
 def _duration_ms(stream: av.stream.Stream) -> int | None:
@@ -137,7 +147,19 @@ def _video_track(base: TrackInfo, stream: av.video.stream.VideoStream, rotation:
         frame_rate=(rate.numerator, rate.denominator) if rate else None,
         pixel_format=context.pix_fmt,
         bit_rate=context.bit_rate or None,
+        hdr=_HDR_CURVES.get(context.color_trc),
+        is_variable_frame_rate=_is_variable(stream),
     )
+
+
+def _is_variable(stream: av.video.stream.VideoStream) -> bool | None:
+    """Whether the distances of its pictures differ; None where the index does not list them all."""
+    entries = stream.index_entries
+    if stream.time_base is None or not stream.frames or len(entries) < max(3, stream.frames):
+        return None
+    times = [entry.timestamp for entry in entries]
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    return (max(steps) - min(steps)) * 1000 * Fraction(stream.time_base) > _STEADY_MS
 
 
 def _type(stream: av.stream.Stream) -> Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA"]:

@@ -217,7 +217,7 @@ def _write(files: Files, caps: MediaCaps, plan: ClipPlan, pictures: _Pictures | 
             stream.codec_context.extradata = pictures.extradata
             if pictures.tag is not None:
                 stream.codec_context.codec_tag = pictures.tag
-            tracks.append(_stamped(pictures.packets(), stream))
+            tracks.append(stamped(pictures.packets(), stream))
         if plan.audio is not None:
             tracks.append(_sound(container, open_source(files.audio, caps), plan))
         for time, packet in heapq.merge(*tracks, key=lambda item: item[0]):
@@ -231,14 +231,15 @@ def _sound(container: OutputContainer, source: Source, plan: ClipPlan) -> Iterat
     if cut is None or not isinstance(stream, AudioStream):
         raise NotSmartError("the audio track is gone")
     if is_copyable(stream):
-        return _stamped(copied_packets(source, stream, cut), container.add_stream_from_template(stream, opaque=True))
+        return stamped(copied_packets(source, stream, cut), container.add_stream_from_template(stream, opaque=True))
     if plan.video is None:
         raise NotSmartError(f"{stream.codec.canonical_name} alone has nothing to copy")
     made = container.add_stream("aac", rate=CLIP_AUDIO_RATE)
-    return _stamped(SoundEncoder(made.codec_context, source, stream, cut).packets(), made)
+    return stamped(SoundEncoder(made.codec_context, source, stream, cut).packets(), made)
 
 
-def _stamped(packets: Iterator[Packet[Any]], stream: av.stream.Stream) -> Iterator[tuple[Fraction, Packet[Any]]]:
+def stamped(packets: Iterator[Packet[Any]], stream: av.stream.Stream) -> Iterator[tuple[Fraction, Packet[Any]]]:
+    """Packets of one stream with when they are decoded, to be merged with those of others."""
     for packet in packets:
         packet.stream = stream
         time = packet.dts if packet.dts is not None else packet.pts or 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,61 @@ class DirectFile:
     key: str
     content_type: str
     content_disposition: str
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file as a listing of the storage shows it; `modified_at` by the clock of the storage."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class OpenBytes:
+    """Bytes of an open upload, and when the newest of them were written."""
+
+    upload_key: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class UnfinishedWrite:
+    """A file that somebody began to write and has not finished: where it would lie, and how the storage finds it."""
+
+    key: str
+    token: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class SignedPart:
+    """Where one part of an upload is sent to, by PUT, without any header of ours; `size_bytes` is its exact size."""
+
+    number: int
+    size_bytes: int
+    url: str
+
+
+class DirectParts(Protocol):
+    """Uploads whose parts clients send to the store itself. Parts are numbered from 1 and all of one size, but for the
+    last."""
+
+    def part_bytes(self, size_bytes: int) -> int:
+        """The size of the parts of an upload of that size."""
+        ...
+
+    async def sign(
+        self, upload_key: str, numbers: Sequence[int], *, size_bytes: int, part_bytes: int, seconds: int
+    ) -> list[SignedPart]:
+        """URLs of parts, which are open for so many seconds to whoever has them."""
+        ...
+
+    async def take(self, upload_key: str, *, size_bytes: int, part_bytes: int) -> None:
+        """The parts in the store are the bytes of the upload: from now on it is read and finished like any other.
+        Raises CuepointError UPLOAD_INCOMPLETE, with the numbers of the parts that are missing or of a wrong size."""
+        ...
 
 
 class Storage(Protocol):
@@ -86,6 +142,26 @@ class Storage(Protocol):
 
     def direct_url(self, file: DirectFile, *, seconds: int) -> str | None:
         """A URL by which a client fetches the object from the store itself for so long; None where there is none."""
+        ...
+
+    def list_files(self) -> AsyncIterator[Sequence[ListedFile]]:
+        """Every object, in pages of any size and order."""
+        ...
+
+    def list_uploads(self) -> AsyncIterator[Sequence[OpenBytes]]:
+        """Every open upload of which there are bytes, in pages of any size and order; none comes twice."""
+        ...
+
+    def list_unfinished(self) -> AsyncIterator[Sequence[UnfinishedWrite]]:
+        """Writes of objects that a process began and did not finish; some may be under way right now."""
+        ...
+
+    async def drop_unfinished(self, write: UnfinishedWrite) -> None:
+        """What was written of it is gone; absent is fine."""
+        ...
+
+    def direct_parts(self) -> DirectParts | None:
+        """Uploads in parts past this instance; None where the storage has no address that clients reach."""
         ...
 
     async def check(self) -> None:

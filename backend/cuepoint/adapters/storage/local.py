@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from cuepoint.adapters.storage.base import DirectFile, ObjectInfo
+from cuepoint.adapters.storage.base import DirectFile, ListedFile, ObjectInfo, OpenBytes, UnfinishedWrite
 from cuepoint.adapters.storage.intake import blocks_of
 from cuepoint.adapters.storage.keys import checked_key, path_below
+from cuepoint.adapters.storage.listing import UNFINISHED, listed
 from cuepoint.adapters.storage.locks import try_lock, unlock
 from cuepoint.adapters.storage.refusals import FULL, bytes_missing, demand_space, full, upload_taken, upload_too_large
 from cuepoint.adapters.storage.threads import in_thread
@@ -168,6 +169,32 @@ class LocalStorage:
     def direct_url(self, file: DirectFile, *, seconds: int) -> str | None:  # noqa: ARG002  # the port's arguments
         """See the port: a directory has no addresses of its own."""
         return None
+
+    async def list_files(self) -> AsyncIterator[Sequence[ListedFile]]:
+        """See the port."""
+        async for page in listed(self._objects):
+            yield [ListedFile(*entry) for entry in page if UNFINISHED not in entry[0]]
+
+    async def list_uploads(self) -> AsyncIterator[Sequence[OpenBytes]]:
+        """See the port."""
+        async for page in listed(self._uploads):
+            yield [OpenBytes(key, modified_at) for key, _, modified_at in page if not key.endswith(".lock")]
+
+    async def list_unfinished(self) -> AsyncIterator[Sequence[UnfinishedWrite]]:
+        """See the port: obstore writes to `<key>#<number>`, and renames that at the end."""
+        async for page in listed(self._objects):
+            found = [(*key.rpartition(UNFINISHED), time) for key, _, time in page if UNFINISHED in key]
+            yield [UnfinishedWrite(key, number, time) for key, _, number, time in found]
+
+    async def drop_unfinished(self, write: UnfinishedWrite) -> None:
+        """See the port."""
+        target = path_below(self._objects, write.key)
+        path = target.with_name(f"{target.name}{UNFINISHED}{int(write.token)}")
+        with _translated():
+            await in_thread(path.unlink, missing_ok=True)
+
+    def direct_parts(self) -> None:
+        """See the port: a directory has no addresses of its own."""
 
     async def close(self) -> None:
         """See the port: nothing is held open between two calls."""

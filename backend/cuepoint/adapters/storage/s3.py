@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from cuepoint.adapters.storage.base import DirectFile, ObjectInfo
+from cuepoint.adapters.storage import s3_listing
+from cuepoint.adapters.storage.base import DirectFile, DirectParts, ListedFile, ObjectInfo, OpenBytes, UnfinishedWrite
 from cuepoint.adapters.storage.copies import CopyDirectory, write_all
 from cuepoint.adapters.storage.keys import checked_key
 from cuepoint.adapters.storage.refusals import demand_space
@@ -24,6 +25,7 @@ from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.adapters.storage.s3_errors import translated, unavailable
 from cuepoint.adapters.storage.s3_multipart import Multipart
 from cuepoint.adapters.storage.s3_objects import ChangedError, S3Objects
+from cuepoint.adapters.storage.s3_parts import S3Parts
 from cuepoint.adapters.storage.s3_uploads import LEASE_SECONDS, S3Uploads
 from cuepoint.adapters.storage.sigv4 import presigned_url
 from cuepoint.adapters.storage.threads import in_thread
@@ -127,6 +129,28 @@ class S3Storage:
         }
         url = self._config.url(_object(file.key), is_public=True)
         return presigned_url(self._config.credentials, "GET", url, query, seconds, datetime.now(UTC))
+
+    def list_files(self) -> AsyncIterator[Sequence[ListedFile]]:
+        """See the port."""
+        return s3_listing.list_files(self._objects)
+
+    def list_uploads(self) -> AsyncIterator[Sequence[OpenBytes]]:
+        """See the port."""
+        return s3_listing.list_uploads(self._objects, self._multipart)
+
+    def list_unfinished(self) -> AsyncIterator[Sequence[UnfinishedWrite]]:
+        """See the port."""
+        return s3_listing.list_unfinished(self._multipart)
+
+    async def drop_unfinished(self, write: UnfinishedWrite) -> None:
+        """See the port."""
+        await self._multipart.abort(_object(write.key), write.token)
+
+    def direct_parts(self) -> DirectParts | None:
+        """See the port: where CUEPOINT_S3_PUBLIC_ENDPOINT names an address that clients reach."""
+        if self._config.public_address is None:
+            return None
+        return S3Parts(self._config, self._objects, self._multipart)
 
     async def check(self) -> None:
         """See the port; also that the store keeps conditions, on which the leases of uploads rest."""

@@ -17,7 +17,7 @@ def unavailable(reason: str, *, retryable: bool = True) -> AdapterError:
     """The store did not do what was asked."""
     return AdapterError(
         ErrorCode.STORAGE_UNAVAILABLE,
-        f"The object store does not work: {reason}. Check CUEPOINT_STORAGE_URL and the settings CUEPOINT_S3_*.",
+        f"The object store does not work: {reason}. Check CUEPOINT_STORAGE_URL and the credentials that go with it.",
         retryable=retryable,
     )
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import html
 import random
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.adapters.storage.s3_errors import refused, unavailable
+from cuepoint.adapters.storage.s3_state import StoredPart
 from cuepoint.adapters.storage.sigv4 import encoded, query_string, signed_headers
 
 if TYPE_CHECKING:
@@ -27,6 +30,15 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 Part = tuple[int, str]  # number and ETag
+
+
+@dataclass(frozen=True)
+class OpenMultipart:
+    """A multipart upload that was neither completed nor aborted."""
+
+    path: str
+    upload_id: str
+    started_at: datetime
 
 
 class NoSuchMultipartError(Exception):
@@ -63,16 +75,45 @@ class Multipart:
         body = f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{listed}</CompleteMultipartUpload>'.encode()
         await self._send("POST", path, {"uploadId": upload_id}, pieces=[body])
 
+    async def parts(self, path: str, upload_id: str) -> Sequence[StoredPart]:
+        """What was sent so far, by number. Raises NoSuchMultipartError."""
+        found: list[StoredPart] = []
+        marker: dict[str, str] = {}
+        while True:
+            answer = await self._send("GET", path, {"uploadId": upload_id, **marker})
+            for part in re.findall(r"<Part>.*?</Part>", answer.text, re.DOTALL):
+                etag = html.unescape(_inner(part, "ETag"))
+                found.append(StoredPart(int(_inner(part, "PartNumber")), etag, int(_inner(part, "Size"))))
+            if _inner(answer.text, "IsTruncated") != "true":
+                return found
+            marker = {"part-number-marker": _inner(answer.text, "NextPartNumberMarker")}
+
     async def abort_all(self, prefix: str) -> None:
         """No multipart upload of an object below `prefix` is open any more."""
-        query = {"uploads": "", "prefix": self._config.prefix + prefix}
-        answer = await self._send("GET", None, query)
-        for found in re.findall(r"<Upload>.*?</Upload>", answer.text, re.DOTALL):
-            key = html.unescape(_inner(found, "Key")).removeprefix(self._config.prefix)
-            try:
-                await self._send("DELETE", key, {"uploadId": html.unescape(_inner(found, "UploadId"))})
-            except NoSuchMultipartError:
-                continue
+        async for found in self.list(prefix):
+            await self.abort(found.path, found.upload_id)
+
+    async def abort(self, path: str, upload_id: str) -> None:
+        """The multipart upload is gone with its parts; absent is fine."""
+        with contextlib.suppress(NoSuchMultipartError):
+            await self._send("DELETE", path, {"uploadId": upload_id})
+
+    async def list(self, prefix: str) -> AsyncIterator[OpenMultipart]:
+        """The open multipart uploads of objects below `prefix`."""
+        marker: dict[str, str] = {}
+        while True:
+            query = {"uploads": "", "prefix": self._config.prefix + prefix, **marker}
+            answer = await self._send("GET", None, query)
+            for found in re.findall(r"<Upload>.*?</Upload>", answer.text, re.DOTALL):
+                path = html.unescape(_inner(found, "Key")).removeprefix(self._config.prefix)
+                started = datetime.fromisoformat(_inner(found, "Initiated"))
+                yield OpenMultipart(path, html.unescape(_inner(found, "UploadId")), started)
+            if _inner(answer.text, "IsTruncated") != "true":
+                return
+            marker = {
+                "key-marker": html.unescape(_inner(answer.text, "NextKeyMarker")),
+                "upload-id-marker": html.unescape(_inner(answer.text, "NextUploadIdMarker")),
+            }
 
     async def close(self) -> None:
         """Release the connections."""

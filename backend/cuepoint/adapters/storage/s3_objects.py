@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cuepoint.adapters.storage.base import ObjectInfo
+from cuepoint.adapters.storage.base import ListedFile, ObjectInfo
 from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.adapters.storage.s3_errors import translated
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import ObjectStore, S3Store
 
 PUT_BYTES = 8 << 20
 PUT_AT_ONCE = 2  # parts of a file on their way at a time: 16 MiB of memory
@@ -30,12 +31,15 @@ class ChangedError(Exception):
     """Somebody else has written the object in between, or it is gone."""
 
 
-class S3Objects:
-    """Names are paths below the prefix of the bucket. Absent objects raise FileNotFoundError where bytes are asked."""
+class BucketObjects:
+    """Names are paths below the prefix of the bucket. Absent objects raise FileNotFoundError where bytes are asked.
 
-    def __init__(self, config: S3Config) -> None:
-        self._config = config
-        self._opened: S3Store | None = None
+    `open_store` makes the client at the first use; a bucket of any kind that obstore knows will do.
+    """
+
+    def __init__(self, open_store: Callable[[], ObjectStore]) -> None:
+        self._open_store = open_store
+        self._opened: ObjectStore | None = None
 
     async def head(self, name: str) -> ObjectInfo | None:
         """Size and ETag; None when absent. The key in the answer is the name."""
@@ -124,41 +128,64 @@ class S3Objects:
 
     async def list(self, prefix: str) -> list[str]:
         """Names below `prefix`, which ends at a `/`."""
+        return [file.key async for page in self.pages(prefix) for file in page]
+
+    async def pages(self, prefix: str) -> AsyncGenerator[Sequence[ListedFile]]:
+        """The objects below `prefix`, which ends at a `/`; their keys are names."""
         import obstore
 
         with translated():
-            return [meta["path"] async for page in obstore.list(self._store(), prefix.rstrip("/")) for meta in page]
+            async for page in obstore.list(self._store(), prefix.rstrip("/")):
+                yield [ListedFile(meta["path"], meta["size"], meta["last_modified"]) for meta in page]
 
     async def delete(self, names: Sequence[str]) -> None:
         """Remove objects; absent is fine."""
         import obstore
 
-        if names:
-            with translated(), contextlib.suppress(FileNotFoundError):
+        if not names:
+            return
+        with translated():
+            try:
                 await obstore.delete_async(self._store(), names)
+            except FileNotFoundError:  # not every kind of store takes that for granted, and some stop there
+                for name in names:
+                    with contextlib.suppress(FileNotFoundError):
+                        await obstore.delete_async(self._store(), name)
 
-    def _store(self) -> S3Store:
+    def _store(self) -> ObjectStore:
         if self._opened is None:
-            from obstore.store import S3Store
-
-            config, credentials = self._config, self._config.credentials
-            self._opened = S3Store(
-                config.bucket,
-                prefix=config.prefix.rstrip("/") or None,
-                config={
-                    "access_key_id": credentials.access_key_id,
-                    "secret_access_key": credentials.secret_access_key,
-                    "region": credentials.region,
-                    "endpoint": config.endpoint,
-                    "virtual_hosted_style_request": not config.is_path_style,
-                    "conditional_put": "etag",
-                },
-                client_options={
-                    "allow_http": config.endpoint.startswith("http://"),
-                    "timeout": TIMEOUT,
-                    "connect_timeout": CONNECT_TIMEOUT,
-                    **({"root_certificate": config.ca_pem} if config.ca_pem else {}),
-                },
-                retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
-            )
+            with translated():
+                self._opened = self._open_store()
         return self._opened
+
+
+class S3Objects(BucketObjects):
+    """The same in a bucket of an S3-compatible store."""
+
+    def __init__(self, config: S3Config) -> None:
+        super().__init__(partial(_open_s3, config))
+
+
+def _open_s3(config: S3Config) -> S3Store:
+    from obstore.store import S3Store
+
+    credentials = config.credentials
+    return S3Store(
+        config.bucket,
+        prefix=config.prefix.rstrip("/") or None,
+        config={
+            "access_key_id": credentials.access_key_id,
+            "secret_access_key": credentials.secret_access_key,
+            "region": credentials.region,
+            "endpoint": config.endpoint,
+            "virtual_hosted_style_request": not config.is_path_style,
+            "conditional_put": "etag",
+        },
+        client_options={
+            "allow_http": config.endpoint.startswith("http://"),
+            "timeout": TIMEOUT,
+            "connect_timeout": CONNECT_TIMEOUT,
+            **({"root_certificate": config.ca_pem} if config.ca_pem else {}),
+        },
+        retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
+    )

@@ -16,6 +16,7 @@ from cuepoint.features.jobs.service import in_transaction
 from cuepoint.features.jobs.types import Job
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id
 
 
@@ -46,12 +47,21 @@ class BatchQuery:
 
 
 @strawberry.input(description="Videos whose pipelines shall run.")
-class StartPipelinesInput:
+class StartPipelinesInput(IdempotentInput):
     """Input of startPipelines."""
 
     video_ids: list[strawberry.ID] = strawberry.field(description="The videos, 1 to 100.")
     steps: list[JobKind] | None = strawberry.field(default=None, description="Which steps; null = the whole pipeline.")
-    priority: int = strawberry.field(default=5, description="0 to 10; 10 goes first.")
+    priority: int | None = strawberry.field(
+        default=None, description="0 to 10; 10 goes first. Null = as the preset or the project's settings say, else 5."
+    )
+    preset_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Options of the jobs that are started, before those of each video's project."
+    )
+    force: bool = strawberry.field(
+        default=False,
+        description="Whether to run steps whose result is fresh - made of the same input, options and engine - too.",
+    )
 
 
 @strawberry.type(description="Result of startPipelines.")
@@ -68,7 +78,7 @@ class StartPipelinesPayload(Payload):
 class CancelBatchInput:
     """Input of cancelBatch."""
 
-    batch_id: strawberry.ID = strawberry.field(description="The batch.")
+    id: strawberry.ID = strawberry.field(description="The batch.")
 
 
 @strawberry.type(description="Result of cancelBatch.")
@@ -82,10 +92,10 @@ class CancelBatchPayload(Payload):
 
 
 @strawberry.input(description="A batch to run again.")
-class RetryBatchInput:
+class RetryBatchInput(IdempotentInput):
     """Input of retryBatch."""
 
-    batch_id: strawberry.ID = strawberry.field(description="The batch.")
+    id: strawberry.ID = strawberry.field(description="The batch.")
     only_failed: bool = strawberry.field(default=True, description="False: also what was cancelled.")
 
 
@@ -115,7 +125,8 @@ class BatchMutation:
     ) -> StartPipelinesPayload:
         """Start a batch."""
         viewer = info.context.require_viewer()
-        plan = service.Plan(uuid7(), input.steps, input.priority)
+        preset_id = None if input.preset_id is None else decode_id("Preset", input.preset_id, field=("presetId",))
+        plan = service.Plan(uuid7(), input.steps, input.priority, input.force, preset_id=preset_id)
         video_ids = [await found_or_none(_video_key(one)) for one in input.video_ids]
         items = await service.start_pipelines(info.context.db, viewer, plan, video_ids)
         is_new = any(job.batch_id == plan.batch_id for item in items for job in item.jobs)
@@ -133,7 +144,7 @@ class BatchMutation:
     ) -> CancelBatchPayload:
         """Cancel a batch."""
         viewer = info.context.require_viewer()
-        batch_id = decode_id("Batch", input.batch_id, field=("batchId",))
+        batch_id = decode_id("Batch", input.id, field=("id",))
         changed = await in_transaction(info.context.db, lambda session: bulk.cancel_batch(session, viewer, batch_id))
         return CancelBatchPayload(batch=await _batch(info, batch_id), changed_count=changed)
 
@@ -144,7 +155,7 @@ class BatchMutation:
     ) -> RetryBatchPayload:
         """Retry a batch."""
         viewer = info.context.require_viewer()
-        batch_id = decode_id("Batch", input.batch_id, field=("batchId",))
+        batch_id = decode_id("Batch", input.id, field=("id",))
         done = await in_transaction(
             info.context.db,
             lambda session: bulk.retry_batch(session, viewer, batch_id, only_failed=input.only_failed),

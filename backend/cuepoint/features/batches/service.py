@@ -6,6 +6,7 @@ own: one that is refused does not hold up the others.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,9 +18,9 @@ from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, NotFoundError
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.creation import check_priority
+from cuepoint.features.jobs.effective import JobOptions
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.repository import JobFilter
-from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.videos import service as videos
 from cuepoint.viewer import Viewer
 
@@ -32,7 +33,9 @@ class Plan:
 
     batch_id: UUID
     kinds: Sequence[JobKind] | None
-    priority: int
+    priority: int | None
+    force: bool = False
+    preset_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ async def start_pipelines(db: Database, viewer: Viewer, plan: Plan, video_ids: S
     """
     if not 1 <= len(video_ids) <= MAX_ITEMS:
         raise BadInputError(f"A batch has 1 to {MAX_ITEMS} videos, not {len(video_ids)}.", field=("videoIds",))
-    check_priority(plan.priority)
+    if plan.priority is not None:
+        check_priority(plan.priority)
     return [await _start(db, viewer, plan, video_id) for video_id in video_ids]
 
 
@@ -67,17 +71,13 @@ async def _start(db: Database, viewer: Viewer, plan: Plan, video_id: UUID | None
     async def start(session: AsyncSession) -> list[Job]:
         if video_id is None:
             raise NotFoundError("video")
-        video = await videos.get_video(session, viewer, video_id, ProjectRole.EDITOR)
-        return await jobs.start_pipeline(
-            session,
-            project_id=video.project_id,
-            video_id=video.id,
-            created_by_id=viewer.user_id,
-            kinds=plan.kinds,
-            priority=plan.priority,
-            media_ms=video.duration_ms,
+        how = videos.StartOptions(
+            options=JobOptions(priority=plan.priority),
+            preset_id=plan.preset_id,
             batch_id=plan.batch_id,
+            force=plan.force,
         )
+        return (await videos.start_pipeline(session, viewer, video_id, plan.kinds, how))[1]
 
     try:
         return Item(await jobs.in_transaction(db, start))
@@ -87,10 +87,21 @@ async def _start(db: Database, viewer: Viewer, plan: Plan, video_id: UUID | None
 
 async def batch_state(session: AsyncSession, viewer: Viewer, batch_id: UUID) -> BatchState:
     """How far a batch is. Raises NotFoundError where the viewer sees none of its jobs."""
-    visible = jobs.visible_jobs(viewer, JobFilter(batch_id=batch_id))
-    columns = visible.with_only_columns(Job.status, func.count(), func.sum(Job.progress)).group_by(Job.status)
-    rows = (await session.execute(columns)).all()
-    if not rows:
-        raise NotFoundError("batch", field=("batchId",))
-    total = sum(count for _, count, _ in rows)
-    return BatchState(batch_id, {status: count for status, count, _ in rows}, sum(done for *_, done in rows) / total)
+    found = await batch_states(session, viewer, [batch_id])
+    if batch_id not in found:
+        raise NotFoundError("batch", field=("id",))
+    return found[batch_id]
+
+
+async def batch_states(session: AsyncSession, viewer: Viewer, batch_ids: Sequence[UUID]) -> dict[UUID, BatchState]:
+    """How far those of the batches are of which the viewer sees a job."""
+    visible = jobs.visible_jobs(viewer, JobFilter()).where(Job.batch_id.in_(batch_ids))
+    columns = visible.with_only_columns(Job.batch_id, Job.status, func.count(), func.sum(Job.progress))
+    counts: dict[UUID, dict[JobStatus, int]] = defaultdict(dict)
+    done: dict[UUID, float] = defaultdict(float)
+    for batch_id, status, count, progress in await session.execute(columns.group_by(Job.batch_id, Job.status)):
+        assert batch_id is not None  # one of those that were asked for
+        if batch_id is not None:
+            counts[batch_id][status] = count
+            done[batch_id] += progress
+    return {key: BatchState(key, found, done[key] / sum(found.values())) for key, found in counts.items()}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import strawberry
 
+from cuepoint.features.batches.loaders import BatchById
 from cuepoint.features.batches.service import BatchState, Item
 from cuepoint.features.jobs.models import JobStatus
 from cuepoint.features.jobs.types import Job
 from cuepoint.features.queues.statistics_types import JobCount
+from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import UserError
+from cuepoint.graphql.nodes import Node
 from cuepoint.graphql.scalars import encode_id
 
 
 @strawberry.type(description="Jobs that were created by one request. List them with `jobs(filter: {batchId})`.")
-class Batch:
+class Batch(Node):
     """A batch as clients see it."""
 
     id: strawberry.ID = strawberry.field(description="Global id.")
@@ -22,6 +27,12 @@ class Batch:
     failed: int = strawberry.field(description="Of those, the jobs that failed or were cancelled.")
     counts: list[JobCount] = strawberry.field(description="The same by status; statuses without a job are left out.")
     progress: float = strawberry.field(description="0 to 1: the mean over its jobs.")
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Batch | None:
+        """By its key, as far as the viewer may see it."""
+        row = await info.context.loader(BatchById).load(key)
+        return None if row is None else cls.from_row(row)
 
     @classmethod
     def from_row(cls, row: BatchState) -> Batch:

@@ -10,10 +10,47 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
-from cuepoint.features.clips.models import Clip
+from cuepoint.features.clips import reels, service
+from cuepoint.features.clips.models import Clip, ClipFile, Reel, ReelItem
 from cuepoint.features.videos.edges import CLIP_COUNT_OF_VIDEO, CLIPS_OF_VIDEO
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
+
+
+class ClipById(Loader[UUID, Clip | None]):
+    """Clips by key, as far as the viewer may see them."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Clip | None]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return {**await service.clips_by_id(session, self.context.require_viewer(), keys)}
+
+
+class CaptionFilesOfClip(Loader[UUID, list[ClipFile]]):
+    """The caption files of clips that the viewer sees."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, list[ClipFile]]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return {key: [] for key in keys} | await service.caption_files(session, keys)
+
+
+class ReelById(Loader[UUID, Reel | None]):
+    """Reels by key, as far as the viewer may see them."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Reel | None]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return {**await reels.reels_by_id(session, self.context.require_viewer(), keys)}
+
+
+class ItemsOfReel(Loader[UUID, list[ReelItem]]):
+    """The pieces of reels that the viewer sees."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, list[ReelItem]]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return {key: [] for key in keys} | await reels.items_of(session, keys)
 
 
 class ClipsOfVideo(PageLoader[Clip]):

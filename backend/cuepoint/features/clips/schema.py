@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
 
-from cuepoint.adapters.media.base import ClipMode
-from cuepoint.features.clips import service
-from cuepoint.features.clips.types import Clip
+from cuepoint.db.base import uuid7
+from cuepoint.errors import BadInputError, CuepointError
+from cuepoint.features.batches.service import BatchState
+from cuepoint.features.batches.types import Batch
+from cuepoint.features.clips import bulk, reels, service
+from cuepoint.features.clips.form_types import ClipOutputInput
+from cuepoint.features.clips.inputs import (
+    AutoClipsInput,
+    CreateClipInput,
+    CreateClipsInput,
+    form_of,
+    request_of,
+    request_or_error,
+)
+from cuepoint.features.clips.requests import ClipRequest
+from cuepoint.features.clips.status import ClipStatus
+from cuepoint.features.clips.types import Clip, ClipCount, ClipItem, Reel
 from cuepoint.features.jobs.types import Job
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.error_policy import ErrorPolicy
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import MediaTime, decode_id
-
-
-@strawberry.input(description="A clip to cut: exactly one of a range (both `start` and `end`) or `momentId`.")
-class CreateClipInput:
-    """Input of createClip."""
-
-    video_id: strawberry.ID = strawberry.field(description="The video.")
-    start: MediaTime | None = strawberry.field(default=None, description="In point.")
-    end: MediaTime | None = strawberry.field(default=None, description="Out point, exclusive; at most an hour later.")
-    moment_id: strawberry.ID | None = strawberry.field(default=None, description="A moment of the video.")
-    title: str | None = strawberry.field(default=None, description="Shown name; null = the moment's, or the range.")
-    mode: ClipMode = strawberry.field(default=ClipMode.SMART, description="How to cut; SMART is exact and quick.")
 
 
 @strawberry.type(description="Result of createClip.")
@@ -35,6 +41,64 @@ class CreateClipPayload(Payload):
 
     clip: Clip | None = strawberry.field(default=None, description="The clip; its `url` appears when the job is done.")
     job: Job | None = strawberry.field(default=None, description="The job that cuts it.")
+
+
+@strawberry.type(description="Result of createClips and autoClips.")
+class ClipBatchPayload(Payload):
+    """What the two have in common."""
+
+    batch: Batch | None = strawberry.field(default=None, description="The batch; null if all clips were refused.")
+    items: list[ClipItem] | None = strawberry.field(default=None, description="One for each clip, in their order.")
+
+
+@strawberry.type(description="Result of createClips.")
+class CreateClipsPayload(ClipBatchPayload):
+    """Payload of createClips."""
+
+
+@strawberry.type(description="Result of autoClips.")
+class AutoClipsPayload(ClipBatchPayload):
+    """Payload of autoClips."""
+
+
+@strawberry.input(
+    description="A piece of a reel: exactly one of `videoId` with `start` and `end`, `momentId`, `clipId`."
+)
+class ReelItemInput:
+    """A piece as given."""
+
+    video_id: strawberry.ID | None = strawberry.field(default=None, description="A video of the project.")
+    start: MediaTime | None = strawberry.field(default=None, description="In point, with `videoId`.")
+    end: MediaTime | None = strawberry.field(default=None, description="Out point, exclusive, with `videoId`.")
+    moment_id: strawberry.ID | None = strawberry.field(default=None, description="A moment of a video of the project.")
+    clip_id: strawberry.ID | None = strawberry.field(
+        default=None, description="A clip that has its file: in its form, with its captions."
+    )
+
+
+@strawberry.input(description="Pieces to join into one file.")
+class CreateReelInput(IdempotentInput):
+    """Input of createReel."""
+
+    project_id: strawberry.ID = strawberry.field(description="Whose videos and clips it shows; you must be an EDITOR.")
+    items: list[ReelItemInput] = strawberry.field(description="1 to 50 pieces, as shown.")
+    title: str | None = strawberry.field(default=None, description="Shown name; null = one that counts the items.")
+    cross_fade: MediaTime = strawberry.field(
+        default=0, description="Two pieces overlap and fade for so long, at most 5 s and half of the shortest."
+    )
+    output: ClipOutputInput | None = strawberry.field(
+        default=None,
+        description="Form of the whole: MP4, MOV or WEBM. `loudness` is what each piece is brought to. The frame is "
+        "that of the first piece unless it says otherwise; other shapes stand before their own blur.",
+    )
+
+
+@strawberry.type(description="Result of createReel.")
+class CreateReelPayload(Payload):
+    """Payload of createReel."""
+
+    reel: Reel | None = strawberry.field(default=None, description="The reel; its `url` appears when the job is done.")
+    job: Job | None = strawberry.field(default=None, description="The job that joins it.")
 
 
 @strawberry.type
@@ -77,13 +141,72 @@ class ClipQuery:
 
         return Connection.from_page(found, Clip.from_row, count)
 
+    @strawberry.field(description="How many clips of a video are how far; what there is none of is left out.")
+    async def clip_counts(
+        self, info: Info, video_id: Annotated[strawberry.ID, strawberry.argument(description="The video.")]
+    ) -> list[ClipCount]:
+        """Counts by status."""
+        viewer = info.context.require_viewer()
+        async with info.context.db.read() as session:
+            counts = await service.count_by_status(session, viewer, decode_id("Video", video_id))
+        return [ClipCount(status=status, count=counts[status]) for status in ClipStatus if status in counts]
+
+    @strawberry.field(description="A reel that you may see; null otherwise.")
+    async def reel(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The reel.")]
+    ) -> Reel | None:
+        """One reel."""
+
+        async def find() -> Reel:
+            viewer = info.context.require_viewer()
+            async with info.context.db.read() as session:
+                return Reel.from_row(await reels.get_reel(session, viewer, decode_id("Reel", id)))
+
+        return await found_or_none(find())
+
+    @strawberry.field(description="Reels that you may see, oldest first.")
+    async def reels(
+        self,
+        info: Info,
+        project_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Of this project; null = of all.")
+        ] = None,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+    ) -> Connection[Reel]:
+        """A page of reels."""
+        viewer = info.context.require_viewer()
+        page = page_request(first, after)
+        of_project = None if project_id is None else decode_id("Project", project_id)
+        async with info.context.db.read() as session:
+            found = await reels.list_reels(session, viewer, page, of_project)
+
+        async def count() -> int:
+            async with info.context.db.read() as session:
+                return await reels.count_reels(session, viewer, of_project)
+
+        return Connection.from_page(found, Reel.from_row, count)
+
+
+async def _cut_all(
+    info: Info, requests: Sequence[ClipRequest | CuepointError], *, is_all_or_nothing: bool
+) -> tuple[Batch | None, list[ClipItem]]:
+    viewer, batch_id = info.context.require_viewer(), uuid7()
+    items = await bulk.request_clips(
+        info.context.db, viewer, requests, batch_id=batch_id, is_all_or_nothing=is_all_or_nothing
+    )
+    counts = Counter(item.job.status for item in items if item.job is not None)
+    batch = Batch.from_row(BatchState(batch_id, counts, 0.0)) if counts else None
+    return batch, [ClipItem.from_row(index, item) for index, item in enumerate(items)]
+
 
 @strawberry.type
 class ClipMutation:
     """Mutations of clips."""
 
     @strawberry.mutation(
-        description="Cut a clip into an MP4 that starts to play before it is loaded; exact to the frame unless FAST."
+        description="Cut a clip, by default into an MP4 that starts to play before it is loaded; exact to the frame "
+        "unless FAST."
     )
     @reports_errors(CreateClipPayload)
     async def create_clip(
@@ -91,16 +214,70 @@ class ClipMutation:
     ) -> CreateClipPayload:
         """Create a clip."""
         viewer = info.context.require_viewer()
-        moment_id = None if input.moment_id is None else decode_id("Moment", input.moment_id, field=("momentId",))
+        request = request_of(input)
         async with info.context.db.write() as session:
-            clip, job = await service.request_clip(
-                session,
-                viewer,
-                video_id=decode_id("Video", input.video_id, field=("videoId",)),
-                start_ms=input.start,
-                end_ms=input.end,
-                moment_id=moment_id,
-                title=input.title,
-                mode=input.mode,
-            )
+            clip, job = await service.request_clip(session, viewer, request)
             return CreateClipPayload(clip=Clip.from_row(clip), job=Job.from_row(job))
+
+    @strawberry.mutation(description="Cut many clips as one batch. Each is cut or refused for itself: see `items`.")
+    @reports_errors(CreateClipsPayload)
+    async def create_clips(
+        self, info: Info, input: Annotated[CreateClipsInput, strawberry.argument(description="What to cut.")]
+    ) -> CreateClipsPayload:
+        """Create clips."""
+        viewer = info.context.require_viewer()
+        if (input.items is None) == (input.moments_of is None):
+            raise BadInputError("Give either items or momentsOf.", field=("items",))
+        requests: list[ClipRequest | CuepointError]
+        if input.moments_of is not None:
+            video_id = decode_id("Video", input.moments_of, field=("momentsOf",))
+            async with info.context.db.read() as session:
+                form = form_of(input.output)
+                requests = [*await bulk.moment_requests(session, viewer, video_id, input.count, form)]
+        else:
+            requests = [request_or_error(item, input.output) for item in input.items or ()]
+        rejects = input.error_policy is ErrorPolicy.REJECT_EVERYTHING
+        batch, items = await _cut_all(info, requests, is_all_or_nothing=rejects)
+        return CreateClipsPayload(batch=batch, items=items)
+
+    @strawberry.mutation(description="Cut a whole video into clips by a rule: their length, overlap and number.")
+    @reports_errors(AutoClipsPayload)
+    async def auto_clips(
+        self, info: Info, input: Annotated[AutoClipsInput, strawberry.argument(description="Which video, and how.")]
+    ) -> AutoClipsPayload:
+        """Create clips by a rule."""
+        viewer = info.context.require_viewer()
+        video_id = decode_id("Video", input.video_id, field=("videoId",))
+        async with info.context.db.read() as session:
+            form = form_of(input.output)
+            found = await bulk.auto_requests(session, viewer, video_id, input.to_rule(), mode=input.mode, form=form)
+        batch, items = await _cut_all(info, found, is_all_or_nothing=True)
+        return AutoClipsPayload(batch=batch, items=items)
+
+    @strawberry.mutation(description="Join ranges, moments and clips of one project into one file.")
+    @reports_errors(CreateReelPayload)
+    async def create_reel(
+        self, info: Info, input: Annotated[CreateReelInput, strawberry.argument(description="What to join.")]
+    ) -> CreateReelPayload:
+        """Create a reel."""
+        viewer = info.context.require_viewer()
+        request = reels.ReelRequest(
+            project_id=decode_id("Project", input.project_id, field=("projectId",)),
+            pieces=[_piece(item) for item in input.items],
+            title=input.title,
+            cross_fade_ms=input.cross_fade,
+            form=form_of(input.output),
+        )
+        async with info.context.db.write() as session:
+            reel, job = await reels.request_reel(session, viewer, request)
+            return CreateReelPayload(reel=Reel.from_row(reel), job=Job.from_row(job))
+
+
+def _piece(item: ReelItemInput) -> reels.ReelPiece:
+    return reels.ReelPiece(
+        video_id=None if item.video_id is None else decode_id("Video", item.video_id, field=("items", "videoId")),
+        start_ms=item.start,
+        end_ms=item.end,
+        moment_id=None if item.moment_id is None else decode_id("Moment", item.moment_id, field=("items", "momentId")),
+        clip_id=None if item.clip_id is None else decode_id("Clip", item.clip_id, field=("items", "clipId")),
+    )

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
 from cuepoint.features.jobs.announce import announce
-from cuepoint.features.jobs.kinds import SPECS
+from cuepoint.features.jobs.kinds import DELETIONS, SPECS
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.repository import UNFINISHED, JobFilter, filtered_jobs
+from cuepoint.features.jobs.retrying import deleted_videos
 from cuepoint.features.jobs.service import cancel_all, editable_job
 from cuepoint.features.jobs.statements import InSession
 from cuepoint.features.jobs.transitions import retry
@@ -46,7 +47,8 @@ async def retry_failed(
 ) -> Retried:
     """At most `limit` failed jobs that match run again, oldest first, with what was cancelled because of them.
 
-    Skipped is what an unfinished job does already, and what requires a job that failed and is not among these.
+    Skipped is what an unfinished job does already, what requires a job that failed and is not among these, and what
+    works on a video that is being deleted.
     """
     if wanted.status:
         raise BadInputError("Leave `status` out: only failed jobs are retried.", field=("filter", "status"))
@@ -60,19 +62,21 @@ async def retry_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID, *, 
 
 
 async def _retry(session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit: int) -> Retried:
-    statement = _editable(viewer, wanted).with_only_columns(Job.id)
-    ids = (await session.scalars(statement.order_by(Job.id).limit(TRIED_AT_ONCE + 1))).all()
+    statement = _editable(viewer, wanted).order_by(Job.id).limit(TRIED_AT_ONCE + 1)
+    found = (await session.scalars(statement)).all()
+    deleted = await deleted_videos(session, found[:TRIED_AT_ONCE])
     retried: list[UUID] = []
     tried = 0
-    for job_id in ids[:TRIED_AT_ONCE]:
+    for job in found[:TRIED_AT_ONCE]:
         if len(retried) == limit:
             break
         tried += 1
-        changes = await retry(InSession(session), job_id)
+        is_gone = job.video_id in deleted and job.kind is not JobKind.VIDEO_DELETION
+        changes = () if is_gone else await retry(InSession(session), job.id)
         if changes:
-            retried.append(job_id)
+            retried.append(job.id)
             announce(session, changes)
-    return Retried(await _load(session, retried), tried - len(retried), len(ids) > tried)
+    return Retried(await _load(session, retried), tried - len(retried), len(found) > tried)
 
 
 async def cancel_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID) -> int:
@@ -118,7 +122,7 @@ async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, 
             field=("filter", "status"),
         )
     statement = _editable(viewer, replace(wanted, status=wanted.status or WAITING)).with_only_columns(Job.id)
-    statement = statement.where(Job.kind != JobKind.VIDEO_DELETION)
+    statement = statement.where(Job.kind.not_in(DELETIONS))
     found = (await session.scalars(statement.order_by(Job.id).limit(CLEARED_AT_ONCE + 1))).all()
     ids = list(found[:CLEARED_AT_ONCE])
     dependants = list(await session.scalars(_DEPENDANTS, {"ids": ids})) if ids else []

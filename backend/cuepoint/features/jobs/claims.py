@@ -44,7 +44,7 @@ class Claimed:
 _CLAIM = """
 with c as (
   select id from jobs
-  where lane = $1::text and status = 'QUEUED'
+  where lane = $1::text and status = 'QUEUED' and ($4::text[] is null or kind = any ($4::text[]))
     and exists (select from workers w where w.id = $2::uuid and w.state = 'LIVE')
     and not exists (select from lanes l where l.name = $1::text and l.is_paused)
   order by due, id limit $3::integer for update skip locked
@@ -68,9 +68,15 @@ from u order by due, id
 """
 
 
-async def claim(statements: Statements, *, lane: str, worker_id: UUID, limit: int) -> list[Claimed]:
-    """Take the next jobs of a lane: smallest `due` first, none while the lane is paused or the worker not LIVE."""
-    rows = await statements.fetch(_CLAIM, lane, worker_id, limit)
+async def claim(
+    statements: Statements, *, lane: str, worker_id: UUID, limit: int, kinds: Sequence[str] | None = None
+) -> list[Claimed]:
+    """Take the next jobs of a lane: smallest `due` first, none while the lane is paused or the worker not LIVE.
+
+    `kinds` are those that the worker knows (None = all): in a rolling deployment a job of a newer version waits for a
+    worker of that version, whatever else is queued before or behind it.
+    """
+    rows = await statements.fetch(_CLAIM, lane, worker_id, limit, None if kinds is None else list(kinds))
     return [
         Claimed(
             Fence(change.job_id, change.attempt, worker_id),

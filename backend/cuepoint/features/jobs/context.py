@@ -44,6 +44,10 @@ class JobControl(Protocol):
         """Note progress; raises JobCancelled when the attempt has to stop."""
         ...
 
+    def say(self, line: str) -> None:
+        """A line for the job's log."""
+        ...
+
     def ended(self) -> None:
         """The attempt has ended well inside the task: the worker has nothing left to write."""
         ...
@@ -87,6 +91,13 @@ class TaskContext:
         Cheap: call it as often as you like. Raises JobCancelled when the job has to stop.
         """
         self.control.report(fraction, stage, processed_ms, total_ms)
+
+    def say(self, line: str) -> None:
+        """A line for `Job.logs`, which whoever sees the job may read; secrets are taken out of it.
+
+        What children write to stderr and providers answer is there without it.
+        """
+        self.control.say(line)
 
     @asynccontextmanager
     async def save(self) -> AsyncIterator[AsyncSession]:

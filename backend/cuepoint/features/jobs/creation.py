@@ -17,10 +17,22 @@ from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.jobs.repository import load_job
 from cuepoint.features.jobs.statements import InSession
 from cuepoint.features.jobs.transitions import NewJob, UnknownDependencyError, create
+from cuepoint.features.quotas import service as quotas
 
+DEFAULT_PRIORITY = 5
 MAX_COST = 60.0  # seconds; so that a step of priority stays worth at least 5 jobs (docs/jobs.md)
 # What frees room must find room.
-NEVER_REFUSED = frozenset({JobKind.VIDEO_DELETION, JobKind.MAINTENANCE})
+NEVER_REFUSED = frozenset(
+    {
+        JobKind.VIDEO_DELETION,
+        JobKind.FILE_REMOVAL,
+        JobKind.RETENTION,
+        JobKind.MAINTENANCE,
+        JobKind.PROJECT_DELETION,
+        JobKind.STORAGE_WIPE,
+        JobKind.IMPORT_PASS,  # made by the clock, at most one of a source
+    }
+)
 
 
 def check_priority(priority: int) -> None:
@@ -37,7 +49,7 @@ async def create_job(
     video_id: UUID | None = None,
     created_by_id: UUID | None = None,
     args: dict[str, Any] | None = None,
-    priority: int = 5,
+    priority: int = DEFAULT_PRIORITY,
     depends_on: Sequence[tuple[UUID, bool]] = (),
     dedupe_key: str | None = None,
     system_key: str | None = None,
@@ -53,7 +65,8 @@ async def create_job(
 
     `depends_on` are (job id, is required) pairs. If an unfinished job has the `dedupe_key`, or any job the
     `system_key`, that one is returned with False and nothing is created. Raises BadInputError on a priority outside 0
-    to 10 and on an unknown dependency, QueueFullError when too many jobs of the project, or in all, are unfinished.
+    to 10 and on an unknown dependency, QueueFullError when too many jobs of the project, or in all, are unfinished,
+    CuepointError QUOTA_EXCEEDED.
     """
     check_priority(priority)
     spec = SPECS[kind]
@@ -82,6 +95,8 @@ async def create_job(
         raise BadInputError("A job that this one should wait for does not exist.", field=("dependsOn",)) from None
     if created.changes and kind not in NEVER_REFUSED:
         await require_room(session, project_id)
+        is_media = kind is JobKind.TRANSCRIPTION
+        await quotas.check_job(session, project_id=project_id, user_id=created_by_id, is_media=is_media)
     announce(session, created.changes)
     job = await load_job(session, created.job_id)
     if job is None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import strawberry
+from strawberry.scalars import JSON
 
 from cuepoint.errors import ErrorCode
 from cuepoint.features.jobs import models
@@ -103,6 +104,9 @@ class JobEvent:
     run_at: datetime | None = strawberry.field(description="When the next attempt begins at the earliest.")
     worker_id: str | None = strawberry.field(description="The worker it concerns.")
     error: JobError | None = strawberry.field(description="What went wrong.")
+    changes: JSON | None = strawberry.field(
+        description="What a retry changed: options by their names, times in milliseconds, and `timeoutSeconds`."
+    )
 
     @classmethod
     def from_row(cls, row: models.JobEvent | LoggedEvent) -> JobEvent:
@@ -118,6 +122,7 @@ class JobEvent:
             run_at=datetime.fromisoformat(run_at) if run_at else None,
             worker_id=row.data.get("worker_id"),
             error=JobError.from_json(row.data.get("error")),
+            changes=JSON(row.data["changes"]) if "changes" in row.data else None,
         )
 
 
@@ -145,3 +150,21 @@ class JobAttempt:
             reason=row.reason,
             error=JobError.from_json(row.error),
         )
+
+
+@strawberry.type(description="What was said during one attempt at a job.")
+class JobLog:
+    """A log as clients see it."""
+
+    attempt: int = strawberry.field(description="Number of the attempt.")
+    text: str = strawberry.field(
+        description="Its newest lines, each with its time (UTC): what programs wrote to stderr and providers answered. "
+        "Secrets are masked."
+    )
+    is_cut: bool = strawberry.field(description="Whether earlier lines had no room.")
+    updated_at: datetime = strawberry.field(description="When the newest line was stored.")
+
+    @classmethod
+    def from_row(cls, row: models.JobLog) -> JobLog:
+        """Copy a log."""
+        return cls(attempt=row.attempt, text=row.text, is_cut=row.is_cut, updated_at=row.updated_at)

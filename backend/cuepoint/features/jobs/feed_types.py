@@ -22,6 +22,11 @@ describe_enum(
         VideoResult.SEARCH: "The video is found by `semanticSearch`.",
         VideoResult.MOMENTS: "The moments were replaced: `Video.moments`.",
         VideoResult.CLIP: "A clip was rendered: `Video.clips`.",
+        VideoResult.STORYBOARD: "The pictures were looked through: `Video.storyboard`, if there are pictures.",
+        VideoResult.WAVEFORM: "The sound was drawn: `Video.waveform`, if there is sound.",
+        VideoResult.PROXY: "A copy for browsers was made, if it was needed: `Video.playback`.",
+        VideoResult.POSTER: "The poster was replaced: `Video.poster`.",
+        VideoResult.AUDIO_FILE: "A sound track was written: `Video.audioFiles`.",
     },
     description="What a job that succeeded has brought a video.",
 )

@@ -56,6 +56,11 @@ class VideoResult(Enum):
     SEARCH = "SEARCH"
     MOMENTS = "MOMENTS"
     CLIP = "CLIP"
+    STORYBOARD = "STORYBOARD"
+    WAVEFORM = "WAVEFORM"
+    PROXY = "PROXY"
+    POSTER = "POSTER"
+    AUDIO_FILE = "AUDIO_FILE"
 
 
 RESULTS: Mapping[JobKind, VideoResult] = {
@@ -66,6 +71,11 @@ RESULTS: Mapping[JobKind, VideoResult] = {
     JobKind.EMBEDDING: VideoResult.SEARCH,
     JobKind.MOMENT_GENERATION: VideoResult.MOMENTS,
     JobKind.CLIP_EXTRACTION: VideoResult.CLIP,
+    JobKind.STORYBOARD: VideoResult.STORYBOARD,
+    JobKind.WAVEFORM: VideoResult.WAVEFORM,
+    JobKind.PROXY: VideoResult.PROXY,
+    JobKind.POSTER: VideoResult.POSTER,
+    JobKind.AUDIO_EXPORT: VideoResult.AUDIO_FILE,
 }
 
 

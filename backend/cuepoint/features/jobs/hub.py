@@ -97,7 +97,7 @@ class JobHub:
         self._db = db
         self._live = live
         self._safety_seconds = safety_seconds
-        self._rights_seconds = rights_seconds
+        self.rights_seconds = rights_seconds  # how long a watcher's rights are believed
         self._watches: dict[UUID, set[_Watch]] = {}
         self._feeds: set[Feed] = set()
         # What the reads for feeds have brought. A watermark that comes with a read holds for the reads after it.
@@ -321,7 +321,7 @@ class JobHub:
 
     async def _check_rights(self) -> None:
         while True:
-            await asyncio.sleep(self._rights_seconds)
+            await asyncio.sleep(self.rights_seconds)
             with contextlib.suppress(*DATABASE_ERRORS):
                 await check_rights(self._db, list(self._feeds))
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from uuid import UUID
 
 from cuepoint.features.jobs.announce import Change
@@ -20,7 +20,7 @@ with c as (
   select id, status from jobs where id = $1::uuid and status in ('BLOCKED', 'SCHEDULED', 'QUEUED') for update
 ), d as (
   insert into job_dependencies (dependency_id, job_id, is_required)
-  select needed.id, c.id, true from c, unnest($2::uuid[]) as needed (id)
+  select needed.id, c.id, needed.is_required from c, unnest($2::uuid[], $4::boolean[]) as needed (id, is_required)
   on conflict do nothing
   returning dependency_id
 ), n as (
@@ -44,15 +44,23 @@ select id as job_id, project_id, lane, seq, at, 'BLOCKED' as type, attempt, data
 
 
 async def wait_for_more(
-    statements: Statements, job_id: UUID, dependency_ids: Collection[UUID]
+    statements: Statements, job_id: UUID, dependencies: Mapping[UUID, bool]
 ) -> tuple[Change, ...] | None:
-    """The job also requires these to succeed before it starts; None: it has started, or one of them cannot succeed."""
-    rows = await statements.fetch(_LOCK_DEPENDENCIES, list(dependency_ids))
+    """The job also waits for these - True: they must succeed - before it starts.
+
+    None: it has started, or one that it would require cannot succeed.
+    """
+    rows = await statements.fetch(_LOCK_DEPENDENCIES, list(dependencies))
     states = {UUID(int=row["id"].int): JobStatus(row["status"]) for row in rows}
-    if len(states) != len(set(dependency_ids)) or {JobStatus.FAILED, JobStatus.CANCELLED} & set(states.values()):
+    required = [status for known, status in states.items() if dependencies[known]]
+    if len(states) != len(dependencies) or {JobStatus.FAILED, JobStatus.CANCELLED} & set(required):
         return None
-    unsettled = [known for known, status in states.items() if status is not JobStatus.SUCCEEDED]
-    found = await statements.fetch(_WAIT, job_id, list(states), unsettled)
+    unsettled = [
+        known
+        for known, status in states.items()
+        if not (status is JobStatus.SUCCEEDED or (status.is_final and not dependencies[known]))
+    ]
+    found = await statements.fetch(_WAIT, job_id, list(states), unsettled, [dependencies[known] for known in states])
     if not found:
         return None
     return tuple(Change.from_row(row) for row in found if row["has_changed"])

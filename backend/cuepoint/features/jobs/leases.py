@@ -179,10 +179,11 @@ class Slot:
     args: dict[str, Any]
     next_at: datetime
     now: datetime
+    project_id: UUID | None = None
 
 
 _DUE_SCHEDULES = """
-select name, cron, kind, args, next_at, job_now() as now from schedules
+select name, cron, kind, args, next_at, job_now() as now, project_id from schedules
 where is_enabled and next_at <= job_now() order by name for update skip locked
 """
 
@@ -190,7 +191,13 @@ where is_enabled and next_at <= job_now() order by name for update skip locked
 async def due_schedules(statements: Statements) -> list[Slot]:
     """The schedules whose slot has come, locked until the end of the transaction."""
     rows = await statements.fetch(_DUE_SCHEDULES)
-    return [Slot(r["name"], r["cron"], r["kind"], r["args"], r["next_at"], r["now"]) for r in rows]
+    return [
+        Slot(r["name"], r["cron"], r["kind"], r["args"], r["next_at"], r["now"], _uuid(r["project_id"])) for r in rows
+    ]
+
+
+def _uuid(value: Any) -> UUID | None:
+    return None if value is None else UUID(int=value.int)
 
 
 async def advance_schedule(statements: Statements, name: str, next_at: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
@@ -12,9 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.jobs.attempts import ENDINGS, Attempt, attempts_of
-from cuepoint.features.jobs.models import Job, JobDependency, JobEvent, JobEventType, Lane, Worker, WorkerState
+from cuepoint.features.jobs.models import (
+    Job,
+    JobDependency,
+    JobEvent,
+    JobEventType,
+    JobLog,
+    JobStatus,
+    Lane,
+    Worker,
+    WorkerState,
+)
+from cuepoint.features.jobs.speeds import PipelineState, pipeline_state, read_speeds, seconds_left_of
 from cuepoint.features.jobs.waiting import LaneHealth
 from cuepoint.features.projects import access
+from cuepoint.features.projects.edges import JOB_COUNT_OF_PROJECT, JOBS_OF_PROJECT
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -28,8 +41,11 @@ class JobById(Loader[UUID, Job | None]):
         """One statement for all keys."""
         viewer = self.context.require_viewer()
         statement = select(Job).where(Job.id.in_(keys))
-        if not viewer.is_admin:
-            statement = statement.where(Job.project_id.in_(access.visible_projects(viewer)))
+        if not viewer.sees_all:
+            visible = Job.project_id.in_(access.visible_projects(viewer))
+            # The deletion of a project belongs to who asked for it.
+            is_own = Job.project_id.is_(None) & (Job.created_by_id == viewer.user_id)
+            statement = statement.where(visible if viewer.project_ids is not None else visible | is_own)
         async with self.context.db.read() as session:
             return {row.id: row for row in await session.scalars(statement)}
 
@@ -73,6 +89,46 @@ class AttemptsOfJob(Loader[UUID, list[Attempt]]):
         return {key: attempts_of(events[key]) for key in keys}
 
 
+class LogsOfJob(Loader[UUID, list[JobLog]]):
+    """What the attempts of each job said, oldest first."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, list[JobLog]]:
+        """One statement for all keys."""
+        statement = select(JobLog).where(JobLog.job_id.in_(keys)).order_by(JobLog.job_id, JobLog.attempt)
+        logs: dict[UUID, list[JobLog]] = defaultdict(list)
+        async with self.context.db.read() as session:
+            for row in await session.scalars(statement):
+                logs[row.job_id].append(row)
+        return {key: logs[key] for key in keys}
+
+
+class SecondsLeftOfJob(Loader[Job, float | None]):
+    """What is left of each running job, by its own evidence or by the measured speed of its kind."""
+
+    async def fetch(self, keys: Sequence[Job]) -> Mapping[Job, float | None]:
+        """Two statements for all keys that run, none for others."""
+        running = [job for job in keys if job.status is JobStatus.RUNNING]
+        if not running:
+            return dict.fromkeys(keys)
+        async with self.context.db.read() as session:
+            return dict.fromkeys(keys) | await seconds_left_of(session, running)
+
+
+class PipelineOfJobs(Loader[tuple[tuple[Job, ...], int | None], PipelineState | None]):
+    """How far jobs are together, whose video plays so many milliseconds."""
+
+    async def fetch(
+        self, keys: Sequence[tuple[tuple[Job, ...], int | None]]
+    ) -> Mapping[tuple[tuple[Job, ...], int | None], PipelineState | None]:
+        """Three statements for all keys."""
+        running = [job for jobs, _ in keys for job in jobs if job.status is JobStatus.RUNNING]
+        async with self.context.db.read() as session:
+            speeds = await read_speeds(session)
+            left = await seconds_left_of(session, running)
+        by_id = {job.id: seconds for job, seconds in left.items()}
+        return {key: pipeline_state(key[0], speeds, key[1], by_id) for key in keys}
+
+
 class HealthOfLane(Loader[str, LaneHealth]):
     """Whether each lane is paused, and who serves it: why queued jobs wait."""
 
@@ -95,4 +151,27 @@ class EventsOfJob(PageLoader[JobEvent]):
         return await fetch_pages(session, JobEvent, JobEvent.job_id, ids, [(JobEvent.seq, int)], page)
 
 
-BINDINGS: tuple[Binding, ...] = ()
+class JobsOfProject(PageLoader[Job]):
+    """A page of jobs of each project, newest first."""
+
+    async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Job]:
+        """One statement, whatever the number of projects."""
+        keys = [(Job.created_at, datetime), (Job.id, UUID)]
+        return await fetch_pages(session, Job, Job.project_id, ids, keys, page, descending=True)
+
+
+class JobCountOfProject(Loader[UUID, int]):
+    """How many jobs each project has."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
+        """One statement for all keys."""
+        statement = select(Job.project_id, func.count()).where(Job.project_id.in_(keys)).group_by(Job.project_id)
+        async with self.context.db.read() as session:
+            counts = {key: count for key, count in await session.execute(statement) if key is not None}
+            return dict.fromkeys(keys, 0) | counts
+
+
+BINDINGS: tuple[Binding, ...] = (
+    (JOBS_OF_PROJECT, JobsOfProject),
+    (JOB_COUNT_OF_PROJECT, JobCountOfProject),
+)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,9 +23,25 @@ class JobKind(Enum):
     SEGMENTATION = "SEGMENTATION"
     EMBEDDING = "EMBEDDING"
     MOMENT_GENERATION = "MOMENT_GENERATION"
+    STORYBOARD = "STORYBOARD"
+    WAVEFORM = "WAVEFORM"
+    PROXY = "PROXY"
+    POSTER = "POSTER"
+    AUDIO_EXPORT = "AUDIO_EXPORT"
     CLIP_EXTRACTION = "CLIP_EXTRACTION"
+    REEL_RENDERING = "REEL_RENDERING"
     VIDEO_DELETION = "VIDEO_DELETION"
     MAINTENANCE = "MAINTENANCE"
+    PROJECT_DELETION = "PROJECT_DELETION"
+    STORAGE_WIPE = "STORAGE_WIPE"
+    INGEST = "INGEST"
+    PLAYLIST_IMPORT = "PLAYLIST_IMPORT"
+    IMPORT_PASS = "IMPORT_PASS"  # noqa: S105 (a kind)
+    UPLOAD_CHECK = "UPLOAD_CHECK"
+    FILE_REMOVAL = "FILE_REMOVAL"
+    RETENTION = "RETENTION"
+    STORAGE_AUDIT = "STORAGE_AUDIT"
+    STORAGE_RECOUNT = "STORAGE_RECOUNT"
 
 
 class JobStatus(Enum):
@@ -242,6 +258,12 @@ class Job(Keyed, Base):
     cancelled_by_id: Mapped[UUID | None] = mapped_column(comment="The dependency to retry when one was to blame.")
     root_id: Mapped[UUID | None] = mapped_column(comment="First job of the pipeline.")
     parent_id: Mapped[UUID | None] = mapped_column(comment="Job that created it.")
+    fingerprint: Mapped[str | None] = mapped_column(
+        sort_order=95, comment="Hash of what its result was made of; an equal one later needs no second run."
+    )
+    is_forced: Mapped[bool] = mapped_column(
+        server_default="false", sort_order=96, comment="True: runs even where its result is fresh."
+    )
 
 
 class JobDependency(Base):
@@ -287,6 +309,37 @@ class JobEvent(Base):
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}", comment="status, worker, error, reason.")
 
 
+class JobLog(Base):
+    """What one attempt of a job said."""
+
+    __tablename__ = "job_logs"
+    __table_args__ = ({"comment": "What children and providers said during an attempt: the tail of it."},)
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, comment="The job."
+    )
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="The attempt that said it.")
+    text: Mapped[str] = mapped_column(comment="Its newest lines, without secrets; 64 KiB at most.")
+    is_cut: Mapped[bool] = mapped_column(comment="Whether there were more lines before these.")
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="When the newest line was stored.")
+
+
+class JobSpeed(Base):
+    """How long jobs of one kind take here."""
+
+    __tablename__ = "job_speeds"
+    __table_args__ = ({"comment": "How fast this instance is, by kind; written every hour by MAINTENANCE."},)
+
+    # Text, not the enum: a kind that is dropped one day must not make old rows unreadable.
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True, comment="Kind of the jobs that were measured.")
+    run_seconds: Mapped[float] = mapped_column(comment="Median time from start to success.")
+    seconds_per_media_second: Mapped[float | None] = mapped_column(
+        comment="Median of that time by the playing time of the video; null where no video had one."
+    )
+    samples: Mapped[int] = mapped_column(comment="How many jobs the medians are of.")
+    measured_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="When they were computed.")
+
+
 class Worker(Base):
     """A worker process, alive as long as it renews its lease."""
 
@@ -328,7 +381,10 @@ class Schedule(Base):
     """A recurring job."""
 
     __tablename__ = "schedules"
-    __table_args__ = ({"comment": "Cron slots; the ticker makes each once across all workers."},)
+    __table_args__ = (
+        Index("ix_schedules_project_id", "project_id", info={"reason": "The end of a foreign key: they go with it."}),
+        {"comment": "Cron slots; the ticker makes each once across all workers."},
+    )
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="Name, part of the system key of its jobs.")
     cron: Mapped[str] = mapped_column(comment="Five-field cron expression, UTC.")
@@ -336,3 +392,6 @@ class Schedule(Base):
     args: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}", comment="Arguments of that job.")
     next_at: Mapped[datetime] = mapped_column(comment="Next slot.")
     is_enabled: Mapped[bool] = mapped_column(server_default="true", comment="False: makes no jobs.")
+    project_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("projects.id", ondelete="CASCADE"), comment="Whose job a slot makes; null = the system's."
+    )

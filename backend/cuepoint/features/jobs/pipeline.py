@@ -9,11 +9,12 @@ further dependencies. One that runs works on what was there before; then a next 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
@@ -39,11 +40,15 @@ async def start_pipeline(
     priority: int = 5,
     media_ms: int | None = None,
     batch_id: UUID | None = None,
+    arguments: Mapping[JobKind, dict[str, Any]] | None = None,
+    force: bool = False,
 ) -> list[Job]:
     """Create the jobs of a pipeline with their dependencies, read from `after` in kinds.py, in pipeline order.
 
     What is under way is joined, unless it has begun on what this call makes anew; what is not asked for but still
-    runs is waited for. None asks for the whole pipeline. Raises BadInputError for a kind that is not part of it.
+    runs is waited for. None asks for the whole pipeline. `arguments` are those of new jobs, by kind.
+    With `force` steps run even where their result is fresh, but for one that is joined while it runs. Raises
+    BadInputError for a kind that is not part of it.
     """
     if kinds is not None and set(kinds) - set(PIPELINE):
         raise BadInputError("Only the kinds of the pipeline can be started this way.", field=("kinds",))
@@ -56,10 +61,11 @@ async def start_pipeline(
         "media_ms": media_ms,
         "batch_id": batch_id,
     }
-    start = _Start(session, video_id, values)
+    start = _Start(session, video_id, values, arguments or {}, force=force)
     await start.look()
     for kind in wanted:
         start.made[kind] = await start.stage(kind)
+        await start.mark_forced(kind)
     return list(start.made.values())
 
 
@@ -70,21 +76,30 @@ class _Start:
     session: AsyncSession
     video_id: UUID
     values: dict[str, Any]
+    arguments: Mapping[JobKind, dict[str, Any]]
+    force: bool = False
     made: dict[JobKind, Job] = field(default_factory=dict)
     live: dict[JobKind, list[Job]] = field(default_factory=dict)
 
     async def look(self) -> None:
         """The unfinished jobs of each stage, oldest first: the second waits for the end of the first."""
-        keys = {dedupe_key(self.video_id, kind) + suffix: kind for kind in PIPELINE for suffix in ("", NEXT)}
+        kinds = (*PIPELINE, JobKind.INGEST)  # whatever is started waits for the bytes
+        keys = {dedupe_key(self.video_id, kind) + suffix: kind for kind in kinds for suffix in ("", NEXT)}
         found: dict[JobKind, list[Job]] = defaultdict(list)
         for job in await live_jobs_by_key(self.session, list(keys)):
             found[keys[job.dedupe_key or ""]].append(job)
         self.live = dict(found)
 
+    async def mark_forced(self, kind: JobKind) -> None:
+        """The job of this stage runs whatever its fingerprint says, if that was asked for."""
+        if self.force:
+            marked = update(Job).where(Job.id == self.made[kind].id, Job.status != JobStatus.RUNNING)
+            await self.session.execute(marked.values(is_forced=True))
+
     async def stage(self, kind: JobKind) -> Job:
         """The job of this stage: joined or new."""
         for _ in range(MAX_TURNS):
-            needed = {self._newest(before).id for before in self._nearest(kind)}
+            needed = {self._newest(before).id: not SPECS[before].is_optional for before in self._nearest(kind)}
             for job in reversed(self.live.get(kind, [])):
                 if await self._joins(job, needed):
                     return await load_job(self.session, job.id) or job
@@ -96,8 +111,9 @@ class _Start:
             ErrorCode.DUPLICATE_JOB, "Others start the same work at this very moment; try it again.", retryable=True
         )
 
-    async def _joins(self, job: Job, needed: set[UUID]) -> bool:
-        missing = needed - await requirements_of(self.session, job.id)
+    async def _joins(self, job: Job, needed: Mapping[UUID, bool]) -> bool:
+        known = await requirements_of(self.session, job.id)
+        missing = {one: is_required for one, is_required in needed.items() if one not in known}
         if not missing:
             return True
         if job.status is JobStatus.RUNNING:
@@ -106,16 +122,17 @@ class _Start:
         announce(self.session, changes or ())
         return changes is not None
 
-    async def _create(self, kind: JobKind, needed: set[UUID]) -> tuple[Job, bool]:
+    async def _create(self, kind: JobKind, needed: Mapping[UUID, bool]) -> tuple[Job, bool]:
         before = self.live.get(kind, [])
         key = dedupe_key(self.video_id, kind)
         first = next(iter(self.made.values()), None)
         return await create_job(
             self.session,
             kind,
-            depends_on=[(one, True) for one in sorted(needed)] + [(job.id, False) for job in before],
+            depends_on=sorted(needed.items()) + [(job.id, False) for job in before],
             dedupe_key=key + NEXT if any(job.dedupe_key == key for job in before) else key,
             root_id=first.id if first is not None else None,
+            args=self.arguments.get(kind),
             **self.values,
         )
 
@@ -126,5 +143,8 @@ class _Start:
         """The nearest stages before `kind` that exist in this pipeline or are unfinished for this video."""
         found: set[JobKind] = set()
         for before in SPECS[kind].after:
-            found |= {before} if before in self.made or self.live.get(before) else self._nearest(before)
+            is_there = before in self.made or bool(self.live.get(before))
+            found |= {before} if is_there else set()
+            if not is_there or SPECS[before].is_optional:  # an optional one says nothing of what it required itself
+                found |= self._nearest(before)
         return found

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import ColumnElement, Select, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.db.filters import check_levels, combined
 from cuepoint.features.jobs.models import Job, JobDependency, JobEvent, JobKind, JobStatus
 
 UNFINISHED = (JobStatus.BLOCKED, JobStatus.SCHEDULED, JobStatus.QUEUED, JobStatus.RUNNING)
@@ -46,6 +47,14 @@ class JobFilter:
     error_code: Sequence[str] = ()
     created_from: datetime | None = None
     created_before: datetime | None = None
+    all_of: Sequence[JobFilter] = ()
+    any_of: Sequence[JobFilter] = ()
+    none_of: JobFilter | None = None
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether it holds other filters, which a list takes and a feed does not."""
+        return bool(self.all_of or self.any_of) or self.none_of is not None
 
     @property
     def is_narrow(self) -> bool:
@@ -54,8 +63,13 @@ class JobFilter:
 
 
 def filtered_jobs(wanted: JobFilter) -> Select[Job]:
-    """The jobs that pass the filter, unordered."""
-    statement = select(Job)
+    """The jobs that pass the filter, unordered. Raises BadInputError for filters that nest too deep."""
+    check_levels(wanted)
+    return select(Job).where(*_narrowing(wanted))
+
+
+def _narrowing(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    found = combined(wanted.all_of, wanted.any_of, wanted.none_of, _narrowing)
     lists = {
         Job.status: wanted.status,
         Job.kind: wanted.kind,
@@ -70,17 +84,17 @@ def filtered_jobs(wanted: JobFilter) -> Select[Job]:
     }
     for column, values in lists.items():
         if values:
-            statement = statement.where(column.in_(values))
+            found.append(column.in_(values))
     for key, wanted_id in ids.items():
         if wanted_id is not None:
-            statement = statement.where(key == wanted_id)
+            found.append(key == wanted_id)
     if wanted.created_from is not None:
         first = first_id_at(wanted.created_from - CLOCK_SLACK)
-        statement = statement.where(Job.created_at >= wanted.created_from, Job.id >= first)
+        found += [Job.created_at >= wanted.created_from, Job.id >= first]
     if wanted.created_before is not None:
         end = first_id_at(wanted.created_before + CLOCK_SLACK)
-        statement = statement.where(Job.created_at < wanted.created_before, Job.id < end)
-    return statement
+        found += [Job.created_at < wanted.created_before, Job.id < end]
+    return found
 
 
 def first_id_at(time: datetime) -> UUID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -10,20 +11,24 @@ from uuid import UUID
 
 import strawberry
 
-from cuepoint.errors import ErrorCode
+from cuepoint.errors import BadInputError, ErrorCode
 from cuepoint.features.jobs import bulk, service
+from cuepoint.features.jobs.effective import NO_OPTIONS
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feed_types import JobFeedUpdate
 from cuepoint.features.jobs.hub import JobHub
 from cuepoint.features.jobs.models import JobKind, JobStatus
+from cuepoint.features.jobs.option_types import JobOptionsInput
 from cuepoint.features.jobs.progress import UpdateType
 from cuepoint.features.jobs.repository import JobFilter, JobOrder
+from cuepoint.features.jobs.retrying import Changes, retry_job
 from cuepoint.features.jobs.types import Job, JobProgress
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id, encode_id
 
 describe_enum(
@@ -41,7 +46,8 @@ FEED = (
     "First the jobs that are not final as SNAPSHOTs - with `after` also those that became so since -, then every "
     "change of state, exactly once and in order for each job, with the newest progress between. Never ends by "
     "itself; NOT_FOUND ends it when you may not see it any more. To go on after a broken connection pass the last "
-    "`cursor` as `after`, to whichever server."
+    "`cursor` as `after`, to whichever server; server-sent events carry it as their id, and `Last-Event-ID` takes the "
+    "place of `after`."
 )
 
 
@@ -62,6 +68,16 @@ class JobFilterInput:
     created_from: datetime | None = strawberry.field(default=None, description="Created at this time or later.")
     created_before: datetime | None = strawberry.field(default=None, description="Created before this time.")
 
+    and_: list[JobFilterInput] | None = strawberry.field(
+        default=None, name="and", description="Which all of these let through too; 3 levels deep at most. Lists only."
+    )
+    or_: list[JobFilterInput] | None = strawberry.field(
+        default=None, name="or", description="Which one of these lets through. Lists only."
+    )
+    not_: JobFilterInput | None = strawberry.field(
+        default=None, name="not", description="Which this one does not let through. Lists only."
+    )
+
     def to_filter(self) -> JobFilter:
         """As the service takes it. Raises NotFoundError for a malformed id."""
         return JobFilter(
@@ -75,6 +91,9 @@ class JobFilterInput:
             error_code=tuple(code.value for code in self.error_code or ()),
             created_from=aware(self.created_from),
             created_before=aware(self.created_before),
+            all_of=tuple(one.to_filter() for one in self.and_ or ()),
+            any_of=tuple(one.to_filter() for one in self.or_ or ()),
+            none_of=None if self.not_ is None else self.not_.to_filter(),
         )
 
 
@@ -129,7 +148,7 @@ class JobQuery:
 class CancelJobInput:
     """Input of cancelJob."""
 
-    job_id: strawberry.ID = strawberry.field(description="The job.")
+    id: strawberry.ID = strawberry.field(description="The job.")
 
 
 @strawberry.type(description="Result of cancelJob.")
@@ -145,10 +164,20 @@ class CancelJobPayload(Payload):
 
 
 @strawberry.input(description="A job to run again.")
-class RetryJobInput:
+class RetryJobInput(IdempotentInput):
     """Input of retryJob."""
 
-    job_id: strawberry.ID = strawberry.field(description="The job.")
+    id: strawberry.ID = strawberry.field(description="The job.")
+    options: JobOptionsInput | None = strawberry.field(
+        default=None, description="Options that its kind has, and its priority; what is left out stays as it was."
+    )
+    timeout_seconds: int | None = strawberry.field(
+        default=None, description="How long an attempt may take from now on, for a job that ran out of time."
+    )
+
+    def changes(self) -> Changes:
+        """As the service takes them."""
+        return Changes(NO_OPTIONS if self.options is None else self.options.to_service(), self.timeout_seconds)
 
 
 @strawberry.type(description="Result of retryJob.")
@@ -162,7 +191,7 @@ class RetryJobPayload(Payload):
 class UpdateJobPriorityInput:
     """Input of updateJobPriority."""
 
-    job_id: strawberry.ID = strawberry.field(description="The job.")
+    id: strawberry.ID = strawberry.field(description="The job.")
     priority: int = strawberry.field(description="0 to 10; 10 goes first. A step is worth five minutes of work.")
 
 
@@ -180,7 +209,7 @@ class UpdateJobPriorityPayload(Payload):
 class DeleteJobInput:
     """Input of deleteJob."""
 
-    job_id: strawberry.ID = strawberry.field(description="The job; it must be over.")
+    id: strawberry.ID = strawberry.field(description="The job; it must be over.")
     include_dependants: bool = strawberry.field(
         default=False, description="Whether to delete along what was cancelled because of it; else that is refused."
     )
@@ -206,14 +235,15 @@ class JobMutation:
     ) -> CancelJobPayload:
         """Cancel a job."""
         viewer = info.context.require_viewer()
-        job_id = decode_id("Job", input.job_id, field=("jobId",))
+        job_id = decode_id("Job", input.id, field=("id",))
         job, changed = await service.in_transaction(
             info.context.db, lambda session: service.cancel_job(session, viewer, job_id)
         )
         return CancelJobPayload(job=Job.from_row(job), changed=changed)
 
     @strawberry.mutation(
-        description="Run a failed or cancelled job again, together with what was cancelled because of it."
+        description="Run a failed or cancelled job again, together with what was cancelled because of it. What is "
+        "changed of it stands in its RETRIED event."
     )
     @reports_errors(RetryJobPayload)
     async def retry_job(
@@ -221,8 +251,9 @@ class JobMutation:
     ) -> RetryJobPayload:
         """Retry a job."""
         viewer = info.context.require_viewer()
-        job_id = decode_id("Job", input.job_id, field=("jobId",))
-        job = await service.in_transaction(info.context.db, lambda session: service.retry_job(session, viewer, job_id))
+        job_id = decode_id("Job", input.id, field=("id",))
+        changes = input.changes()
+        job = await service.in_transaction(info.context.db, lambda session: retry_job(session, viewer, job_id, changes))
         return RetryJobPayload(job=Job.from_row(job))
 
     @strawberry.mutation(description="Move a job that waits forwards or backwards in its queue.")
@@ -232,7 +263,7 @@ class JobMutation:
     ) -> UpdateJobPriorityPayload:
         """Change a priority."""
         viewer = info.context.require_viewer()
-        job_id = decode_id("Job", input.job_id, field=("jobId",))
+        job_id = decode_id("Job", input.id, field=("id",))
         job, changed = await service.in_transaction(
             info.context.db, lambda session: service.update_priority(session, viewer, job_id, input.priority)
         )
@@ -245,7 +276,7 @@ class JobMutation:
     ) -> DeleteJobPayload:
         """Delete a job."""
         viewer = info.context.require_viewer()
-        job_id = decode_id("Job", input.job_id, field=("jobId",))
+        job_id = decode_id("Job", input.id, field=("id",))
         gone = await service.in_transaction(
             info.context.db,
             lambda session: bulk.delete_job(session, viewer, job_id, include_dependants=input.include_dependants),
@@ -277,10 +308,13 @@ class JobSubscription:
         async with info.context.db.read() as session:
             await service.get_job(session, viewer, key)
         after = info.context.resumed_after(after)
-        async with aclosing(info.context.service(JobHub).watch_job(key, after)) as updates:
+        hub, loop = info.context.service(JobHub), asyncio.get_running_loop()
+        checked = loop.time()
+        async with aclosing(hub.watch_job(key, after)) as updates:
             async for update in updates:
                 info.context.forget_loaded()
-                if update.type is UpdateType.EVENT:  # a member who has left sees no more of it
+                if update.type is UpdateType.EVENT or loop.time() >= checked + hub.rights_seconds:
+                    checked = loop.time()  # a member who has left sees no more of it
                     async with info.context.db.read() as session:
                         await service.get_job(session, viewer, key)
                 if after is None or update.type is not UpdateType.SNAPSHOT:  # a snapshot may be ahead of what follows
@@ -328,8 +362,12 @@ class JobSubscription:
 
 
 async def _feed(info: Info, wanted: JobFilter, after: str | None) -> AsyncGenerator[JobFeedUpdate, None]:
+    if wanted.is_combined:
+        raise BadInputError("The filter of a feed takes no `and`, `or` and `not`; lists do.", field=("filter",))
     request = FeedRequest(info.context.require_viewer(), wanted)
+    after = info.context.resumed_behind(after)
     async with aclosing(info.context.service(JobHub).watch_feed(request, after)) as updates:
         async for update in updates:
             info.context.forget_loaded()
+            info.context.event = update.cursor
             yield JobFeedUpdate.from_update(update)

@@ -1,6 +1,6 @@
-"""Use cases of jobs: list, cancel, retry, priority. Callers own the transaction; what follows is announced after it.
+"""Use cases of jobs: list, cancel, priority. Callers own the transaction; what follows is announced after it.
 
-Creating them is in `creation.py` and `pipeline.py`, what concerns many at once in `bulk.py`.
+Creating them is in `creation.py` and `pipeline.py`, running them again in `retrying.py`, many at once in `bulk.py`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from cuepoint.db.session import Database, after_commit
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs.announce import TellWorker, announce
 from cuepoint.features.jobs.creation import check_priority, enqueue
-from cuepoint.features.jobs.models import Job, JobEvent, JobKind, JobStatus
+from cuepoint.features.jobs.kinds import DELETIONS
+from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.jobs.pipeline import start_pipeline
 from cuepoint.features.jobs.repository import (
     JobFilter,
     JobOrder,
-    events_after,
     filtered_jobs,
-    live_by_key,
     load_job,
     set_priority,
     unfinished_of_video,
 )
 from cuepoint.features.jobs.statements import InSession, is_conflict
-from cuepoint.features.jobs.transitions import Cancelled, cancel, retry
+from cuepoint.features.jobs.transitions import Cancelled, cancel
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.viewer import Viewer
@@ -51,9 +50,7 @@ __all__ = [
     "enqueue",
     "get_job",
     "in_transaction",
-    "list_events",
     "list_jobs",
-    "retry_job",
     "start_pipeline",
     "update_priority",
     "visible_jobs",
@@ -97,14 +94,6 @@ async def count_jobs(session: AsyncSession, viewer: Viewer, filter: JobFilter) -
     return await session.scalar(select(func.count()).select_from(statement.subquery())) or 0
 
 
-async def list_events(
-    session: AsyncSession, viewer: Viewer, job_id: UUID, after_seq: int, first: int
-) -> Sequence[JobEvent]:
-    """At most `first` events of a job after number `after_seq`, in order."""
-    await _visible(session, viewer, job_id, ProjectRole.VIEWER)
-    return await events_after(session, job_id, after_seq, first)
-
-
 async def cancel_job(session: AsyncSession, viewer: Viewer, id: UUID) -> tuple[Job, bool]:
     """Cancel a job and what requires it; True if that changed anything. A job that is over stays as it is.
 
@@ -112,8 +101,8 @@ async def cancel_job(session: AsyncSession, viewer: Viewer, id: UUID) -> tuple[J
     its files would stay for ever.
     """
     job = await _visible(session, viewer, id, ProjectRole.EDITOR)
-    if job.kind is JobKind.VIDEO_DELETION:
-        raise CuepointError(ErrorCode.ALREADY_FINAL, "A deletion cannot be taken back.", field=("jobId",))
+    if job.kind in DELETIONS:
+        raise CuepointError(ErrorCode.ALREADY_FINAL, "A deletion cannot be taken back.", field=("id",))
     cancelled = await cancel_all(session, [id])
     return await _loaded(session, id), bool(cancelled.changes)
 
@@ -134,21 +123,6 @@ async def cancel_unchecked(session: AsyncSession, ids: Sequence[UUID]) -> None:
     await cancel_all(session, ids)
 
 
-async def retry_job(session: AsyncSession, viewer: Viewer, id: UUID) -> Job:
-    """Run a failed or cancelled job again, with what was cancelled because of it.
-
-    Raises CuepointError NOT_RETRYABLE (not over, or succeeded), DEPENDENCY_FAILED (retry what it requires first) or
-    DUPLICATE_JOB (an unfinished job does the same).
-    """
-    await _visible(session, viewer, id, ProjectRole.EDITOR)
-    changes = await retry(InSession(session), id)
-    job = await _loaded(session, id)
-    if not changes:
-        raise await _why_not_retried(session, job)
-    announce(session, changes)
-    return job
-
-
 async def update_priority(session: AsyncSession, viewer: Viewer, id: UUID, priority: int) -> tuple[Job, bool]:
     """A job that waits gets this priority, and with it a new place in its lane; True if that changed anything.
 
@@ -160,24 +134,10 @@ async def update_priority(session: AsyncSession, viewer: Viewer, id: UUID, prior
     return await _loaded(session, id), changed
 
 
-async def _why_not_retried(session: AsyncSession, job: Job) -> CuepointError:
-    if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
-        return CuepointError(
-            ErrorCode.NOT_RETRYABLE,
-            f"Only a job that failed or was cancelled can be retried; this one is {job.status.value}.",
-        )
-    if job.dedupe_key is not None and await live_by_key(session, [job.dedupe_key]):
-        return CuepointError(ErrorCode.DUPLICATE_JOB, "An unfinished job does the same work already.")
-    return CuepointError(
-        ErrorCode.DEPENDENCY_FAILED,
-        "A job that this one requires failed or was cancelled. Retry that one: it brings this one back.",
-    )
-
-
 def visible_jobs(viewer: Viewer, filter: JobFilter) -> Select[Job]:
     """The jobs that pass the filter and that the viewer may see."""
     statement = filtered_jobs(filter)
-    if viewer.is_admin:
+    if viewer.sees_all:
         return statement
     return statement.where(Job.project_id.in_(access.visible_projects(viewer)))
 
@@ -205,10 +165,19 @@ async def _loaded(session: AsyncSession, job_id: UUID) -> Job:
 
 async def _visible(session: AsyncSession, viewer: Viewer, job_id: UUID, role: ProjectRole) -> Job:
     """The job, if the viewer has this role in its project. Jobs without a project belong to administrators."""
-    job = await _loaded(session, job_id)
-    if job.project_id is None:
-        if not viewer.is_admin:
-            raise NotFoundError("job")
-    else:
-        await access.require(session, viewer, job.project_id, role, noun="job")
+    job = await load_job(session, job_id)
+    if job is not None and job.project_id is None and (viewer.is_admin or (_is_look(role) and _is_own(viewer, job))):
+        return job
+    project_id = None if job is None else job.project_id
+    await access.require(session, viewer, project_id, role, noun="job")
+    assert job is not None  # without a project nobody passes
     return job
+
+
+def _is_own(viewer: Viewer, job: Job) -> bool:
+    """Whether it may look at a job without a project: administrators, and who asked for it."""
+    return viewer.sees_all or (job.created_by_id == viewer.user_id and viewer.project_ids is None)
+
+
+def _is_look(role: ProjectRole) -> bool:
+    return role is ProjectRole.VIEWER

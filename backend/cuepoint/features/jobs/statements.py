@@ -17,8 +17,8 @@ _CONFLICT = frozenset({"40P01", "40001", "23505"})
 _OUTAGE = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
 
 # What a database call may raise: SQLAlchemy's wrapper; asyncpg's own and the socket's errors come through bare while
-# connecting.
-DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# connecting. InternalClientError: the connection broke while it was set up (found by a chaos run).
+DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class Statements(Protocol):
@@ -66,7 +66,7 @@ def is_conflict(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the server is away or dropped the connection: the outcome of a commit is unknown."""
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True

@@ -21,6 +21,9 @@ from cuepoint.viewer import Viewer
 MAX_DAYS = 366
 MAX_HOURLY_DAYS = 31  # 744 rows
 MAX_GROUPS = 1000
+# Counts are of all jobs; times are read from the events of a sample. All 394,000 jobs of a range took 3.4 s.
+TIMED_JOBS = 20_000  # over all groups
+TIMED_OF_A_GROUP = 100  # at least, if it has as many
 
 
 class JobGrouping(Enum):
@@ -59,11 +62,12 @@ class JobStatistics:
 
 
 async def job_statistics(
-    session: AsyncSession, viewer: Viewer, wanted: JobFilter, grouping: JobGrouping
+    session: AsyncSession, viewer: Viewer, wanted: JobFilter, grouping: JobGrouping, *, timed_jobs: int = TIMED_JOBS
 ) -> Sequence[JobStatistics]:
     """Figures of the visible jobs that were created in the filter's range of time, which must have both ends.
 
-    Raises BadInputError for a range that is empty or too long.
+    Waits and runs are those of `timed_jobs` jobs at most, chosen by the random part of their ids, as many of each
+    group. Raises BadInputError for a range that is empty or too long.
     """
     if wanted.created_from is None or wanted.created_before is None:
         raise ValueError("statistics need a range of time")
@@ -78,11 +82,12 @@ async def job_statistics(
             jobs.c.key,
             *[func.count().filter(jobs.c.status == status).label(status.value) for status in JobStatus],
             func.coalesce(func.sum(func.greatest(jobs.c.attempt - 1, 0)), 0).label("retries"),
+            func.count().label("total"),
         )
         .group_by(jobs.c.key)
         .cte("counted")
     )
-    timed = _times(jobs)
+    timed = _times(_sample(jobs, counted, timed_jobs))
     statement = (
         select(counted, timed)
         .outerjoin_from(counted, timed, timed.c.timed_key == counted.c.key)
@@ -111,6 +116,20 @@ def _key(grouping: JobGrouping) -> ColumnElement[str]:
         JobGrouping.HOUR: func.to_char(created, 'YYYY-MM-DD"T"HH24":00Z"'),
     }
     return keys[grouping]
+
+
+def _sample(jobs: Any, counted: Any, timed_jobs: int) -> Any:
+    """Of each group as many jobs as its share of `timed_jobs` allows, all of a small one."""
+    groups = select(func.count()).select_from(counted).scalar_subquery()
+    of_each = func.greatest(TIMED_OF_A_GROUP, timed_jobs / func.greatest(groups, 1))
+    octets = func.uuid_send(jobs.c.id)  # the last ones of a UUIDv7 are random
+    drawn = func.get_byte(octets, 14) * 256 + func.get_byte(octets, 15)
+    return (
+        select(jobs.c.id, jobs.c.total_ms, jobs.c.key)
+        .join_from(jobs, counted, counted.c.key == jobs.c.key)
+        .where(drawn < 65536.0 * of_each / counted.c.total)
+        .cte("sampled")
+    )
 
 
 def _times(jobs: Any) -> Any:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
-from cuepoint.features.jobs import models
-from cuepoint.features.jobs.event_types import JobAttempt, JobError, JobEvent
+from cuepoint.features.jobs import effective, models
+from cuepoint.features.jobs.effective_types import EffectiveOption
+from cuepoint.features.jobs.event_types import JobAttempt, JobError, JobEvent, JobLog
+from cuepoint.features.jobs.freshness import SKIPPED
 from cuepoint.features.jobs.kinds import SPECS
-from cuepoint.features.jobs.loaders import AttemptsOfJob, DependenciesOfJob, EventsOfJob, HealthOfLane, JobById
+from cuepoint.features.jobs.loaders import (
+    AttemptsOfJob,
+    DependenciesOfJob,
+    EventsOfJob,
+    HealthOfLane,
+    JobById,
+    LogsOfJob,
+    SecondsLeftOfJob,
+)
 from cuepoint.features.jobs.models import CancelReason, JobKind, JobStatus
-from cuepoint.features.jobs.progress import JobUpdate, UpdateType, eta_from_start
+from cuepoint.features.jobs.progress import JobUpdate, UpdateType
 from cuepoint.features.jobs.waiting import Wait, WaitCode, wait_of
 from cuepoint.features.projects.types import Project, load_project
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.nodes import Node
+from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import encode_id, seconds_or_none
 
 describe_enum(
@@ -32,8 +44,24 @@ describe_enum(
         JobKind.EMBEDDING: "Makes the passages findable by meaning.",
         JobKind.MOMENT_GENERATION: "Finds the moments worth watching.",
         JobKind.CLIP_EXTRACTION: "Cuts a clip out of the original.",
+        JobKind.REEL_RENDERING: "Joins pieces of videos into one file.",
+        JobKind.STORYBOARD: "Makes the storyboard, and finds where the screen is black or stands still.",
+        JobKind.WAVEFORM: "Draws the waveform, and finds silences.",
+        JobKind.PROXY: "Makes a copy that browsers play, where they do not play the original.",
+        JobKind.POSTER: "Takes the poster from a moment of one's choice.",
+        JobKind.AUDIO_EXPORT: "Writes a sound track as a file.",
         JobKind.VIDEO_DELETION: "Removes a deleted video's files and rows.",
         JobKind.MAINTENANCE: "Tidies up; made by the system on a schedule.",
+        JobKind.PROJECT_DELETION: "Removes a deleted project with all that is in it; belongs to whoever asked for it.",
+        JobKind.STORAGE_WIPE: "Removes the files of a project and keeps all else.",
+        JobKind.INGEST: "Fetches the file of a video from its address.",
+        JobKind.PLAYLIST_IMPORT: "Reads a playlist and makes its videos.",
+        JobKind.IMPORT_PASS: "Looks through a source for new files.",
+        JobKind.UPLOAD_CHECK: "Reads an upload that came in parts, and knows its hash.",
+        JobKind.FILE_REMOVAL: "Removes files whose rows are gone; made by the system on a schedule.",
+        JobKind.RETENTION: "Removes what the rules of the projects say may go; made by the system on a schedule.",
+        JobKind.STORAGE_AUDIT: "Compares the files in storage with the rows that name them.",
+        JobKind.STORAGE_RECOUNT: "Puts the counters of storage right.",
     },
     description="What a job does.",
 )
@@ -105,7 +133,7 @@ class JobDependency:
 
 
 @strawberry.type(description="A piece of background work.")
-class Job:
+class Job(Node):
     """A job as clients see it."""
 
     key: strawberry.Private[UUID]
@@ -123,7 +151,6 @@ class Job:
     stage: str | None = strawberry.field(description="What it is doing, for people.")
     processed_seconds: float | None = strawberry.field(description="Media time done.")
     total_seconds: float | None = strawberry.field(description="Media time to do.")
-    eta_seconds: float | None = strawberry.field(description="Time left at its own speed; null rather than a guess.")
     cancel_reason: CancelReason | None = strawberry.field(description="Why it was cancelled, or is being cancelled.")
     error: JobError | None = strawberry.field(description="Newest error; null once it has succeeded.")
     result: JSON | None = strawberry.field(description="A few facts of the outcome, such as counts.")
@@ -136,20 +163,46 @@ class Job:
     finished_at: datetime | None = strawberry.field(description="When it became final.")
     cancel_requested_at: datetime | None = strawberry.field(description="When a cancel was accepted.")
 
+    @strawberry.field(
+        description="Time left of a running job: at its own speed once that shows, until then at the speed that this "
+        "instance has had with its kind; null rather than a guess."
+    )
+    async def eta_seconds(self, info: Info) -> float | None:
+        """Seconds left."""
+        return await info.context.loader(SecondsLeftOfJob).load(self.row)
+
     @strawberry.field(description="What happened to it so far, oldest first.")
     async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[JobEvent]:
         """A page of its log."""
-        page = await info.context.loader(EventsOfJob).load((self.key, page_request(first, after)))
+        page = await page_of(info, info.context.loader(EventsOfJob), (self.key, page_request(first, after)))
 
         async def count() -> int:
             return self.row.seq  # numbers have no gaps
 
         return Connection.from_page(page, JobEvent.from_row, count)
 
+    @strawberry.field(description="Whether it succeeded without running, as the result of an earlier job is fresh.")
+    def is_skipped(self) -> bool:
+        """Whether it was skipped."""
+        return bool((self.row.result or {}).get(SKIPPED, False))
+
     @strawberry.field(description="Its attempts, oldest first; the newest hundred at most.")
     async def attempts(self, info: Info) -> list[JobAttempt]:
         """Its attempts."""
         return [JobAttempt.from_row(row) for row in await info.context.loader(AttemptsOfJob).load(self.key)]
+
+    @strawberry.field(
+        description="What was said during its attempts, oldest first: 64 KiB in all, older attempts go first. "
+        "Readable while it runs, a second late."
+    )
+    async def logs(self, info: Info) -> list[JobLog]:
+        """Its logs."""
+        return [JobLog.from_row(row) for row in await info.context.loader(LogsOfJob).load(self.key)]
+
+    @strawberry.field(description="Options that it works with, and who said so; empty for kinds that have none.")
+    def effective_options(self) -> list[EffectiveOption]:
+        """Its options."""
+        return [EffectiveOption.from_option(one) for one in effective.effective_options(self.kind, self.row.args)]
 
     @strawberry.field(description="Why it does not run; null for a job that runs or is over.")
     async def wait_reason(self, info: Info) -> JobWaitReason | None:
@@ -184,6 +237,12 @@ class Job:
         return None if self.row.project_id is None else await load_project(info, self.row.project_id)
 
     @classmethod
+    async def find(cls, info: Info, key: UUID) -> Job | None:
+        """By its key, as far as the viewer may see it."""
+        row = await info.context.loader(JobById).load(key)
+        return None if row is None else cls.from_row(row)
+
+    @classmethod
     def from_row(cls, row: models.Job) -> Job:
         """Copy the columns."""
         return cls(
@@ -202,7 +261,6 @@ class Job:
             stage=row.stage,
             processed_seconds=seconds_or_none(row.processed_ms),
             total_seconds=seconds_or_none(row.total_ms),
-            eta_seconds=_eta(row),
             cancel_reason=row.cancel_reason,
             error=JobError.from_json(row.error),
             result=None if row.result is None else JSON(row.result),
@@ -215,13 +273,6 @@ class Job:
             finished_at=row.finished_at,
             cancel_requested_at=row.cancel_requested_at,
         )
-
-
-def _eta(row: models.Job) -> float | None:
-    """Time left, for a first attempt: a later one may have resumed in the middle."""
-    if row.status is not JobStatus.RUNNING or row.attempt != 1 or row.started_at is None:
-        return None
-    return eta_from_start(row.progress, (datetime.now(UTC) - row.started_at).total_seconds())
 
 
 @strawberry.type(description="What a subscriber of a job learns: its state after event `seq`.")

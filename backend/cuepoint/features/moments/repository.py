@@ -22,7 +22,7 @@ UNFINISHED = tuple(status for status in JobStatus if not status.is_final)
 def visible_moments(viewer: Viewer) -> Select[Moment]:
     """Moments of living videos in the viewer's projects."""
     living = select(Video.id).where(Video.id == Moment.video_id, Video.deleted_at.is_(None)).exists()
-    return select(Moment).where(Moment.project_id.in_(access.visible_projects(viewer)), living)
+    return select(Moment).where(access.sees_video(viewer, Moment.project_id, Moment.video_id), living)
 
 
 async def lock_video(session: AsyncSession, video_id: UUID) -> bool:

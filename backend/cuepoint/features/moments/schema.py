@@ -14,11 +14,12 @@ from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import MediaTime, decode_id
 
 
 @strawberry.input(description="Of which video to find moments, and how many of what length.")
-class GenerateMomentsInput:
+class GenerateMomentsInput(IdempotentInput):
     """Input of generateMoments."""
 
     video_id: strawberry.ID = strawberry.field(description="The video.")
@@ -30,6 +31,9 @@ class GenerateMomentsInput:
     )
     max_duration: MediaTime | None = strawberry.field(
         default=None, description="Longest moment, 1 to 600 s; null = 60 s, or a third of shorter media."
+    )
+    preset_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Says what is left out here, before the settings of the project."
     )
 
 
@@ -90,8 +94,15 @@ class MomentMutation:
         """Ask for moments."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
+        preset_id = None if input.preset_id is None else decode_id("Preset", input.preset_id, field=("presetId",))
         async with info.context.db.write() as session:
             job = await service.request_moments(
-                session, viewer, video_id, count=input.count, min_ms=input.min_duration, max_ms=input.max_duration
+                session,
+                viewer,
+                video_id,
+                count=input.count,
+                min_ms=input.min_duration,
+                max_ms=input.max_duration,
+                preset_id=preset_id,
             )
             return GenerateMomentsPayload(job=Job.from_row(job))

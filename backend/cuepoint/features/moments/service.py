@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -11,19 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs import service as jobs
+from cuepoint.features.jobs.effective import LONGEST_MOMENT_MS as LONGEST_MS
+from cuepoint.features.jobs.effective import MAX_MOMENTS as MAX_COUNT
+from cuepoint.features.jobs.effective import SHORTEST_MOMENT_MS as SHORTEST_MS
+from cuepoint.features.jobs.effective import SOURCES, JobOptions
 from cuepoint.features.jobs.kinds import PIPELINE, dedupe_key
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.moments import repository
 from cuepoint.features.moments.finder import MomentCandidate, Sentence
 from cuepoint.features.moments.models import Moment
+from cuepoint.features.presets.service import effective_options
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.transcripts import service as transcripts
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 
-MAX_COUNT = 50
-SHORTEST_MS, LONGEST_MS = 1_000, 600_000
 BEFORE_MOMENTS = PIPELINE[: PIPELINE.index(JobKind.MOMENT_GENERATION)]
 
 
@@ -35,13 +38,15 @@ async def request_moments(
     count: int | None = None,
     min_ms: int | None = None,
     max_ms: int | None = None,
+    preset_id: UUID | None = None,
 ) -> Job:
     """A job that will replace the video's moments; it waits for the steps before it that are under way.
 
-    What is None follows from the length of the video. Raises BadInputError for limits that cannot be met, NOT_READY
-    without a transcript or a job that makes one, DUPLICATE_JOB while moments are generated with other limits.
+    What is None is said by the preset, else by the project's settings, else it follows from the length of the video.
+    Raises BadInputError for limits that cannot be met, NOT_READY without a transcript or a job that makes one,
+    DUPLICATE_JOB while moments are generated with other limits.
     """
-    args = _checked(count, min_ms, max_ms)
+    _check(count, min_ms, max_ms)
     video = await videos.get_video(session, viewer, video_id, ProjectRole.EDITOR)
     waits_for = await repository.unfinished_jobs(session, video_id, BEFORE_MOMENTS)
     if not waits_for and await transcripts.active_transcript(session, viewer, video_id) is None:
@@ -50,6 +55,9 @@ async def request_moments(
             "The video has no transcript and no job that makes one; call startPipeline first.",
             field=("videoId",),
         )
+    call = JobOptions(moment_count=count, moment_min_ms=min_ms, moment_max_ms=max_ms)
+    said = await effective_options(session, video.project_id, call, preset_id)
+    args = said.arguments(JobKind.MOMENT_GENERATION)
     job = await jobs.enqueue(
         session,
         JobKind.MOMENT_GENERATION,
@@ -61,7 +69,7 @@ async def request_moments(
         dedupe_key=dedupe_key(video.id, JobKind.MOMENT_GENERATION),
         media_ms=video.duration_ms,
     )
-    if job.args != args:
+    if _limits(job.args) != _limits(args):
         raise CuepointError(
             ErrorCode.DUPLICATE_JOB,
             "Moments of this video are being generated with other limits. Wait for that job, or cancel it, then ask "
@@ -70,7 +78,12 @@ async def request_moments(
     return job
 
 
-def _checked(count: int | None, min_ms: int | None, max_ms: int | None) -> dict[str, Any]:
+def _limits(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without who said them."""
+    return {name: value for name, value in args.items() if name != SOURCES}
+
+
+def _check(count: int | None, min_ms: int | None, max_ms: int | None) -> None:
     if count is not None and not 1 <= count <= MAX_COUNT:
         raise BadInputError(f"count must lie between 1 and {MAX_COUNT}, not {count}.", field=("count",))
     for name, value in (("minDuration", min_ms), ("maxDuration", max_ms)):
@@ -80,8 +93,6 @@ def _checked(count: int | None, min_ms: int | None, max_ms: int | None) -> dict[
             )
     if min_ms is not None and max_ms is not None and min_ms > max_ms:
         raise BadInputError("minDuration must not exceed maxDuration.", field=("minDuration",))
-    given = {"count": count, "min_ms": min_ms, "max_ms": max_ms}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 async def replace_moments(

@@ -7,8 +7,10 @@ from uuid import UUID
 import strawberry
 
 from cuepoint.features.moments import models
+from cuepoint.features.moments.loaders import MomentById
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.nodes import Node
 from cuepoint.graphql.scalars import encode_id, seconds
 
 
@@ -23,7 +25,7 @@ class MomentSignal:
 
 
 @strawberry.type(description="A span of a video that is worth watching, and why.")
-class Moment:
+class Moment(Node):
     """A moment as clients see it."""
 
     id: strawberry.ID = strawberry.field(
@@ -44,6 +46,12 @@ class Moment:
     async def video(self, info: Info) -> Video | None:
         """The video, for all moments in one statement."""
         return await load_video(info, self.video_key)
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Moment | None:
+        """By its key, as far as the viewer may see it."""
+        row = await info.context.loader(MomentById).load(key)
+        return None if row is None else cls.from_row(row)
 
     @classmethod
     def from_row(cls, row: models.Moment) -> Moment:

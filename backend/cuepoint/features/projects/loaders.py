@@ -31,15 +31,15 @@ class ViewerRole(Loader[UUID, ProjectRole | None]):
     """The viewer's role in each project."""
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, ProjectRole | None]:
-        """One statement for all keys; none for administrators, who own everything."""
+        """One statement for all keys; none for administrators, who own everything as far as their credential goes."""
         viewer = self.context.require_viewer()
-        if viewer.is_admin:
-            return dict.fromkeys(keys, ProjectRole.OWNER)
-        async with self.context.db.read() as session:
-            rows = await session.scalars(
-                select(ProjectMember).where(ProjectMember.user_id == viewer.user_id, ProjectMember.project_id.in_(keys))
-            )
-            return {row.project_id: row.role for row in rows}
+        roles: dict[UUID, ProjectRole] = {}
+        if not viewer.sees_all:
+            mine = ProjectMember.user_id == viewer.user_id
+            async with self.context.db.read() as session:
+                rows = await session.scalars(select(ProjectMember).where(mine, ProjectMember.project_id.in_(keys)))
+                roles = {row.project_id: row.role for row in rows}
+        return {key: access.lent_role(viewer, key, roles.get(key)) for key in keys}
 
 
 class MembersOfProject(PageLoader[ProjectMember]):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
 
 from cuepoint.features.projects import models
-from cuepoint.features.projects.edges import VIDEO_COUNT_OF_PROJECT, VIDEOS_OF_PROJECT
+from cuepoint.features.projects.edges import (
+    FIGURES_OF_PROJECT,
+    JOB_COUNT_OF_PROJECT,
+    JOBS_OF_PROJECT,
+    STORAGE_OF_PROJECT,
+    VIDEO_COUNT_OF_PROJECT,
+    VIDEOS_OF_PROJECT,
+)
 from cuepoint.features.projects.loaders import MemberCount, MembersOfProject, ProjectById, ViewerRole
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.users.loaders import UserById
@@ -19,9 +27,14 @@ from cuepoint.graphql.back_edges import converter
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
-from cuepoint.graphql.scalars import encode_id
+from cuepoint.graphql.nodes import Node
+from cuepoint.graphql.page_loaders import page_of
+from cuepoint.graphql.scalars import encode_id, seconds
 
 if TYPE_CHECKING:
+    from cuepoint.features.jobs.option_types import JobOptions
+    from cuepoint.features.jobs.types import Job
+    from cuepoint.features.storage.types import StorageStats
     from cuepoint.features.videos.types import Video
 
 describe_enum(
@@ -55,8 +68,17 @@ class ProjectMember:
         return cls(user_key=row.user_id, project_key=row.project_id, role=row.role)
 
 
+@strawberry.type(description="What a project holds.")
+class ProjectStatistics:
+    """Figures of a project."""
+
+    video_count: int = strawberry.field(description="Its videos.")
+    probed_video_count: int = strawberry.field(description="Those whose media are known; the others add no length.")
+    duration_seconds: float = strawberry.field(description="Playing time of all of them together.")
+
+
 @strawberry.type(description="The unit of access: a set of videos and the people who may see them.")
-class Project:
+class Project(Node):
     """A project as clients see it."""
 
     key: strawberry.Private[UUID]
@@ -64,6 +86,26 @@ class Project:
     name: str = strawberry.field(description="Shown name.")
     description: str = strawberry.field(description="Free text.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When people last changed it, or archived it.")
+    version: int = strawberry.field(description="Grows with each such change; updateProject names the one you saw.")
+    archived_at: datetime | None = strawberry.field(description="Since when it can be read only; null = it is in use.")
+    options: strawberry.Private[Mapping[str, Any]]
+
+    @strawberry.field(description="Defaults of its jobs, where neither the call nor its preset says otherwise.")
+    def settings(self, info: Info) -> Annotated[JobOptions, strawberry.lazy("cuepoint.features.jobs.option_types")]:
+        """Its settings."""
+        settings: JobOptions = converter(info, "JobOptions")(self.options)
+        return settings
+
+    @strawberry.field(description="How much it holds.")
+    async def statistics(self, info: Info) -> ProjectStatistics:
+        """Its figures."""
+        found = await info.context.back_edge(FIGURES_OF_PROJECT).load(self.key)
+        return ProjectStatistics(
+            video_count=found.videos,
+            probed_video_count=found.probed_videos,
+            duration_seconds=seconds(found.duration_ms),
+        )
 
     @strawberry.field(description="Your own role in it; OWNER for instance administrators.")
     async def viewer_role(self, info: Info) -> ProjectRole | None:
@@ -73,7 +115,7 @@ class Project:
     @strawberry.field(description="Who belongs to it.")
     async def members(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[ProjectMember]:
         """A page of members."""
-        page = await info.context.loader(MembersOfProject).load((self.key, page_request(first, after)))
+        page = await page_of(info, info.context.loader(MembersOfProject), (self.key, page_request(first, after)))
         return Connection.from_page(
             page, ProjectMember.from_row, lambda: info.context.loader(MemberCount).load(self.key)
         )
@@ -83,9 +125,32 @@ class Project:
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Video, strawberry.lazy("cuepoint.features.videos.types")]]:
         """A page of videos."""
-        page = await info.context.back_edge(VIDEOS_OF_PROJECT).load((self.key, page_request(first, after)))
+        page = await page_of(info, info.context.back_edge(VIDEOS_OF_PROJECT), (self.key, page_request(first, after)))
         counter = info.context.back_edge(VIDEO_COUNT_OF_PROJECT)
         return Connection.from_page(page, converter(info, "Video"), lambda: counter.load(self.key))
+
+    @strawberry.field(description="What it has in storage.")
+    async def storage_stats(
+        self, info: Info
+    ) -> Annotated[StorageStats, strawberry.lazy("cuepoint.features.storage.types")]:
+        """Its part of the storage."""
+        totals = await info.context.back_edge(STORAGE_OF_PROJECT).load(self.key)
+        stats: StorageStats = converter(info, "StorageStats")(totals)
+        return stats
+
+    @strawberry.field(description="Jobs in it, newest first.")
+    async def jobs(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[Annotated[Job, strawberry.lazy("cuepoint.features.jobs.types")]]:
+        """A page of jobs."""
+        page = await page_of(info, info.context.back_edge(JOBS_OF_PROJECT), (self.key, page_request(first, after)))
+        counter = info.context.back_edge(JOB_COUNT_OF_PROJECT)
+        return Connection.from_page(page, converter(info, "Job"), lambda: counter.load(self.key))
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Project | None:
+        """By its key, as far as the viewer may see it."""
+        return await load_project(info, key)
 
     @classmethod
     def from_row(cls, row: models.Project) -> Project:
@@ -96,6 +161,10 @@ class Project:
             name=row.name,
             description=row.description,
             created_at=row.created_at,
+            updated_at=row.updated_at,
+            version=row.version,
+            archived_at=row.archived_at,
+            options=row.settings,
         )
 
 

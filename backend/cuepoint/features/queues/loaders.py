@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from cuepoint.features.jobs.models import Job, JobStatus
+from cuepoint.features.queues import service
+from cuepoint.features.queues.repository import WorkerRow
 from cuepoint.graphql.loaders import Binding, Loader
 
 
@@ -24,6 +26,15 @@ class JobsOfWorker(Loader[UUID, list[Job]]):
                 if row.worker_id is not None:
                     found[row.worker_id].append(row)
         return {key: found[key] for key in keys}
+
+
+class WorkerById(Loader[UUID, WorkerRow | None]):
+    """Workers by key, for administrators; nobody else sees one."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, WorkerRow | None]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return {**await service.workers_by_id(session, self.context.require_viewer(), keys)}
 
 
 BINDINGS: tuple[Binding, ...] = ()

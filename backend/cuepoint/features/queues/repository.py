@@ -102,3 +102,9 @@ async def find_worker(session: AsyncSession, worker_id: UUID) -> WorkerRow | Non
     """One worker."""
     row = (await session.execute(_workers().where(Worker.id == worker_id))).one_or_none()
     return None if row is None else _to_row(row)
+
+
+async def workers_by_id(session: AsyncSession, worker_ids: Sequence[UUID]) -> dict[UUID, WorkerRow]:
+    """Those of the workers that exist."""
+    rows = await session.execute(_workers().where(Worker.id.in_(worker_ids)))
+    return {worker.id: worker for worker in map(_to_row, rows)}

@@ -17,10 +17,12 @@ from cuepoint.features.jobs.types import Job
 from cuepoint.features.queues import service
 from cuepoint.features.queues.statistics_types import JobStatistics
 from cuepoint.features.queues.types import Queue, Worker
+from cuepoint.features.users.rights import require_account
 from cuepoint.graphql.arguments import First
 from cuepoint.graphql.connections import DEFAULT_FIRST, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id
 
 States = Annotated[
@@ -37,7 +39,7 @@ class JobRangeInput:
 
 
 @strawberry.input(description="Failed jobs to run again.")
-class RetryFailedInput:
+class RetryFailedInput(IdempotentInput):
     """Input of retryFailed."""
 
     filter: JobFilterInput = strawberry.field(description="Which failed jobs; leave `status` out.")
@@ -91,7 +93,7 @@ class QueueQuery:
     @strawberry.field(description="The queues with what waits in each: there are four, and every user sees the counts.")
     async def queues(self, info: Info) -> list[Queue]:
         """All lanes."""
-        info.context.require_viewer()
+        require_account(info.context.require_viewer())
         async with info.context.db.read() as session:
             return [Queue.from_row(row) for row in await service.list_queues(session)]
 
@@ -164,7 +166,7 @@ class ResumeQueuePayload(Payload):
 class DrainWorkerInput:
     """Input of drainWorker."""
 
-    worker_id: strawberry.ID = strawberry.field(description="The worker.")
+    id: strawberry.ID = strawberry.field(description="The worker.")
 
 
 @strawberry.type(description="Result of drainWorker.")
@@ -213,7 +215,7 @@ class QueueMutation:
     ) -> DrainWorkerPayload:
         """Drain a worker."""
         viewer = info.context.require_viewer()
-        worker_id = decode_id("Worker", input.worker_id, field=("workerId",))
+        worker_id = decode_id("Worker", input.id, field=("id",))
         async with info.context.db.write() as session:
             row, changed = await service.drain_worker(session, viewer, worker_id)
         return DrainWorkerPayload(worker=Worker.from_row(row), changed=changed)

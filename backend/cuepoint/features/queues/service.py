@@ -43,6 +43,11 @@ async def list_workers(
     return await repository.list_workers(session, states or ALIVE, first)
 
 
+async def workers_by_id(session: AsyncSession, viewer: Viewer, worker_ids: Sequence[UUID]) -> dict[UUID, WorkerRow]:
+    """Those of the workers that the viewer may see: all of them for administrators, none for others."""
+    return await repository.workers_by_id(session, worker_ids) if viewer.is_admin else {}
+
+
 async def set_paused(session: AsyncSession, viewer: Viewer, name: str, *, is_paused: bool) -> tuple[LaneState, bool]:
     """The lane is paused, or goes on; True if it was not so before. What runs already goes on either way."""
     require_admin(viewer)
@@ -64,5 +69,5 @@ async def drain_worker(session: AsyncSession, viewer: Viewer, worker_id: UUID) -
     changed = await drain(InSession(session), worker_id)
     row = await repository.find_worker(session, worker_id)
     if row is None:
-        raise NotFoundError("worker", field=("workerId",))
+        raise NotFoundError("worker", field=("id",))
     return row, changed

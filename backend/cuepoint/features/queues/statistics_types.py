@@ -35,7 +35,10 @@ class JobCount:
     count: int = strawberry.field(description="Jobs of that status.")
 
 
-@strawberry.type(description="Figures of a group of jobs. Seconds are null where nothing was measured yet.")
+@strawberry.type(
+    description="Figures of a group of jobs. Seconds are null where nothing was measured yet; of more than 20,000 jobs "
+    "they are those of a sample, counts are of all."
+)
 class JobStatistics:
     """Statistics as clients see them."""
 

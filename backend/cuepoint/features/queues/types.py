@@ -11,10 +11,11 @@ import strawberry
 from cuepoint import __version__
 from cuepoint.features.jobs.models import WorkerState
 from cuepoint.features.jobs.types import Job
-from cuepoint.features.queues.loaders import JobsOfWorker
+from cuepoint.features.queues.loaders import JobsOfWorker, WorkerById
 from cuepoint.features.queues.repository import LaneState, WorkerRow
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.nodes import Node
 from cuepoint.graphql.scalars import encode_id
 
 describe_enum(
@@ -63,7 +64,7 @@ class Queue:
 
 
 @strawberry.type(description="A worker process.")
-class Worker:
+class Worker(Node):
     """A worker as administrators see it."""
 
     key: strawberry.Private[UUID]
@@ -83,6 +84,12 @@ class Worker:
     async def current_jobs(self, info: Info) -> list[Job]:
         """Its jobs."""
         return [Job.from_row(row) for row in await info.context.loader(JobsOfWorker).load(self.key)]
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Worker | None:
+        """By its key, as far as the viewer may see it."""
+        row = await info.context.loader(WorkerById).load(key)
+        return None if row is None else cls.from_row(row)
 
     @classmethod
     def from_row(cls, row: WorkerRow) -> Worker:

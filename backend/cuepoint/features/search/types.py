@@ -41,6 +41,7 @@ class SearchHit:
     id: strawberry.ID = strawberry.field(
         description="Opaque; of this passage for this query, so that a cache keeps the scores of two queries apart."
     )
+    chunk_id: strawberry.ID = strawberry.field(description="The passage itself: what createClip takes as `chunkId`.")
     score: float = strawberry.field(
         description="Cosine of passage and query, -1 to 1, higher is nearer. Comparable within one model only."
     )
@@ -59,6 +60,7 @@ class SearchHit:
         """Copy the members."""
         return cls(
             id=encode_id("SearchHit", uuid5(row.text_id, query)),
+            chunk_id=encode_id("Chunk", row.text_id),
             score=round(row.score, 4),
             start_seconds=seconds(row.start_ms),
             end_seconds=seconds(row.end_ms),

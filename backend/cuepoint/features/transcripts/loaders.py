@@ -27,6 +27,15 @@ class ActiveTranscriptOfVideo(Loader[UUID, Transcript | None]):
             return {**await service.active_transcripts(session, viewer, keys)}
 
 
+class TranscriptById(Loader[UUID, Transcript | None]):
+    """Revisions by key, in whatever state, as far as the viewer may see them."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Transcript | None]:
+        """One statement for all keys."""
+        async with self.context.db.read() as session:
+            return {**await service.transcripts_by_id(session, self.context.require_viewer(), keys)}
+
+
 class SegmentsOfTranscript(PageLoader[TranscriptSegment]):
     """A page of each transcript's segments, in order; a `SegmentRequest` may name a range."""
 

@@ -28,11 +28,15 @@ class TimeRange:
     end_ms: int
 
 
+WORDS = ("word_texts", "word_starts_ms", "word_ends_ms", "word_probabilities")
+
+
 @dataclass(frozen=True)
 class SegmentRequest(PageRequest):
-    """A page of segments; with `range` only those that overlap it."""
+    """A page of segments; with `range` only those that overlap it. Without `with_words` their words are not read."""
 
     range: TimeRange | None = None
+    with_words: bool = True
 
 
 def visible(viewer: Viewer) -> Select[Transcript]:
@@ -40,7 +44,7 @@ def visible(viewer: Viewer) -> Select[Transcript]:
     return (
         select(Transcript)
         .join(Video, Video.id == Transcript.video_id)
-        .where(Video.deleted_at.is_(None), Video.project_id.in_(access.visible_projects(viewer)))
+        .where(Video.deleted_at.is_(None), access.sees_video(viewer, Video.project_id, Video.id))
     )
 
 
@@ -160,6 +164,7 @@ async def segment_pages(
         [(TranscriptSegment.position, int)],
         request,
         where=[TranscriptSegment.transcript_id.in_(seen), *_in_range(request.range)],
+        without=() if request.with_words else WORDS,
     )
 
 

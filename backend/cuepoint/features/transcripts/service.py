@@ -172,10 +172,23 @@ async def get_transcript(session: AsyncSession, viewer: Viewer, transcript_id: U
     return transcript
 
 
+async def transcripts_by_id(
+    session: AsyncSession, viewer: Viewer, transcript_ids: Sequence[UUID]
+) -> dict[UUID, Transcript]:
+    """Those of the revisions that the viewer may see."""
+    statement = repository.visible(viewer).where(Transcript.id.in_(transcript_ids))
+    return {transcript.id: transcript for transcript in await session.scalars(statement)}
+
+
 async def active_transcript(session: AsyncSession, viewer: Viewer, video_id: UUID) -> Transcript | None:
     """The video's ACTIVE revision, if there is one; NotFoundError when the viewer may not see the video."""
     await videos.get_video(session, viewer, video_id)
     return await _active(session, video_id)
+
+
+async def has_active(session: AsyncSession, video_id: UUID) -> bool:
+    """Whether the video has an ACTIVE revision, for background work."""
+    return await _active(session, video_id) is not None
 
 
 async def active_transcripts(

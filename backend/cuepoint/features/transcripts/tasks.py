@@ -10,7 +10,9 @@ from pathlib import Path
 from cuepoint.adapters.asr.base import AsrModelInfo, AsrWindow, WindowResult
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs.context import TaskContext, task
+from cuepoint.features.jobs.freshness import fresh_by
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.quotas import service as quotas
 from cuepoint.features.transcripts import service
 from cuepoint.features.transcripts.chunking import chunk_segments
 from cuepoint.features.transcripts.models import EmptyReason, Transcript
@@ -18,6 +20,21 @@ from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 
 PLANNING_SHARE = 0.02  # planning runs at some hundred times real time, recognition at a few times
+
+
+@fresh_by(JobKind.TRANSCRIPTION, version=1)
+async def transcript_made_of(ctx: TaskContext) -> object | None:
+    """The sound, and all that decides what a recogniser makes of it; nothing without an active transcript.
+
+    What people have corrected since stays: their revision is the active one, and a run would replace it.
+    """
+    async with ctx.db.read() as session:
+        if ctx.video_id is None or not await service.has_active(session, ctx.video_id):
+            return None
+    video, audio = await _source(ctx)
+    model = await asyncio.to_thread(ctx.adapters.transcriber.model_info)
+    sound = audio and [audio.storage_key, audio.size_bytes, audio.start_ms, audio.duration_ms]
+    return [video.content_hash, sound, model.key, ctx.args.get("language") or ctx.settings.whisper_language]
 
 
 @task(JobKind.TRANSCRIPTION)
@@ -28,6 +45,8 @@ async def transcribe(ctx: TaskContext) -> None:
     if audio is None:
         await _finish_empty(ctx, video, model, EmptyReason.NO_AUDIO)
         return
+    async with ctx.db.write() as session:
+        await quotas.check_media(session, ctx.job_id)
     async with ctx.adapters.storage.local_copy(audio.storage_key) as path:
         draft = await _draft(ctx, video, path, model)
         if draft is None:
@@ -37,6 +56,7 @@ async def transcribe(ctx: TaskContext) -> None:
     ctx.report(0.99, "Activating the transcript")
     async with ctx.finish(result={"language": draft.language, "windows": len(draft.windows)}) as session:
         await service.activate(session, draft.id)
+        await quotas.record_media(session, ctx.job_id, video.duration_ms or 0)
 
 
 async def _source(ctx: TaskContext) -> tuple[Video, Rendition | None]:
@@ -65,7 +85,7 @@ async def _draft(ctx: TaskContext, video: Video, path: Path, model: AsrModelInfo
     if draft is not None:
         return draft
     ctx.report(0.0, "Finding speech", processed_ms=0, total_ms=video.duration_ms)
-    plan = await ctx.adapters.transcriber.plan(path)
+    plan = await ctx.adapters.transcriber.plan(path, language=ctx.args.get("language"))
     if not plan.windows:
         return None
     async with ctx.save() as session:

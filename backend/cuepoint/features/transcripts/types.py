@@ -10,7 +10,12 @@ import strawberry
 
 from cuepoint.errors import BadInputError
 from cuepoint.features.transcripts import models
-from cuepoint.features.transcripts.loaders import SegmentCount, SegmentsOfTranscript, TextOfTranscript
+from cuepoint.features.transcripts.loaders import (
+    SegmentCount,
+    SegmentsOfTranscript,
+    TextOfTranscript,
+    TranscriptById,
+)
 from cuepoint.features.transcripts.models import EmptyReason, TranscriptStatus
 from cuepoint.features.transcripts.notice import is_language_uncertain, notice_of
 from cuepoint.features.transcripts.repository import SegmentRequest, TimeRange
@@ -19,7 +24,10 @@ from cuepoint.graphql.arguments import After
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.nodes import Node
+from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import MediaTime, encode_id, seconds
+from cuepoint.graphql.selections import names_below
 
 MAX_SEGMENTS = 500
 FIGURE_DIGITS = 4  # stored in single precision: 0.9 comes back as 0.8999999761581421
@@ -110,7 +118,7 @@ class TranscriptRangeInput:
 
 
 @strawberry.type(description="One revision of what is said in a video.")
-class Transcript:
+class Transcript(Node):
     """A transcript as clients see it."""
 
     key: strawberry.Private[UUID]
@@ -162,10 +170,16 @@ class Transcript:
         """A page of segments."""
         page = page_request(first, after, maximum=MAX_SEGMENTS)
         stretch = None if range is None else range.to_range()
-        request = SegmentRequest(page.first, page.after, stretch)
-        found = await info.context.loader(SegmentsOfTranscript).load((self.key, request))
+        request = SegmentRequest(page.first, page.after, stretch, with_words="words" in names_below(info))
+        found = await page_of(info, info.context.loader(SegmentsOfTranscript), (self.key, request))
         counter = info.context.loader(SegmentCount)
         return Connection.from_page(found, TranscriptSegment.from_row, lambda: counter.load((self.key, stretch)))
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Transcript | None:
+        """By its key, as far as the viewer may see it."""
+        row = await info.context.loader(TranscriptById).load(key)
+        return None if row is None else cls.from_row(row)
 
     @classmethod
     def from_row(cls, row: models.Transcript) -> Transcript:

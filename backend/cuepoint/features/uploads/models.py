@@ -22,8 +22,16 @@ class UploadStatus(Enum):
     EXPIRED = "EXPIRED"
 
 
+class UploadProtocol(Enum):
+    """How the bytes of an upload come."""
+
+    TUS = "TUS"
+    S3_MULTIPART = "S3_MULTIPART"
+    FETCH = "FETCH"
+
+
 class Upload(Keyed, Base):
-    """A file that arrives in pieces over tus; becomes a video at most once."""
+    """A file that arrives in pieces; becomes a video at most once."""
 
     __tablename__ = "uploads"
     __table_args__ = (
@@ -60,3 +68,12 @@ class Upload(Keyed, Base):
     status: Mapped[UploadStatus] = mapped_column(choice(UploadStatus, "status"), comment="State.")
     storage_key: Mapped[str] = mapped_column(comment="Where its bytes lie in storage.")
     expires_at: Mapped[datetime] = mapped_column(comment="Swept after this unless COMPLETE and used.")
+    protocol: Mapped[UploadProtocol] = mapped_column(
+        choice(UploadProtocol, "protocol"),
+        server_default="TUS",
+        comment="How its bytes come: TUS, S3_MULTIPART or FETCH.",
+    )
+    part_bytes: Mapped[int | None] = mapped_column(
+        BigInteger,
+        comment="Size of the parts that the client sends to the store itself; null for other protocols.",
+    )

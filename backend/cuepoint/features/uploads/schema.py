@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from cuepoint.features.uploads import service
+from cuepoint.errors import BadInputError
+from cuepoint.features.uploads import parts, service
 from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
 from cuepoint.features.uploads.edges import VIDEO_OF_CONTENT
+from cuepoint.features.uploads.models import UploadProtocol
 from cuepoint.features.uploads.types import Upload
 from cuepoint.graphql.back_edges import converter
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, UserError, found_or_none, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import BigInt, decode_id
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @strawberry.input(description="A file that is about to be sent.")
-class CreateUploadInput:
+class CreateUploadInput(IdempotentInput):
     """Input of createUpload."""
 
     project_id: strawberry.ID = strawberry.field(description="Where it goes; you must be an EDITOR there.")
@@ -30,6 +33,10 @@ class CreateUploadInput:
         default=None,
         description="SHA-256 of the file, lower-case hexadecimal: checked at the end, and an upload of yours with "
         "the same hash in the project that has not become a video is continued instead of begun anew.",
+    )
+    protocol: UploadProtocol = strawberry.field(
+        default=UploadProtocol.TUS,
+        description="TUS, or S3_MULTIPART where the instance's storage is an object store that clients reach.",
     )
     on_duplicate: OnDuplicate = strawberry.field(
         default=OnDuplicate.KEEP,
@@ -98,6 +105,7 @@ class UploadMutation:
             return CreateUploadPayload(duplicate_of=duplicate)
         if duplicate is not None and input.on_duplicate is OnDuplicate.REJECT:
             return CreateUploadPayload(errors=[UserError.from_error(duplicate_refused())], duplicate_of=duplicate)
+        part_bytes = _part_bytes(info, input)
         async with info.context.db.write() as session:
             upload = await service.create_upload(
                 session,
@@ -107,5 +115,14 @@ class UploadMutation:
                 filename=input.filename,
                 size_bytes=input.size_bytes,
                 sha256=input.sha256,
+                part_bytes=part_bytes,
             )
             return CreateUploadPayload(upload=Upload.from_row(upload), duplicate_of=duplicate)
+
+
+def _part_bytes(info: Info, input: CreateUploadInput) -> int | None:
+    if input.protocol is UploadProtocol.FETCH:
+        raise BadInputError("FETCH is for `ingestUrl`; send by TUS or S3_MULTIPART.", field=("protocol",))
+    if input.protocol is UploadProtocol.TUS:
+        return None
+    return parts.part_bytes_for(info.context.adapters.storage, max(1, input.size_bytes))

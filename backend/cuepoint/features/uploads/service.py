@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -16,16 +17,21 @@ from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.files.layout import owner_prefixes
+from cuepoint.features.files.removal import remove_files
+from cuepoint.features.files.service import announce_file, enqueue_removal
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.quotas import service as quotas
 from cuepoint.features.uploads.digests import RUNNING, Checksum, FileDigest, RunningDigests, Watched
-from cuepoint.features.uploads.keys import video_id_of, video_prefix
-from cuepoint.features.uploads.models import Upload, UploadStatus
+from cuepoint.features.uploads.keys import original_key, video_id_of
+from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
 from cuepoint.viewer import Viewer
 
 MAX_FILENAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 OPEN_PREFIX = "uploads/"  # in storage, until an upload becomes a video and its bytes are moved to the video's files
+PROMISED = timedelta(hours=1)  # after an upload has expired: longer than a store needs to move its bytes
 _OPEN = (UploadStatus.WAITING, UploadStatus.RECEIVING)
 _OVER = "The upload was aborted or has expired; create a new one."
 
@@ -43,13 +49,17 @@ async def create_upload(
     filename: str,
     size_bytes: int | None,
     sha256: str | None = None,
+    part_bytes: int | None = None,
 ) -> Upload:
     """An upload that waits for its bytes; or the viewer's own of the same declared hash that is no video yet. The
-    size may be told later, by `set_size`."""
+    size may be told later, by `set_size`. With `part_bytes` it comes in parts past this instance, else by tus."""
     await check_new_upload(
         session, viewer, settings, project_id=project_id, filename=filename, size_bytes=size_bytes, sha256=sha256
     )
-    if sha256 is not None and (known := await _unused_upload(session, viewer, project_id, sha256, size_bytes)):
+    protocol = UploadProtocol.TUS if part_bytes is None else UploadProtocol.S3_MULTIPART
+    if sha256 is not None and (
+        known := await _unused_upload(session, viewer, project_id, sha256, size_bytes, protocol)
+    ):
         return known
     upload_id = uuid7()
     upload = Upload(
@@ -63,10 +73,13 @@ async def create_upload(
         status=UploadStatus.WAITING,
         storage_key=_open_key(upload_id),
         expires_at=datetime.now(UTC) + timedelta(hours=settings.upload_expiry_hours),
+        protocol=protocol,
+        part_bytes=part_bytes,
     )
     session.add(upload)
     await session.flush()
     await session.refresh(upload)
+    await quotas.check_storage(session, project_id=project_id, user_id=viewer.user_id)
     return upload
 
 
@@ -109,7 +122,12 @@ def check_sha256(value: str, field: str) -> None:
 
 
 async def _unused_upload(
-    session: AsyncSession, viewer: Viewer, project_id: UUID, sha256: str, size_bytes: int | None
+    session: AsyncSession,
+    viewer: Viewer,
+    project_id: UUID,
+    sha256: str,
+    size_bytes: int | None,
+    protocol: UploadProtocol,
 ) -> Upload | None:
     return await session.scalar(
         select(Upload)
@@ -118,6 +136,7 @@ async def _unused_upload(
             Upload.created_by_id == viewer.user_id,
             Upload.declared_sha256 == sha256,
             Upload.size_bytes == size_bytes,
+            Upload.protocol == protocol,
             Upload.status.in_((*_OPEN, UploadStatus.COMPLETE)),
             Upload.storage_key.startswith(OPEN_PREFIX),
             Upload.expires_at > func.now(),
@@ -132,9 +151,8 @@ async def get_upload(
 ) -> Upload:
     """The upload, if the viewer may see its project."""
     upload = await session.get(Upload, upload_id)
-    if upload is None:
-        raise NotFoundError("upload")
-    await access.require(session, viewer, upload.project_id, role, noun="upload")
+    await access.require(session, viewer, None if upload is None else upload.project_id, role, noun="upload")
+    assert upload is not None  # without a project nobody passes
     return upload
 
 
@@ -155,6 +173,7 @@ async def set_size(
         )
     upload.size_bytes = size_bytes
     await session.flush()
+    await quotas.check_storage(session, project_id=upload.project_id, user_id=upload.created_by_id)
     return upload
 
 
@@ -178,7 +197,7 @@ async def receive(
     how far an upload may go whose size is not known yet; `running` are the hashes that this process goes on with.
     """
     await _open_for(db, viewer, upload_id)
-    async with storage.upload_lock(_open_key(upload_id)):
+    async with _lock(db, storage, upload_id) as dropped:
         upload = await _open_for(db, viewer, upload_id)
         _check_offset(upload, offset)
         limit = max_bytes if upload.size_bytes is None else upload.size_bytes
@@ -193,7 +212,7 @@ async def receive(
         file_digest = watched.file if watched.file is not None and watched.file.position == reached else None
         digest = await _whole_digest(storage, upload, file_digest) if reached == upload.size_bytes else None
         if digest is not None and upload.declared_sha256 not in (None, digest):
-            await _drop(db, storage, upload_id, UploadStatus.ABORTED)
+            dropped.extend(await _drop(db, upload_id, UploadStatus.ABORTED))
             raise CuepointError(
                 ErrorCode.CHECKSUM_MISMATCH,
                 "The bytes that arrived do not have the declared sha256; the upload was dropped, send the file again.",
@@ -216,6 +235,8 @@ async def _whole_digest(storage: Storage, upload: Upload, known: FileDigest | No
 async def _open_for(db: Database, viewer: Viewer, upload_id: UUID) -> Upload:
     async with db.read() as session:
         upload = await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+    if upload.protocol is not UploadProtocol.TUS:
+        raise BadInputError("The bytes of this upload do not come by tus; see its `protocol`.")
     _check_open(upload)
     return upload
 
@@ -231,9 +252,16 @@ async def _move_offset(db: Database, upload_id: UUID, offset: int, reached: int,
         if reached:
             upload.status = UploadStatus.RECEIVING
         if digest is not None:
-            upload.status, upload.content_hash = UploadStatus.COMPLETE, digest
+            await mark_whole(session, upload, digest)
         await session.flush()
         return upload
+
+
+async def mark_whole(session: AsyncSession, upload: Upload, digest: str) -> None:
+    """All bytes of the locked upload are here. Where they go when it becomes a video is on the list of removals until
+    then: a registration that breaks off after it has moved them leaves nothing behind."""
+    upload.status, upload.content_hash = UploadStatus.COMPLETE, digest
+    await announce_file(session, original_key(upload), upload.expires_at + PROMISED, project_id=upload.project_id)
 
 
 def _check_open(upload: Upload) -> None:
@@ -257,39 +285,58 @@ async def abort_upload(db: Database, storage: Storage, viewer: Viewer, upload_id
     belongs to a video, or expires."""
     async with db.read() as session:
         await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
-    async with storage.upload_lock(_open_key(upload_id)):
+    async with _lock(db, storage, upload_id) as dropped:
         async with db.read() as session:
             upload = await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+        if upload.protocol is UploadProtocol.FETCH:
+            raise BadInputError("This upload is fetched by a job: cancel the job, or delete the video.")
         if upload.status is UploadStatus.COMPLETE:
             raise CuepointError(
                 ErrorCode.UPLOAD_ALREADY_USED,
                 "The upload is complete. Delete the video that was made of it; without one it expires by itself.",
             )
-        await _drop(db, storage, upload_id, UploadStatus.ABORTED)
+        dropped.extend(await _drop(db, upload_id, UploadStatus.ABORTED))
 
 
-async def _drop(db: Database, storage: Storage, upload_id: UUID, status: UploadStatus) -> None:
-    """Bytes first: after a crash in between the upload is still there to be dropped again. Holds the lock."""
-    await storage.abort_upload(_open_key(upload_id))
+@asynccontextmanager
+async def _lock(db: Database, storage: Storage, upload_id: UUID) -> AsyncIterator[list[str]]:
+    """The right to change the upload, and a list of keys that are to be removed afterwards: not before, as whoever
+    removes the bytes of an upload takes that right as well."""
+    dropped: list[str] = []
+    try:
+        async with storage.upload_lock(_open_key(upload_id)):
+            yield dropped
+    finally:
+        if dropped:
+            await remove_files(db, storage, keys=dropped)
+
+
+async def _drop(db: Database, upload_id: UUID, status: UploadStatus) -> list[str]:
+    """The upload is over, and the keys of its bytes are on the list of removals, unless it has become a video."""
     async with db.write() as session:
         unused = (Upload.id == upload_id, Upload.storage_key == _open_key(upload_id))
         living = Upload.status.in_((*_OPEN, UploadStatus.COMPLETE))
-        await session.execute(update(Upload).where(*unused, living).values(status=status))
+        dropped = update(Upload).where(*unused, living).values(status=status).returning(Upload.project_id)
+        project_id = (await session.execute(dropped)).scalar_one_or_none()
+        keys = [_open_key(upload_id)]
+        if project_id is not None:
+            if status is UploadStatus.EXPIRED:  # a registration that broke off may have moved the bytes already
+                keys += owner_prefixes(project_id, video_id_of(upload_id))
+            await enqueue_removal(session, keys, project_id=project_id)
+    return keys
 
 
 async def give_up(db: Database, storage: Storage, upload_id: UUID, moved_to: str) -> None:
     """The bytes of a whole upload are not wanted, as there is a video of them: they are gone, also from `moved_to`,
     and no video can be made of the upload any more. One that has become a video by now is left alone; repeating it
     is harmless. Raises OFFSET_MISMATCH while somebody writes to it."""
-    async with storage.upload_lock(_open_key(upload_id)):
-        async with db.write() as session:
-            upload = await session.get(Upload, upload_id, with_for_update=True)
-            if upload is None or upload.storage_key != _open_key(upload_id):
-                return
-            upload.status = UploadStatus.ABORTED
-        # The row first: a registration at the same time must find that it comes too late, not that the bytes are gone.
-        await storage.abort_upload(_open_key(upload_id))
-        await storage.delete(moved_to)
+    async with _lock(db, storage, upload_id) as dropped, db.write() as session:
+        upload = await session.get(Upload, upload_id, with_for_update=True)
+        if upload is None or upload.storage_key != _open_key(upload_id):
+            return
+        upload.status = UploadStatus.ABORTED
+        dropped.extend([upload.storage_key, moved_to])
+        await enqueue_removal(session, dropped, project_id=upload.project_id)
 
 
 async def take_upload(session: AsyncSession, viewer: Viewer, upload_id: UUID) -> Upload:
@@ -297,9 +344,9 @@ async def take_upload(session: AsyncSession, viewer: Viewer, upload_id: UUID) ->
     upload = await session.scalar(
         select(Upload).where(Upload.id == upload_id).with_for_update().execution_options(populate_existing=True)
     )
-    if upload is None:
-        raise NotFoundError("upload")
-    await access.require(session, viewer, upload.project_id, ProjectRole.EDITOR, noun="upload")
+    project_id = None if upload is None else upload.project_id
+    await access.require(session, viewer, project_id, ProjectRole.EDITOR, noun="upload")
+    assert upload is not None  # without a project nobody passes
     # The clock after the lock was got: an upload that the sweep looked at first has expired by then.
     now = await session.scalar(select(func.clock_timestamp()))
     check_whole(upload, now or datetime.now(UTC))
@@ -336,14 +383,11 @@ def _expired() -> list[ColumnElement[bool]]:
 async def expire(db: Database, storage: Storage, upload_id: UUID) -> bool:
     """An upload whose time is over is EXPIRED and its bytes are gone; False if it is over otherwise, or has become a
     video. Raises OFFSET_MISMATCH while bytes are arriving."""
-    async with storage.upload_lock(_open_key(upload_id)):
+    async with _lock(db, storage, upload_id) as dropped:
         async with db.write() as session:
             # The lock waits for a registration that is about to commit; later ones find that the time is over.
             locked = select(Upload.project_id).where(Upload.id == upload_id, *_expired()).with_for_update()
-            project_id = await session.scalar(locked)
-            if project_id is None:
+            if await session.scalar(locked) is None:
                 return False
-        # A registration that broke off after it had moved the bytes has left them under the key of its video.
-        await storage.delete_prefix(video_prefix(project_id, video_id_of(upload_id)))
-        await _drop(db, storage, upload_id, UploadStatus.EXPIRED)
+        dropped.extend(await _drop(db, upload_id, UploadStatus.EXPIRED))
     return True

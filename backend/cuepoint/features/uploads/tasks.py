@@ -7,14 +7,22 @@ from typing import Any
 from uuid import UUID
 
 from cuepoint.errors import AdapterError, CuepointError
+from cuepoint.features.jobs.chores import chore
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.uploads import service
+from cuepoint.features.uploads.parts import check_whole_upload
 
 _log = logging.getLogger(__name__)
 
 
-@task(JobKind.MAINTENANCE)
+@task(JobKind.UPLOAD_CHECK)
+async def check_upload(ctx: TaskContext) -> None:
+    """An upload that came in parts has its hash and is COMPLETE."""
+    await check_whole_upload(ctx)
+
+
+@chore
 async def sweep_uploads(ctx: TaskContext) -> dict[str, Any]:
     """Expired uploads end as EXPIRED and their bytes are removed. One that receives bytes now is left for next time."""
     swept = 0

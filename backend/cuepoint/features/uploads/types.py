@@ -7,12 +7,16 @@ from uuid import UUID
 
 import strawberry
 
+from cuepoint.adapters.storage.base import SignedPart
 from cuepoint.features.projects.types import Project, load_project
 from cuepoint.features.uploads import models
 from cuepoint.features.uploads.duplicates import OnDuplicate
-from cuepoint.features.uploads.models import UploadStatus
+from cuepoint.features.uploads.loaders import UploadById
+from cuepoint.features.uploads.models import UploadProtocol, UploadStatus
+from cuepoint.features.uploads.progress import UploadState
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.nodes import Node
 from cuepoint.graphql.scalars import BigInt, encode_id
 
 describe_enum(
@@ -28,6 +32,17 @@ describe_enum(
 )
 
 describe_enum(
+    UploadProtocol,
+    {
+        UploadProtocol.TUS: "Over tus 1.0 to `url`: resumable, one piece after the other.",
+        UploadProtocol.S3_MULTIPART: "In parts to the object store itself, several at a time: sign them with "
+        "`signUploadParts`, PUT each, then `completeUpload`.",
+        UploadProtocol.FETCH: "This instance fetches it; see the video's `source`.",
+    },
+    description="How the bytes of an upload come.",
+)
+
+describe_enum(
     OnDuplicate,
     {
         OnDuplicate.LINK: "Answer with the video that there is, and drop the bytes.",
@@ -39,13 +54,18 @@ describe_enum(
 
 
 @strawberry.type(description="A file on its way in, over the tus 1.0 protocol beside GraphQL.")
-class Upload:
+class Upload(Node):
     """An upload as clients see it."""
 
     key: strawberry.Private[UUID]
     project_key: strawberry.Private[UUID]
     id: strawberry.ID = strawberry.field(description="Global id.")
     filename: str = strawberry.field(description="Name given by the client.")
+    protocol: UploadProtocol = strawberry.field(description="How its bytes come.")
+    part_size_bytes: BigInt | None = strawberry.field(
+        description="Size of each part but the last, for S3_MULTIPART; null for others."
+    )
+    part_count: int | None = strawberry.field(description="How many parts there are, for S3_MULTIPART.")
     size_bytes: BigInt | None = strawberry.field(
         description="Declared size; null while a tus client that deferred it (`Upload-Defer-Length`) has not told it."
     )
@@ -68,6 +88,12 @@ class Upload:
         return await load_project(info, self.project_key)
 
     @classmethod
+    async def find(cls, info: Info, key: UUID) -> Upload | None:
+        """By its key, as far as the viewer may see it."""
+        row = await info.context.loader(UploadById).load(key)
+        return None if row is None else cls.from_row(row)
+
+    @classmethod
     def from_row(cls, row: models.Upload) -> Upload:
         """Copy the columns."""
         return cls(
@@ -75,6 +101,9 @@ class Upload:
             project_key=row.project_id,
             id=encode_id("Upload", row.id),
             filename=row.filename,
+            protocol=row.protocol,
+            part_size_bytes=None if row.part_bytes is None else BigInt(row.part_bytes),
+            part_count=None if row.part_bytes is None else -(-(row.size_bytes or 0) // row.part_bytes),
             size_bytes=None if row.size_bytes is None else BigInt(row.size_bytes),
             offset_bytes=BigInt(row.offset_bytes),
             status=row.status,
@@ -82,3 +111,41 @@ class Upload:
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
+
+
+@strawberry.type(description="How far an upload is.")
+class UploadProgress:
+    """A state of an upload."""
+
+    upload: Upload = strawberry.field(description="The upload as it was when it last changed for good.")
+    received_bytes: BigInt = strawberry.field(
+        description="Bytes that have arrived; those behind `offsetBytes` are not safe yet. Parts that go to the store "
+        "itself count when `completeUpload` has seen them."
+    )
+    is_final: bool = strawberry.field(description="Whether this was the last update.")
+
+    @classmethod
+    def from_state(cls, state: UploadState) -> UploadProgress:
+        """Copy the state."""
+        return cls(
+            upload=Upload.from_row(state.upload),
+            received_bytes=BigInt(state.received_bytes),
+            is_final=state.is_final,
+        )
+
+
+@strawberry.type(description="Where one part of an upload is sent to.")
+class UploadPart:
+    """A signed part."""
+
+    number: int = strawberry.field(description="Its number, from 1.")
+    size_bytes: BigInt = strawberry.field(description="Its exact size.")
+    url: str = strawberry.field(
+        description="Send the bytes by PUT, without any header of yours, in `serverInfo`'s signed URL lifetime; again "
+        "replaces them."
+    )
+
+    @classmethod
+    def from_signed(cls, part: SignedPart) -> UploadPart:
+        """Copy the part."""
+        return cls(number=part.number, size_bytes=BigInt(part.size_bytes), url=part.url)

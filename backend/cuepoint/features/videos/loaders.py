@@ -12,9 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.jobs.models import Job
 from cuepoint.features.projects import access
-from cuepoint.features.projects.edges import VIDEO_COUNT_OF_PROJECT, VIDEOS_OF_PROJECT
+from cuepoint.features.projects.edges import (
+    FIGURES_OF_PROJECT,
+    VIDEO_COUNT_OF_PROJECT,
+    VIDEOS_OF_PROJECT,
+    ProjectFigures,
+)
 from cuepoint.features.uploads.edges import VIDEO_OF_CONTENT
-from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.models import Video
 from cuepoint.features.videos.repository import newest_jobs_of
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
@@ -25,8 +30,8 @@ class VideoById(Loader[UUID, Video | None]):
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Video | None]:
         """One statement for all keys."""
-        visible = access.visible_projects(self.context.require_viewer())
-        statement = select(Video).where(Video.id.in_(keys), Video.deleted_at.is_(None), Video.project_id.in_(visible))
+        visible = access.sees_video(self.context.require_viewer(), Video.project_id, Video.id)
+        statement = select(Video).where(Video.id.in_(keys), Video.deleted_at.is_(None), visible)
         async with self.context.db.read() as session:
             return {row.id: row for row in await session.scalars(statement)}
 
@@ -47,17 +52,8 @@ class VideoOfContent(Loader[tuple[UUID, str], Video | None]):
             .order_by(Video.created_at.desc(), Video.id.desc())
         )
         async with self.context.db.read() as session:
-            return {(row.project_id, row.content_hash): row for row in await session.scalars(statement)}
-
-
-class PosterOfVideo(Loader[UUID, Rendition | None]):
-    """The poster of each video."""
-
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Rendition | None]:
-        """One statement for all keys."""
-        statement = select(Rendition).where(Rendition.video_id.in_(keys), Rendition.kind == RenditionKind.POSTER)
-        async with self.context.db.read() as session:
-            return {row.video_id: row for row in await session.scalars(statement)}
+            found = (await session.scalars(statement)).all()
+        return {(row.project_id, row.content_hash): row for row in found if row.content_hash is not None}
 
 
 class NewestJobsOfVideo(Loader[UUID, list[Job]]):
@@ -113,8 +109,26 @@ class VideoCountOfProject(Loader[UUID, int]):
             return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
 
 
+class FiguresOfProject(Loader[UUID, ProjectFigures]):
+    """How many videos each project has, and how long they are."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, ProjectFigures]:
+        """One statement for all keys."""
+        length = func.sum(Video.duration_ms)
+        statement = (
+            select(Video.project_id, func.count(), func.count(Video.probed_at), length)
+            .where(Video.project_id.in_(keys), Video.deleted_at.is_(None))
+            .group_by(Video.project_id)
+        )
+        async with self.context.db.read() as session:
+            rows = (await session.execute(statement)).all()
+        found = {row[0]: ProjectFigures(row[1], row[2], row[3] or 0) for row in rows}
+        return dict.fromkeys(keys, ProjectFigures(0, 0, 0)) | found
+
+
 BINDINGS: tuple[Binding, ...] = (
     (VIDEO_OF_CONTENT, VideoOfContent),
     (VIDEOS_OF_PROJECT, VideosOfProject),
     (VIDEO_COUNT_OF_PROJECT, VideoCountOfProject),
+    (FIGURES_OF_PROJECT, FiguresOfProject),
 )

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.kinds import PIPELINE
-from cuepoint.features.jobs.models import Job
+from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 
 _RENDITION_KEY = ("video_id", "kind")
+_STEPS = (JobKind.INGEST, *PIPELINE)
 _RENDITION_FACTS = ("storage_key", "content_type", "size_bytes", "start_ms", "duration_ms", "width", "height")
 
 
@@ -49,12 +50,14 @@ async def locked_video(session: AsyncSession, video_id: UUID, *, exclusively: bo
     return await session.scalar(locking.execution_options(populate_existing=True))
 
 
-async def replace_rendition(session: AsyncSession, rendition: Rendition) -> None:
-    """The video's only rendition of that kind is this one."""
+async def replace_rendition(session: AsyncSession, rendition: Rendition) -> UUID:
+    """The video's only rendition of that kind is this one; returns the key of its row."""
     facts = {name: getattr(rendition, name) for name in _RENDITION_FACTS}
     key = {name: getattr(rendition, name) for name in _RENDITION_KEY}
     statement = insert(Rendition).values(id=uuid7(), **key, **facts)
-    await session.execute(statement.on_conflict_do_update(index_elements=_RENDITION_KEY, set_=facts))
+    replacing = statement.on_conflict_do_update(index_elements=_RENDITION_KEY, set_=facts)
+    row_id: UUID = (await session.execute(replacing.returning(Rendition.id))).scalar_one()
+    return row_id
 
 
 async def remove_rendition(session: AsyncSession, video_id: UUID, kind: RenditionKind) -> None:
@@ -70,7 +73,7 @@ async def newest_jobs_of(session: AsyncSession, video_ids: Sequence[UUID]) -> di
     statement = (
         select(Job)
         .ext(distinct_on(Job.video_id, Job.kind))
-        .where(Job.video_id.in_(video_ids), Job.kind.in_(PIPELINE))
+        .where(Job.video_id.in_(video_ids), Job.kind.in_(_STEPS))
         .order_by(Job.video_id, Job.kind, Job.created_at.desc(), Job.id.desc())
     )
     found: dict[UUID, list[Job]] = {video_id: [] for video_id in video_ids}
@@ -78,5 +81,5 @@ async def newest_jobs_of(session: AsyncSession, video_ids: Sequence[UUID]) -> di
         if job.video_id is not None:
             found[job.video_id].append(job)
     for jobs in found.values():
-        jobs.sort(key=lambda job: PIPELINE.index(job.kind))
+        jobs.sort(key=lambda job: _STEPS.index(job.kind))
     return found

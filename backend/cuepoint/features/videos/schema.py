@@ -5,21 +5,34 @@ from __future__ import annotations
 from typing import Annotated
 
 import strawberry
+from strawberry.scalars import JSON
 
+from cuepoint.features.jobs.effective import NO_OPTIONS
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.jobs.option_types import JobOptionsInput
 from cuepoint.features.jobs.service import in_transaction
 from cuepoint.features.jobs.types import Job
 from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
-from cuepoint.features.videos import service
+from cuepoint.features.videos import lists, service
+from cuepoint.features.videos.details import VideoDetails
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, UserError, found_or_none, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id
 
 
-@strawberry.input(description="Which videos to list. Conditions are joined by and.")
+@strawberry.input(name="MetadataConditionInput", description="A key of a video's metadata, and its value.")
+class MetadataCondition:
+    """A condition on metadata."""
+
+    key: str = strawberry.field(description="A key of the outermost object.")
+    value: JSON = strawberry.field(description="A text, a number, true, false or null that it holds exactly.")
+
+
+@strawberry.input(name="VideoFilterInput", description="Which videos to list. Conditions are joined by and.")
 class VideoFilter:
     """Filter of videos."""
 
@@ -28,10 +41,38 @@ class VideoFilter:
         default=None,
         description="Whose original has this SHA-256, lower-case hexadecimal: finds a file that was already uploaded.",
     )
+    tags: list[str] | None = strawberry.field(default=None, description="Which bear all of these tags.")
+    external_id: str | None = strawberry.field(default=None, description="Which another system calls so.")
+    metadata: list[MetadataCondition] | None = strawberry.field(
+        default=None, description="Whose metadata hold all of these, at most 10."
+    )
+
+    and_: list[VideoFilter] | None = strawberry.field(
+        default=None, name="and", description="Which all of these let through too; 3 levels deep at most."
+    )
+    or_: list[VideoFilter] | None = strawberry.field(
+        default=None, name="or", description="Which one of these lets through."
+    )
+    not_: VideoFilter | None = strawberry.field(
+        default=None, name="not", description="Which this one does not let through."
+    )
+
+    def to_service(self) -> lists.VideoFilter:
+        """As the service takes it."""
+        return lists.VideoFilter(
+            project_id=None if self.project_id is None else decode_id("Project", self.project_id),
+            content_hash=self.content_hash,
+            tags=self.tags or (),
+            external_id=self.external_id,
+            metadata={one.key: one.value for one in self.metadata or ()},
+            all_of=[one.to_service() for one in self.and_ or ()],
+            any_of=[one.to_service() for one in self.or_ or ()],
+            none_of=None if self.not_ is None else self.not_.to_service(),
+        )
 
 
 @strawberry.input(description="An upload that is whole and shall be a video.")
-class RegisterVideoInput:
+class RegisterVideoInput(IdempotentInput):
     """Input of registerVideo."""
 
     upload_id: strawberry.ID = strawberry.field(description="The upload; it must be COMPLETE.")
@@ -42,6 +83,17 @@ class RegisterVideoInput:
         description="What to do if the project has another video of these very bytes. LINK drops the upload's bytes, "
         "REJECT leaves them until the upload expires.",
     )
+    tags: list[str] = strawberry.field(default_factory=list, description="At most 50 tags of 50 characters.")
+    external_id: str | None = strawberry.field(
+        default=None, description="What another system calls it, unique in the project."
+    )
+    metadata: JSON | None = strawberry.field(
+        default=None, description="Anything you want to keep with it: an object of at most 16 KB and 5 levels."
+    )
+    preset_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Options of the jobs that are started, before those of the project."
+    )
+    options: JobOptionsInput | None = strawberry.field(default=None, description="Options that go before all others.")
 
 
 @strawberry.type(description="Result of registerVideo.")
@@ -60,12 +112,21 @@ class RegisterVideoPayload(Payload):
 
 
 @strawberry.input(description="Which steps to run on which video.")
-class StartPipelineInput:
+class StartPipelineInput(IdempotentInput):
     """Input of startPipeline."""
 
     video_id: strawberry.ID = strawberry.field(description="The video.")
     steps: list[JobKind] | None = strawberry.field(
-        default=None, description="Steps to run, in any order; null = all of the pipeline."
+        default=None,
+        description="Steps to run, in any order; null = those of the preset or the project's settings, else all.",
+    )
+    preset_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Options of the jobs that are started, before those of the project."
+    )
+    options: JobOptionsInput | None = strawberry.field(default=None, description="Options that go before all others.")
+    force: bool = strawberry.field(
+        default=False,
+        description="Whether to run steps whose result is fresh - made of the same input, options and engine - too.",
     )
 
 
@@ -79,22 +140,14 @@ class StartPipelinePayload(Payload):
     )
 
 
-@strawberry.input(description="Which video to delete.")
-class DeleteVideoInput:
-    """Input of deleteVideo."""
-
-    id: strawberry.ID = strawberry.field(description="The video.")
-
-
-@strawberry.type(description="Result of deleteVideo.")
-class DeleteVideoPayload(Payload):
-    """Payload of deleteVideo."""
-
-    id: strawberry.ID | None = strawberry.field(
-        default=None, description="The video; from now on it answers as one that is not there."
-    )
-    job: Job | None = strawberry.field(
-        default=None, description="The job that removes its files once its cancelled jobs are over."
+def how_to_start(
+    options: JobOptionsInput | None, preset_id: strawberry.ID | None, *, force: bool = False
+) -> service.StartOptions:
+    """The options of a call as the service takes them."""
+    return service.StartOptions(
+        options=NO_OPTIONS if options is None else options.to_service(),
+        preset_id=None if preset_id is None else decode_id("Preset", preset_id, field=("presetId",)),
+        force=force,
     )
 
 
@@ -125,18 +178,13 @@ class VideoQuery:
         """A page of videos."""
         viewer = info.context.require_viewer()
         page = page_request(first, after)
-        wanted = filter or VideoFilter()
-        project_id = None if wanted.project_id is None else decode_id("Project", wanted.project_id)
+        wanted = (filter or VideoFilter()).to_service()
         async with info.context.db.read() as session:
-            found = await service.list_videos(
-                session, viewer, page, project_id=project_id, content_hash=wanted.content_hash
-            )
+            found = await service.list_videos(session, viewer, page, wanted)
 
         async def count() -> int:
             async with info.context.db.read() as session:
-                return await service.count_videos(
-                    session, viewer, project_id=project_id, content_hash=wanted.content_hash
-                )
+                return await service.count_videos(session, viewer, wanted)
 
         return Connection.from_page(found, Video.from_row, count)
 
@@ -159,6 +207,8 @@ class VideoMutation:
             title=input.title,
             auto_start=input.auto_start,
             on_duplicate=input.on_duplicate,
+            details=VideoDetails(tags=input.tags, external_id=input.external_id, metadata=input.metadata),
+            how=how_to_start(input.options, input.preset_id),
         )
         duplicate_of = None if made.duplicate_of is None else Video.from_row(made.duplicate_of)
         if made.video is None:
@@ -167,7 +217,10 @@ class VideoMutation:
             video=Video.from_row(made.video), jobs=[Job.from_row(job) for job in made.jobs], duplicate_of=duplicate_of
         )
 
-    @strawberry.mutation(description="Run steps of the pipeline again; each replaces its former results.")
+    @strawberry.mutation(
+        description="Run steps of the pipeline again; each replaces its former results, and is skipped where they are "
+        "fresh."
+    )
     @reports_errors(StartPipelinePayload)
     async def start_pipeline(
         self, info: Info, input: Annotated[StartPipelineInput, strawberry.argument(description="What to run.")]
@@ -175,20 +228,8 @@ class VideoMutation:
         """Start a pipeline."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
+        how = how_to_start(input.options, input.preset_id, force=input.force)
         video, jobs = await in_transaction(
-            info.context.db, lambda session: service.start_pipeline(session, viewer, video_id, input.steps)
+            info.context.db, lambda session: service.start_pipeline(session, viewer, video_id, input.steps, how)
         )
         return StartPipelinePayload(video=Video.from_row(video), jobs=[Job.from_row(job) for job in jobs])
-
-    @strawberry.mutation(
-        description="Delete a video and all that was made of it. Its jobs are cancelled first; it is invisible at once."
-    )
-    @reports_errors(DeleteVideoPayload)
-    async def delete_video(
-        self, info: Info, input: Annotated[DeleteVideoInput, strawberry.argument(description="Which.")]
-    ) -> DeleteVideoPayload:
-        """Delete a video."""
-        viewer = info.context.require_viewer()
-        video_id = decode_id("Video", input.id, field=("id",))
-        _, job = await in_transaction(info.context.db, lambda session: service.delete_video(session, viewer, video_id))
-        return DeleteVideoPayload(id=input.id, job=Job.from_row(job))

@@ -3,37 +3,63 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.media.base import MediaInfo, TrackInfo
 from cuepoint.adapters.storage.base import Storage
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.db.session import Database
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.files.layout import slug
 from cuepoint.features.jobs import service as jobs
-from cuepoint.features.jobs.kinds import dedupe_key
+from cuepoint.features.jobs.creation import DEFAULT_PRIORITY
+from cuepoint.features.jobs.effective import NO_OPTIONS, JobOptions
+from cuepoint.features.jobs.kinds import PIPELINE
 from cuepoint.features.jobs.models import Job, JobKind
+from cuepoint.features.presets.service import effective_options
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
-from cuepoint.features.uploads.keys import video_id_of, video_prefix
+from cuepoint.features.uploads.keys import original_key, video_id_of
 from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import repository
+from cuepoint.features.videos.changes import external_id_error
+from cuepoint.features.videos.deletion import delete_video
+from cuepoint.features.videos.details import MAX_TITLE, NO_DETAILS, VideoDetails
+from cuepoint.features.videos.lists import EVERY_VIDEO, VideoFilter, conditions_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.viewer import Viewer
 
-MAX_TITLE = 300
-SLUG_LENGTH = 40
-_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+__all__ = [
+    "MediaFile",
+    "Registration",
+    "count_videos",
+    "delete_video",
+    "get_rendition",
+    "get_video",
+    "list_videos",
+    "media_file",
+    "record_media_info",
+    "register_video",
+    "remove_row",
+    "rendition_file",
+    "slug",
+    "start_pipeline",
+    "stored_media_info",
+    "video_row",
+]
+
+
+_SUFFIXES = {"image/jpeg": ".jpg", "audio/wav": ".wav", "video/mp4": ".mp4", "audio/mp4": ".m4a"}
 
 
 @dataclass(frozen=True)
@@ -43,11 +69,20 @@ class MediaFile:
     storage_key: str
     content_type: str
     filename: str
+    span: tuple[int, int] | None = None  # the bytes of it that are served, as a file of their own
 
 
-def slug(name: str) -> str:
-    """A harmless piece of a file name: lower-case letters, digits and hyphens; "video" when nothing is left."""
-    return _NOT_SLUG.sub("-", PurePath(name).stem.lower()).strip("-")[:SLUG_LENGTH].strip("-") or "video"
+@dataclass(frozen=True)
+class StartOptions:
+    """How a pipeline runs; what is not said here is said by the preset, the project's settings, or the instance."""
+
+    options: JobOptions = NO_OPTIONS
+    preset_id: UUID | None = None
+    batch_id: UUID | None = None
+    force: bool = False
+
+
+AS_SAID = StartOptions()
 
 
 @dataclass(frozen=True)
@@ -68,11 +103,14 @@ async def register_video(
     title: str | None,
     auto_start: bool,
     on_duplicate: OnDuplicate = OnDuplicate.KEEP,
+    details: VideoDetails = NO_DETAILS,
+    how: StartOptions = AS_SAID,
 ) -> Registration:
     """The whole upload is a video, and its pipeline is enqueued in the same transaction unless told otherwise.
 
     An upload becomes a video only once: asking again answers with the video that exists. The bytes are moved first,
-    under a key that follows from the upload; a crash before the commit leaves them to be found by the next call.
+    under a key that follows from the upload; a crash before the commit leaves them to be found by the next call, or
+    to be removed once the upload has expired.
     Where the project has a video of the same bytes, `on_duplicate` decides; two at once of the same bytes wait for
     each other.
     """
@@ -85,7 +123,7 @@ async def register_video(
     if duplicate is not None and on_duplicate is not OnDuplicate.KEEP:
         return await _refused(db, storage, upload, duplicate, on_duplicate)
     uploads.check_whole(upload, datetime.now(UTC))
-    video = _new_video(upload, viewer, title)
+    video = _new_video(upload, viewer, replace(details, title=title))
     await storage.finish_upload(upload.storage_key, video.storage_key)
     async with db.write() as session:
         taken = await uploads.take_upload(session, viewer, upload_id)
@@ -96,10 +134,8 @@ async def register_video(
             return Registration(_undeleted(existing), [], duplicate)
         if duplicate is None or on_duplicate is OnDuplicate.KEEP:
             taken.storage_key = video.storage_key
-            session.add(video)
-            await session.flush()
-            await session.refresh(video)
-            started = await _start(session, viewer, video) if auto_start else []
+            await _add(session, video)
+            started = await _start(session, viewer, video, None, how) if auto_start else []
             return Registration(video, started, duplicate)
     return await _refused(db, storage, upload, duplicate, on_duplicate)
 
@@ -110,7 +146,7 @@ async def _refused(
     """LINK drops the bytes for good; REJECT leaves them, as the client may decide otherwise."""
     if on_duplicate is OnDuplicate.REJECT:
         return Registration(None, [], duplicate)
-    await uploads.give_up(db, storage, upload.id, _original_key(upload))
+    await uploads.give_up(db, storage, upload.id, original_key(upload))
     return Registration(duplicate, [], duplicate)
 
 
@@ -124,48 +160,84 @@ def _undeleted(video: Video) -> Video:
     return video
 
 
-def _new_video(upload: Upload, viewer: Viewer, title: str | None) -> Video:
-    named = title if title is not None else PurePath(upload.filename).name or upload.filename
-    shown = " ".join(named.split())
-    if title is not None and (not 1 <= len(shown) <= MAX_TITLE or "\x00" in shown):
-        raise BadInputError(f"The title must have 1 to {MAX_TITLE} characters.", field=("title",))
+async def _add(session: AsyncSession, video: Video) -> None:
+    session.add(video)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise external_id_error(error) or error from None
+    await session.refresh(video)
+
+
+def _new_video(upload: Upload, viewer: Viewer, details: VideoDetails) -> Video:
+    named = " ".join((PurePath(upload.filename).name or upload.filename).split())
+    facts = {"title": named[:MAX_TITLE] or "Untitled", **details.columns()}
     return Video(
         id=video_id_of(upload.id),
         project_id=upload.project_id,
         created_by_id=viewer.user_id,
         upload_id=upload.id,
-        title=shown[:MAX_TITLE] or "Untitled",
         filename=upload.filename,
-        storage_key=_original_key(upload),
+        storage_key=original_key(upload),
         size_bytes=upload.offset_bytes,
         content_hash=upload.content_hash,
+        **facts,
     )
 
 
-def _original_key(upload: Upload) -> str:
-    name = f"{slug(upload.filename)}-{(upload.content_hash or '')[:12]}"
-    return f"{video_prefix(upload.project_id, video_id_of(upload.id))}original/{name}"
-
-
 async def _start(
-    session: AsyncSession, viewer: Viewer, video: Video, kinds: Sequence[JobKind] | None = None
+    session: AsyncSession, viewer: Viewer, video: Video, kinds: Sequence[JobKind] | None, how: StartOptions
 ) -> list[Job]:
+    return await start_jobs(session, video, viewer.user_id, kinds, how)
+
+
+async def start_jobs(
+    session: AsyncSession,
+    video: Video,
+    created_by_id: UUID | None,
+    kinds: Sequence[JobKind] | None,
+    how: StartOptions,
+) -> list[Job]:
+    """The pipeline of a video for whoever has checked the rights: its jobs in order, with the options that hold."""
+    said = how.options if kinds is None else replace(how.options, steps=tuple(kinds))
+    found = await effective_options(session, video.project_id, said, how.preset_id)
     return await jobs.start_pipeline(
         session,
         project_id=video.project_id,
         video_id=video.id,
-        created_by_id=viewer.user_id,
-        kinds=kinds,
+        created_by_id=created_by_id,
+        kinds=found.options.steps,
+        priority=DEFAULT_PRIORITY if found.options.priority is None else found.options.priority,
         media_ms=video.duration_ms,
+        batch_id=how.batch_id,
+        arguments={kind: found.arguments(kind) for kind in PIPELINE},
+        force=how.force,
     )
 
 
 async def start_pipeline(
-    session: AsyncSession, viewer: Viewer, video_id: UUID, kinds: Sequence[JobKind] | None
+    session: AsyncSession,
+    viewer: Viewer,
+    video_id: UUID,
+    kinds: Sequence[JobKind] | None,
+    how: StartOptions = AS_SAID,
 ) -> tuple[Video, list[Job]]:
-    """The named steps of the pipeline (all by default) are enqueued; a step that is under way is joined."""
+    """The named steps of the pipeline are enqueued; a step that is under way is joined. None leaves the steps to the
+    preset or the project's settings, which leave them to be all.
+
+    Raises FILES_REMOVED where there is nothing left to work on.
+    """
     video = await get_video(session, viewer, video_id, ProjectRole.EDITOR)
-    return video, await _start(session, viewer, video, kinds)
+    require_files(video)
+    return video, await _start(session, viewer, video, kinds, how)
+
+
+def require_files(video: Video) -> None:
+    """Pass if the original is still there. Raises FILES_REMOVED."""
+    if video.files_removed_at is not None:
+        raise CuepointError(
+            ErrorCode.FILES_REMOVED, "The files of this video were given up; upload it again to work on it."
+        )
 
 
 async def get_video(
@@ -180,9 +252,9 @@ async def get_video(
         video = await video_row(session, video_id)
     else:
         video = await repository.locked_video(session, video_id, exclusively=False)
-    if video is None:
-        raise NotFoundError("video")
-    await access.require(session, viewer, video.project_id, role, noun="video")
+    project_id = None if video is None else video.project_id
+    await access.require(session, viewer, project_id, role, noun="video", video_id=video_id)
+    assert video is not None  # without a project nobody passes
     return video
 
 
@@ -191,59 +263,19 @@ async def video_row(session: AsyncSession, video_id: UUID | None) -> Video | Non
     return await session.scalar(select(Video).where(Video.id == video_id, Video.deleted_at.is_(None)))
 
 
-def _visible(viewer: Viewer, project_id: UUID | None, content_hash: str | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [
-        Video.deleted_at.is_(None),
-        Video.project_id.in_(access.visible_projects(viewer)),
-    ]
-    if project_id is not None:
-        conditions.append(Video.project_id == project_id)
-    if content_hash is not None:
-        uploads.check_sha256(content_hash, "contentHash")
-        conditions.append(Video.content_hash == content_hash)
-    return conditions
-
-
 async def list_videos(
-    session: AsyncSession, viewer: Viewer, page: PageRequest, *, project_id: UUID | None, content_hash: str | None
+    session: AsyncSession, viewer: Viewer, page: PageRequest, wanted: VideoFilter = EVERY_VIDEO
 ) -> Page[Video]:
     """Videos that the viewer may see, newest first."""
-    statement = select(Video).where(*_visible(viewer, project_id, content_hash))
+    statement = select(Video).where(*conditions_of(viewer, wanted))
     keys = [(Video.created_at, datetime), (Video.id, UUID)]
     return await fetch_page(session, statement, keys, page, descending=True)
 
 
-async def count_videos(
-    session: AsyncSession, viewer: Viewer, *, project_id: UUID | None, content_hash: str | None
-) -> int:
+async def count_videos(session: AsyncSession, viewer: Viewer, wanted: VideoFilter = EVERY_VIDEO) -> int:
     """How many videos that list holds."""
-    statement = select(func.count()).select_from(Video).where(*_visible(viewer, project_id, content_hash))
+    statement = select(func.count()).select_from(Video).where(*conditions_of(viewer, wanted))
     return (await session.execute(statement)).scalar_one()
-
-
-async def delete_video(session: AsyncSession, viewer: Viewer, video_id: UUID) -> tuple[Video, Job]:
-    """The video is hidden at once, its jobs are cancelled, and a job removes files and rows when they are over.
-
-    A job that ends at this moment locks the same rows the other way round: run it with `jobs.in_transaction`.
-    """
-    video = await repository.locked_video(session, video_id, exclusively=True)
-    if video is None:
-        raise NotFoundError("video")
-    await access.require(session, viewer, video.project_id, ProjectRole.EDITOR, noun="video")
-    video.deleted_at = datetime.now(UTC)
-    await session.flush()
-    cancelled = await jobs.cancel_jobs_of_video(session, video_id)
-    job = await jobs.enqueue(
-        session,
-        JobKind.VIDEO_DELETION,
-        project_id=video.project_id,
-        video_id=video_id,
-        created_by_id=viewer.user_id,
-        args={"video_id": str(video_id), "prefix": video_prefix(video.project_id, video_id)},
-        depends_on=[(job_id, False) for job_id in cancelled],
-        dedupe_key=dedupe_key(video_id, JobKind.VIDEO_DELETION),
-    )
-    return video, job
 
 
 async def record_media_info(
@@ -261,6 +293,8 @@ async def record_media_info(
     video.media = dataclasses.asdict(info)
     video.probed_at = datetime.now(UTC)
     await session.flush()
+    if video.poster_at_ms is not None or info.video is None:  # chosen by a person; drawn of the sound
+        return
     if poster is not None:
         await repository.replace_rendition(session, poster)
     else:
@@ -278,12 +312,16 @@ def stored_media_info(video: Video) -> MediaInfo:
     return MediaInfo(**{**video.media, "tracks": tuple(tracks), "warnings": tuple(video.media["warnings"])})
 
 
-async def remove_row(session: AsyncSession, video_id: UUID) -> None:
-    """The row of a video that was marked as deleted is gone, all that was made of it by cascade, and its upload."""
+async def remove_row(session: AsyncSession, video_id: UUID) -> bool:
+    """The row of a video that was marked as deleted is gone, all that was made of it by cascade, and its upload; their
+    files are on the list of removals. False if it is not marked; True also if it was gone before."""
     statement = delete(Video).where(Video.id == video_id, Video.deleted_at.is_not(None)).returning(Video.upload_id)
-    upload_id = (await session.execute(statement)).scalar_one_or_none()
-    if upload_id is not None:
-        await session.execute(delete(Upload).where(Upload.id == upload_id))
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return await session.scalar(select(Video.id).where(Video.id == video_id)) is None
+    if row.upload_id is not None:
+        await session.execute(delete(Upload).where(Upload.id == row.upload_id))
+    return True
 
 
 async def get_rendition(session: AsyncSession, video_id: UUID, kind: RenditionKind) -> Rendition | None:
@@ -309,5 +347,5 @@ async def rendition_file(session: AsyncSession, rendition_id: UUID) -> MediaFile
     rendition = await session.scalar(statement)
     if rendition is None:
         return None
-    suffix = {"image/jpeg": ".jpg", "audio/wav": ".wav"}.get(rendition.content_type, "")
+    suffix = _SUFFIXES.get(rendition.content_type, "")
     return MediaFile(rendition.storage_key, rendition.content_type, rendition.kind.value.lower() + suffix)

@@ -11,6 +11,7 @@ from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 class VideoStatus(Enum):
     """Life of a video."""
 
+    UPLOADING = "UPLOADING"
     REGISTERED = "REGISTERED"
     PROBING = "PROBING"
     PROCESSING = "PROCESSING"
@@ -18,12 +19,15 @@ class VideoStatus(Enum):
     FAILED = "FAILED"
 
 
-def video_status(is_probed: bool, newest_jobs: Sequence[Job]) -> VideoStatus:
-    """State from the newest job of each step of the pipeline.
+def video_status(is_probed: bool, newest_jobs: Sequence[Job], *, is_stored: bool = True) -> VideoStatus:
+    """State from the newest job of each step of the pipeline, and of its fetching.
 
-    FAILED only when the probe failed, so that nothing can be done with the file; a later step that failed leaves the
-    video READY with a problem.
+    FAILED only when the probe failed, so that nothing can be done with the file, or when its bytes never came; a later
+    step that failed leaves the video READY with a problem.
     """
+    if not is_stored:
+        is_coming = any(job.kind is JobKind.INGEST and not job.status.is_final for job in newest_jobs)
+        return VideoStatus.UPLOADING if is_coming else VideoStatus.FAILED
     live = [job for job in newest_jobs if not job.status.is_final]
     probe = next((job for job in newest_jobs if job.kind is JobKind.PROBE), None)
     if live:

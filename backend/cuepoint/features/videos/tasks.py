@@ -7,10 +7,15 @@ from pathlib import Path
 from uuid import UUID
 
 from cuepoint.adapters.media.base import MediaInfo, TrackInfo
-from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.files.layout import owner_prefixes
+from cuepoint.features.files.models import FileArea
+from cuepoint.features.files.removal import remove_files
+from cuepoint.features.files.service import enqueue_removal
+from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
+from cuepoint.features.jobs.freshness import fresh_by
 from cuepoint.features.jobs.models import JobKind
-from cuepoint.features.uploads.keys import video_prefix
 from cuepoint.features.videos import repository, service
 from cuepoint.features.videos.content_types import content_type_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
@@ -22,6 +27,13 @@ async def _video(ctx: TaskContext) -> Video:
     if video is None:
         raise NotFoundError("video")
     return video
+
+
+@fresh_by(JobKind.PROBE, version=1)
+async def probe_made_of(ctx: TaskContext) -> object | None:
+    """The bytes of the original, once they have been probed."""
+    video = await _video(ctx)
+    return None if video.probed_at is None else [video.content_hash, video.storage_key]
 
 
 @task(JobKind.PROBE)
@@ -37,7 +49,7 @@ async def probe(ctx: TaskContext) -> None:
                 f"The file is a {info.container} container without a picture or sound track that can be decoded.",
             )
         ctx.report(0.4, "Choosing a poster")
-        poster = await _poster(ctx, video, path, info) if info.video is not None else None
+        poster = await _poster(ctx, video, path, info) if info.video and video.poster_at_ms is None else None
     content_type = content_type_of(info)
     async with ctx.finish(result={"durationMs": info.duration_ms, "warnings": list(info.warnings)}) as session:
         await service.record_media_info(session, video.id, info, content_type, poster)
@@ -48,18 +60,33 @@ async def _poster(ctx: TaskContext, video: Video, path: Path, info: MediaInfo) -
     poster = await ctx.adapters.media.poster(path, target, duration_ms=info.duration_ms)
     if poster is None:
         return None
-    key = f"{video_prefix(video.project_id, video.id)}thumbnails/poster.jpg"
-    stored = await ctx.adapters.storage.put_file(key, target)
+    stored = await store_file(
+        ctx, FileArea.THUMBNAILS, project_id=video.project_id, owner_id=video.id, name="poster", path=target
+    )
     return Rendition(
         video_id=video.id,
         kind=RenditionKind.POSTER,
-        storage_key=key,
+        storage_key=stored.key,
         content_type="image/jpeg",
         size_bytes=stored.size_bytes,
         start_ms=poster.at_ms,
         width=poster.width,
         height=poster.height,
     )
+
+
+@fresh_by(JobKind.AUDIO_EXTRACTION, version=1)
+async def audio_made_of(ctx: TaskContext) -> object | None:
+    """The original and its track; nothing to compare where the track's sound is not in storage."""
+    video = await _video(ctx)
+    if video.probed_at is None:
+        return None
+    track = _audio_track(video)
+    async with ctx.db.read() as session:
+        audio = await service.get_rendition(session, video.id, RenditionKind.ASR_AUDIO)
+    if track is not None and audio is None:
+        return None
+    return [video.content_hash, video.storage_key, track and track.index, audio and audio.storage_key]
 
 
 @task(JobKind.AUDIO_EXTRACTION)
@@ -80,15 +107,16 @@ async def extract_audio(ctx: TaskContext) -> None:
             duration_ms=video.duration_ms,
             on_progress=partial(report_media_time, ctx, "Extracting audio", video.duration_ms),
         )
-    key = f"{video_prefix(video.project_id, video.id)}audio/asr.wav"
-    stored = await ctx.adapters.storage.put_file(key, target)
+    stored = await store_file(
+        ctx, FileArea.AUDIO, project_id=video.project_id, owner_id=video.id, name="asr", path=target
+    )
     async with ctx.finish(result={"durationMs": audio.duration_ms}) as session:
         await repository.replace_rendition(
             session,
             Rendition(
                 video_id=video.id,
                 kind=RenditionKind.ASR_AUDIO,
-                storage_key=key,
+                storage_key=stored.key,
                 content_type="audio/wav",
                 size_bytes=stored.size_bytes,
                 start_ms=audio.start_ms,
@@ -109,8 +137,19 @@ def _audio_track(video: Video) -> TrackInfo | None:
 
 @task(JobKind.VIDEO_DELETION)
 async def delete_video(ctx: TaskContext) -> None:
-    """Every file of the video is gone, then its row with all that hangs on it."""
-    ctx.report(0.1, "Removing files")
-    removed = await ctx.adapters.storage.delete_prefix(str(ctx.args["prefix"]))
-    async with ctx.finish(result={"filesRemoved": removed}) as session:
-        await service.remove_row(session, UUID(str(ctx.args["video_id"])))
+    """The video's row is gone with all that hangs on it, then every file: a crash in between leaves them listed."""
+    video_id = UUID(str(ctx.args["video_id"]))
+    ctx.report(0.1, "Removing rows")
+    async with ctx.save() as session:
+        is_gone = await service.remove_row(session, video_id)
+        if is_gone and ctx.project_id is not None:  # what no row names: left by an earlier release, or by a crash
+            prefixes = owner_prefixes(ctx.project_id, video_id)
+            await enqueue_removal(session, prefixes, project_id=ctx.project_id, video_id=video_id)
+    ctx.report(0.3, "Removing files")
+    done = await remove_files(ctx.db, ctx.adapters.storage, video_id=video_id)
+    if done.failed:
+        raise AdapterError(
+            ErrorCode.STORAGE_UNAVAILABLE, f"{done.failed} files of the video were not removed yet.", retryable=True
+        )
+    async with ctx.finish(result={"filesRemoved": done.files}):
+        pass

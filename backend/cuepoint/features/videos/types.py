@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
+from strawberry.scalars import JSON
 
 from cuepoint.adapters.media.base import MediaInfo, TrackInfo
 from cuepoint.errors import ErrorCode
+from cuepoint.features.jobs.loaders import PipelineOfJobs
 from cuepoint.features.jobs.models import JobStatus
+from cuepoint.features.jobs.pipeline_types import PipelineProgress
 from cuepoint.features.jobs.types import Job
 from cuepoint.features.projects.types import Project, load_project
 from cuepoint.features.users.loaders import UserById
@@ -21,6 +24,7 @@ from cuepoint.features.videos.edges import (
     ACTIVE_TRANSCRIPT,
     CLIP_COUNT_OF_VIDEO,
     CLIPS_OF_VIDEO,
+    IMPORT_OF_VIDEO,
     MOMENT_COUNT_OF_VIDEO,
     MOMENTS_OF_VIDEO,
 )
@@ -28,9 +32,9 @@ from cuepoint.features.videos.loaders import (
     JobCountOfVideo,
     JobsOfVideo,
     NewestJobsOfVideo,
-    PosterOfVideo,
     VideoById,
 )
+from cuepoint.features.videos.look_fields import VideoLooks
 from cuepoint.features.videos.service import stored_media_info
 from cuepoint.features.videos.state import VideoStatus, video_status
 from cuepoint.graphql.arguments import After, First
@@ -38,16 +42,20 @@ from cuepoint.graphql.back_edges import converter
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.nodes import Node
+from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
 
 if TYPE_CHECKING:
     from cuepoint.features.clips.types import Clip
+    from cuepoint.features.imports.types import Import
     from cuepoint.features.moments.types import Moment
     from cuepoint.features.transcripts.types import Transcript
 
 describe_enum(
     VideoStatus,
     {
+        VideoStatus.UPLOADING: "Its bytes are being fetched, or wait for it.",
         VideoStatus.REGISTERED: "Stored; nothing has been started.",
         VideoStatus.PROBING: "Its container is being read, or waits for it.",
         VideoStatus.PROCESSING: "Probed; steps of the pipeline wait or run.",
@@ -79,6 +87,38 @@ describe_enum(
 )
 
 
+class HdrKind(Enum):
+    """Curves of high dynamic range."""
+
+    PQ = "PQ"
+    HLG = "HLG"
+
+
+class DurationSource(Enum):
+    """Who says how long media are."""
+
+    CONTAINER = "CONTAINER"
+    TRACKS = "TRACKS"
+
+
+describe_enum(
+    HdrKind,
+    {
+        HdrKind.PQ: "Perceptual quantizer (SMPTE ST 2084), as in HDR10 and Dolby Vision.",
+        HdrKind.HLG: "Hybrid log-gamma (ARIB STD-B67), as in broadcasts and telephones.",
+    },
+    description="The transfer curve of a picture of high dynamic range.",
+)
+describe_enum(
+    DurationSource,
+    {
+        DurationSource.CONTAINER: "The container's header.",
+        DurationSource.TRACKS: "The longest of its tracks.",
+    },
+    description="Who says how long media are.",
+)
+
+
 @strawberry.type(description="A frame rate as the exact fraction that the file states.")
 class FrameRate:
     """Frames per second as a rational."""
@@ -105,6 +145,10 @@ class MediaTrack:
     channels: int | None = strawberry.field(description="Audio channels.")
     sample_rate: int | None = strawberry.field(description="Audio samples a second.")
     bit_rate: BigInt | None = strawberry.field(description="Bits a second.")
+    hdr: HdrKind | None = strawberry.field(description="Kind of high dynamic range; null = an ordinary picture.")
+    is_variable_frame_rate: bool | None = strawberry.field(
+        description="Whether the distances of its pictures differ; null where the file does not list them."
+    )
 
     @classmethod
     def from_info(cls, track: TrackInfo) -> MediaTrack:
@@ -126,6 +170,8 @@ class MediaTrack:
             channels=track.channels,
             sample_rate=track.sample_rate,
             bit_rate=None if track.bit_rate is None else BigInt(track.bit_rate),
+            hdr=None if track.hdr is None else HdrKind(track.hdr),
+            is_variable_frame_rate=track.is_variable_frame_rate,
         )
 
 
@@ -135,6 +181,7 @@ class Media:
 
     container: str = strawberry.field(description="Container format as the demuxer names it.")
     duration_seconds: float | None = strawberry.field(description="Length.")
+    duration_source: DurationSource | None = strawberry.field(description="Who says how long it is; null if nobody.")
     bit_rate: BigInt | None = strawberry.field(description="Bits a second over all tracks.")
     tracks: list[MediaTrack] = strawberry.field(description="Tracks in the order of the file, at most 32.")
     warnings: list[str] = strawberry.field(description="What is wrong with the file though it can be used.")
@@ -145,20 +192,11 @@ class Media:
         return cls(
             container=info.container,
             duration_seconds=seconds_or_none(info.duration_ms),
+            duration_source=None if info.duration_source is None else DurationSource(info.duration_source),
             bit_rate=None if info.bit_rate is None else BigInt(info.bit_rate),
             tracks=[MediaTrack.from_info(track) for track in info.tracks],
             warnings=list(info.warnings),
         )
-
-
-@strawberry.type(description="A still picture that stands for a video.")
-class Poster:
-    """A poster."""
-
-    url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
-    at_seconds: float | None = strawberry.field(description="Time of the frame.")
-    width: int | None = strawberry.field(description="Pixels.")
-    height: int | None = strawberry.field(description="Pixels.")
 
 
 @strawberry.type(description="Why a step of a video's pipeline has no result.")
@@ -171,7 +209,7 @@ class VideoProblem:
 
 
 @strawberry.type(description="A video, or sound alone: one original file and all that was made of it.")
-class Video:
+class Video(VideoLooks, Node):
     """A video as clients see it."""
 
     key: strawberry.Private[UUID]
@@ -179,19 +217,39 @@ class Video:
     id: strawberry.ID = strawberry.field(description="Global id.")
     title: str = strawberry.field(description="Shown name.")
     filename: str = strawberry.field(description="Name of the original as given.")
-    size_bytes: BigInt = strawberry.field(description="Size of the original.")
-    content_hash: str = strawberry.field(description="SHA-256 of the original, lower-case hexadecimal.")
+    size_bytes: BigInt | None = strawberry.field(description="Size of the original; null until it is here.")
+    content_hash: str | None = strawberry.field(
+        description="SHA-256 of the original, lower-case hexadecimal; null until it is here."
+    )
     content_type: str | None = strawberry.field(description="MIME type by content; null until probed.")
     duration_seconds: float | None = strawberry.field(description="Length; null until probed, or when unknown.")
     width: int | None = strawberry.field(description="Pixels as displayed; null without a picture.")
     height: int | None = strawberry.field(description="Pixels as displayed; null without a picture.")
+    is_protected: bool = strawberry.field(description="Whether rules of retention spare it, and what was made of it.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    tags: list[str] = strawberry.field(description="Labels of people, in order of the alphabet; at most 50.")
+    external_id: str | None = strawberry.field(description="What another system calls it.")
+    metadata: JSON = strawberry.field(description="Facts of people or of another system, an object.")
+    version: int = strawberry.field(
+        description="Grows with each change that people make; updateVideo names the one you saw."
+    )
+    files_removed_at: datetime | None = strawberry.field(
+        description="When its files were given up to free storage; null = they are there."
+    )
 
     @strawberry.field(description="State, derived from its newest jobs.")
     async def status(self, info: Info) -> VideoStatus:
         """The state."""
         newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
-        return video_status(self.row.probed_at is not None, newest)
+        is_stored = self.row.content_hash is not None
+        return video_status(self.row.probed_at is not None, newest, is_stored=is_stored)
+
+    @strawberry.field(description="How far the newest jobs of its pipeline are together; null without any.")
+    async def pipeline(self, info: Info) -> PipelineProgress | None:
+        """The pipeline."""
+        newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
+        loaded = await info.context.loader(PipelineOfJobs).load((tuple(newest), self.row.duration_ms))
+        return None if loaded is None else PipelineProgress.from_state(loaded)
 
     @strawberry.field(description="Steps whose newest job failed, at most one of each kind.")
     async def problems(self, info: Info) -> list[VideoProblem]:
@@ -217,19 +275,6 @@ class Video:
         """Where to play it."""
         return info.context.media_url("videos", self.key, self.filename)
 
-    @strawberry.field(description="A still picture that is neither black nor blurred; null until there is one.")
-    async def poster(self, info: Info) -> Poster | None:
-        """The poster."""
-        row = await info.context.loader(PosterOfVideo).load(self.key)
-        if row is None:
-            return None
-        return Poster(
-            url=info.context.media_url("renditions", row.id, "poster.jpg"),
-            at_seconds=seconds_or_none(row.start_ms),
-            width=row.width,
-            height=row.height,
-        )
-
     @strawberry.field(description="The project it belongs to.")
     async def project(self, info: Info) -> Project | None:
         """Its project."""
@@ -246,8 +291,15 @@ class Video:
     @strawberry.field(description="Jobs on it, newest first.")
     async def jobs(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[Job]:
         """A page of jobs."""
-        page = await info.context.loader(JobsOfVideo).load((self.key, page_request(first, after)))
+        page = await page_of(info, info.context.loader(JobsOfVideo), (self.key, page_request(first, after)))
         return Connection.from_page(page, Job.from_row, lambda: info.context.loader(JobCountOfVideo).load(self.key))
+
+    @strawberry.field(description="Where it was fetched from; null for what was uploaded.")
+    async def source(self, info: Info) -> Annotated[Import, strawberry.lazy("cuepoint.features.imports.types")] | None:
+        """Its import."""
+        row = await info.context.back_edge(IMPORT_OF_VIDEO).load(self.key)
+        source: Import | None = converter(info, "Import")(row)
+        return source
 
     @strawberry.field(description="The active transcript; null until there is one.")
     async def transcript(
@@ -263,7 +315,7 @@ class Video:
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Moment, strawberry.lazy("cuepoint.features.moments.types")]]:
         """A page of moments."""
-        page = await info.context.back_edge(MOMENTS_OF_VIDEO).load((self.key, page_request(first, after)))
+        page = await page_of(info, info.context.back_edge(MOMENTS_OF_VIDEO), (self.key, page_request(first, after)))
         counter = info.context.back_edge(MOMENT_COUNT_OF_VIDEO)
         return Connection.from_page(page, converter(info, "Moment"), lambda: counter.load(self.key))
 
@@ -272,9 +324,14 @@ class Video:
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Clip, strawberry.lazy("cuepoint.features.clips.types")]]:
         """A page of clips."""
-        page = await info.context.back_edge(CLIPS_OF_VIDEO).load((self.key, page_request(first, after)))
+        page = await page_of(info, info.context.back_edge(CLIPS_OF_VIDEO), (self.key, page_request(first, after)))
         counter = info.context.back_edge(CLIP_COUNT_OF_VIDEO)
         return Connection.from_page(page, converter(info, "Clip"), lambda: counter.load(self.key))
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Video | None:
+        """By its key, as far as the viewer may see it."""
+        return await load_video(info, key)
 
     @classmethod
     def from_row(cls, row: models.Video) -> Video:
@@ -285,13 +342,19 @@ class Video:
             id=encode_id("Video", row.id),
             title=row.title,
             filename=row.filename,
-            size_bytes=BigInt(row.size_bytes),
+            size_bytes=None if row.size_bytes is None else BigInt(row.size_bytes),
             content_hash=row.content_hash,
             content_type=row.content_type,
             duration_seconds=None if row.duration_ms is None else seconds(row.duration_ms),
             width=row.width,
             height=row.height,
+            is_protected=row.is_protected,
             created_at=row.created_at,
+            tags=list(row.tags),
+            external_id=row.external_id,
+            metadata=JSON(row.custom_metadata),
+            version=row.version,
+            files_removed_at=row.files_removed_at,
         )
 
 

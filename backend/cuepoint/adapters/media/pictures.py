@@ -1,0 +1,128 @@
+"""Single pictures of a video as they are shown: found by time, upright, with square pixels; in the media child only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image
+
+from cuepoint.adapters.media.source import (
+    MAX_PACKETS_TO_FIRST_FRAME,
+    FFmpegError,
+    Source,
+    clockwise_rotation,
+    frames_of,
+    is_moving_picture,
+    milliseconds,
+    pixel_aspect,
+    seek,
+)
+
+_TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+# Where a container has no index, a seek lands near a time of decoding, which may be behind the one asked for.
+_LEADS_MS = (0, 2_000, 20_000)
+_NO_END = sys.maxsize  # a recording of a screen may have one key frame in all; the clock of the child bounds it
+
+
+def picture_stream(source: Source) -> VideoStream | None:
+    """The first track of moving pictures."""
+    return next((s for s in source.container.streams.video if is_moving_picture(s)), None)
+
+
+def time_ms(source: Source, frame: VideoFrame) -> int:
+    """When the picture is shown, on the media's time line."""
+    if frame.pts is None or frame.time_base is None:
+        return 0
+    return max(0, milliseconds(frame.pts * Fraction(frame.time_base) - source.zero))
+
+
+def key_frame_at(source: Source, stream: VideoStream, at_ms: int) -> VideoFrame | None:
+    """The key frame at or before the time; None where none can be reached by seeking.
+
+    The decoder is emptied right behind the key packet, so that nothing else is read or decoded.
+    """
+    for lead_ms in _LEADS_MS:
+        frame = _next_key_frame(source, stream, at_ms - lead_ms)
+        if frame is not None and (time_ms(source, frame) <= at_ms or lead_ms >= at_ms):
+            return frame
+    return None
+
+
+def _next_key_frame(source: Source, stream: VideoStream, at_ms: int) -> VideoFrame | None:
+    _seek(source, stream, at_ms)
+    for number, packet in enumerate(_packets_of(source, stream)):
+        if packet.is_keyframe:
+            try:
+                frames = [*packet.decode(), *stream.codec_context.decode(None)]
+            except FFmpegError:
+                return None
+            return next((frame for frame in frames if isinstance(frame, VideoFrame)), None)
+        if number >= MAX_PACKETS_TO_FIRST_FRAME:
+            return None
+    return None
+
+
+def frames_from(source: Source, stream: VideoStream, at_ms: int) -> Iterator[VideoFrame]:
+    """Every picture from the key frame at or before the time on."""
+    _seek(source, stream, at_ms)
+    for frame in frames_of(source, stream, _NO_END):
+        if isinstance(frame, VideoFrame):
+            yield frame
+
+
+def frame_shown_at(source: Source, stream: VideoStream, at_ms: int) -> VideoFrame | None:
+    """The picture on the screen at that time: the last that began by then, else the first there is."""
+    for lead_ms in _LEADS_MS:
+        shown = None
+        for frame in frames_from(source, stream, at_ms - lead_ms):
+            if shown is not None and time_ms(source, frame) > at_ms:
+                break
+            shown = frame
+        if shown is not None and (time_ms(source, shown) <= at_ms or lead_ms >= at_ms):
+            return shown
+    return None
+
+
+def upright(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
+    """The picture in that size, turned as players turn it. `size` is what `shown_size` gave for this picture."""
+    rotation = clockwise_rotation(frame)
+    width, height = size if rotation in {0, 180} else (size[1], size[0])
+    picture = Image.fromarray(frame.reformat(width, height, "rgb24").to_ndarray())
+    turn = _TURNS.get(rotation)  # Pillow counts counter-clockwise
+    return picture if turn is None else picture.transpose(turn)
+
+
+def shown_size(frame: VideoFrame, stream: VideoStream, longest_side: int) -> tuple[int, int]:
+    """Width and height as displayed, shrunk to the longest side; never enlarged."""
+    width, height = frame.width * pixel_aspect(stream), Fraction(frame.height)
+    if clockwise_rotation(frame) in {90, 270}:
+        width, height = height, width
+    shrink = min(Fraction(1), longest_side / max(width, height))
+    return max(1, round(width * shrink)), max(1, round(height * shrink))
+
+
+def grey(frame: VideoFrame, width: int, height: int) -> numpy.ndarray[Any, Any]:
+    """A small copy in shades of grey, one byte each; black is 16 in video range and 0 in full range."""
+    return frame.reformat(width, height, "gray").to_ndarray()
+
+
+def _seek(source: Source, stream: VideoStream, at_ms: int) -> None:
+    if at_ms <= 0:
+        source.container.seek(min(0, source.container.start_time or 0))
+    else:
+        seek(source, stream, Fraction(at_ms, 1000) + source.zero)
+
+
+def _packets_of(source: Source, stream: VideoStream) -> Iterator[Any]:
+    try:
+        yield from source.container.demux(stream)
+    except MemoryError:
+        raise
+    except FFmpegError:  # the file ends or breaks here
+        return

@@ -1,0 +1,11 @@
+DROP TABLE audit_events;
+DROP FUNCTION audit_events_are_kept();
+DROP TABLE sign_in_attempts;
+DROP TABLE refresh_tokens;
+DROP TABLE sessions;
+ALTER TABLE api_keys DROP COLUMN last_used_ip;
+ALTER TABLE api_keys DROP COLUMN rotated_at;
+ALTER TABLE api_keys DROP COLUMN project_ids;
+ALTER TABLE api_keys DROP COLUMN scope;
+ALTER TABLE users DROP COLUMN password_set_at;
+ALTER TABLE users DROP COLUMN password_hash;

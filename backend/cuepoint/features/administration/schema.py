@@ -1,0 +1,150 @@
+"""GraphQL roots of administration: the audit log, and deleteUser."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from cuepoint.errors import BadInputError
+from cuepoint.features.administration import service
+from cuepoint.features.administration.service import AuditFilter
+from cuepoint.features.administration.types import AuditEvent
+from cuepoint.features.audit.models import AuditAction
+from cuepoint.features.jobs.types import Job
+from cuepoint.graphql.arguments import After, First
+from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.errors import Payload, reports_errors
+from cuepoint.graphql.scalars import decode_id, encode_id
+
+
+@strawberry.input(description="Which events are listed; what is left out does not narrow.")
+class AuditFilterInput:
+    """Filter of auditEvents."""
+
+    project_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Of this project, which you must own."
+    )
+    actor_id: strawberry.ID | None = strawberry.field(default=None, description="Done by this user.")
+    action: AuditAction | None = strawberry.field(default=None, description="What was done.")
+    node_type: str | None = strawberry.field(
+        default=None, description="Done to objects of this GraphQL type, such as `Video`."
+    )
+    node_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Done to the object of this global id, which may be gone."
+    )
+    created_from: datetime | None = strawberry.field(default=None, description="Done then or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Done before then.")
+
+    def to_filter(self) -> AuditFilter:
+        """What the service takes. Raises NotFoundError for ids of other types."""
+        project, actor, node = self.project_id, self.actor_id, self.node_id
+        kind = "" if node is None else node.partition("_")[0]
+        return AuditFilter(
+            project_id=None if project is None else decode_id("Project", project, field=("filter", "projectId")),
+            actor_id=None if actor is None else decode_id("User", actor, field=("filter", "actorId")),
+            action=self.action,
+            node_type=self.node_type,
+            node=None if node is None else (kind, decode_id(kind, node, field=("filter", "nodeId"))),
+            created_from=_with_zone(self.created_from, "createdFrom"),
+            created_before=_with_zone(self.created_before, "createdBefore"),
+        )
+
+
+def _with_zone(value: datetime | None, name: str) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        raise BadInputError(f"{name} needs a time zone, e.g. 2027-01-01T00:00:00Z.", field=("filter", name))
+    return value
+
+
+@strawberry.input(description="Who goes, and what becomes of the projects that nobody else owns.")
+class DeleteUserInput:
+    """Input of deleteUser."""
+
+    id: strawberry.ID = strawberry.field(description="The user.")
+    reassign_to: strawberry.ID | None = strawberry.field(
+        default=None, description="The user who becomes OWNER of those projects."
+    )
+    cascade: bool = strawberry.field(
+        default=False, description="Whether those projects go as well, with every video and file in them."
+    )
+    dry_run: bool = strawberry.field(default=False, description="True: nothing happens, the answer says what would.")
+
+
+@strawberry.type(description="Result of deleteUser.")
+class DeleteUserPayload(Payload):
+    """Payload of deleteUser."""
+
+    deleted_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the user who is gone; null after a dry run."
+    )
+    project_count: int | None = strawberry.field(
+        default=None, description="Projects that nobody else owns: reassigned or deleted, or to be decided on."
+    )
+    video_count: int | None = strawberry.field(default=None, description="Videos in these projects.")
+    jobs: list[Job] | None = strawberry.field(
+        default=None, description="The jobs that remove the projects, one for each; empty unless `cascade`."
+    )
+
+
+@strawberry.type
+class AdministrationQuery:
+    """Queries of administration."""
+
+    @strawberry.field(
+        description="Who changed what, the newest first: everything for administrators, their projects for OWNERs. "
+        "Needs the scope MANAGE."
+    )
+    async def audit_events(
+        self,
+        info: Info,
+        filter: Annotated[AuditFilterInput | None, strawberry.argument(description="Which; null = all.")] = None,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+    ) -> Connection[AuditEvent]:
+        """A page of the log."""
+        viewer = info.context.require_viewer()
+        page = page_request(first, after)
+        wanted = AuditFilter() if filter is None else filter.to_filter()
+        async with info.context.db.read() as session:
+            found = await service.list_events(session, viewer, wanted, page)
+
+        async def count() -> int:
+            async with info.context.db.read() as session:
+                return await service.count_events(session, viewer, wanted)
+
+        return Connection.from_page(found, AuditEvent.from_row, count)
+
+
+@strawberry.type
+class AdministrationMutation:
+    """Mutations of administration."""
+
+    @strawberry.mutation(
+        description="Delete a user with their keys, sessions and memberships; what they made stays. Projects that "
+        "nobody else owns are reassigned or deleted, as you say. Administrators only."
+    )
+    @reports_errors(DeleteUserPayload)
+    async def delete_user(
+        self, info: Info, input: Annotated[DeleteUserInput, strawberry.argument(description="Who.")]
+    ) -> DeleteUserPayload:
+        """Delete a user."""
+        viewer = info.context.require_viewer()
+        user_id, heir = decode_id("User", input.id, field=("id",)), input.reassign_to
+        async with info.context.db.write() as session:
+            departure = await service.delete_user(
+                session,
+                viewer,
+                user_id,
+                reassign_to=None if heir is None else decode_id("User", heir, field=("reassignTo",)),
+                cascade=input.cascade,
+                dry_run=input.dry_run,
+            )
+        return DeleteUserPayload(
+            deleted_id=None if input.dry_run else encode_id("User", user_id),
+            project_count=len(departure.project_ids),
+            video_count=departure.video_count,
+            jobs=[Job.from_row(job) for job in departure.jobs],
+        )

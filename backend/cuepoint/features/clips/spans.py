@@ -1,0 +1,136 @@
+"""Where to cut, by what is said: words found, borders moved to words or sentences, silences left out; pure.
+
+Times are milliseconds on the media's time line, ranges half-open. "Silence" means here that nobody speaks: a stretch
+between two words of the transcript. Music is silence by this rule.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from cuepoint.features.transcripts.chunking import split_sentences
+from cuepoint.features.transcripts.words import Word
+
+Range = tuple[int, int]
+
+
+class ClipSnap(Enum):
+    """What the borders of a clip are moved to. Values are the names clients see."""
+
+    NONE = "NONE"
+    WORD = "WORD"
+    SENTENCE = "SENTENCE"
+
+
+@dataclass(frozen=True)
+class SilenceRule:
+    """Silences of `min_silence_ms` or more are left out but for `margin_ms` beside the words around them."""
+
+    min_silence_ms: int = 700
+    margin_ms: int = 150
+
+
+@dataclass(frozen=True)
+class AutoRule:
+    """Pieces of about `length_ms` that overlap by `overlap_ms`, at most `max_clips` and at least `min_clips`."""
+
+    length_ms: int = 30_000
+    overlap_ms: int = 2_000
+    max_clips: int = 10
+    min_clips: int = 1
+    respects_sentences: bool = True
+
+
+def normalized(text: str) -> list[str]:
+    """Words as they are compared: letters and digits alone, without case, width or accents' forms."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = (c if unicodedata.category(c)[0] in "LNM" else " " if c.isspace() else "" for c in folded)
+    return "".join(kept).split()
+
+
+def find_text(words: Sequence[Word], text: str) -> list[Range]:
+    """Every place where these words are said in this order, first word to last; places do not overlap."""
+    wanted = "".join(normalized(text))
+    pieces = ["".join(normalized(word.text)) for word in words]
+    if not wanted:
+        return []
+    starts: list[int] = []  # where each word begins in the text without spaces
+    length = 0
+    for piece in pieces:
+        starts.append(length)
+        length += len(piece)
+    said = "".join(pieces)
+    first_at = {start: index for index, start in reversed(list(enumerate(starts))) if pieces[index]}
+    last_at = {starts[index] + len(pieces[index]): index for index in range(len(pieces)) if pieces[index]}
+    found: list[Range] = []
+    at = said.find(wanted)
+    while at >= 0:
+        first, last = first_at.get(at), last_at.get(at + len(wanted))
+        if first is not None and last is not None:  # whole words: "art" is not found in "party"
+            found.append((words[first].start_ms, words[last].end_ms))
+        at = said.find(wanted, at + (len(wanted) if first is not None and last is not None else 1))
+    return found
+
+
+def snapped(words: Sequence[Word], start_ms: int, end_ms: int, snap: ClipSnap) -> Range:
+    """The range grown to whole words or sentences: what it touches is inside it. Without speech it stays."""
+    if snap is ClipSnap.NONE:
+        return start_ms, end_ms
+    groups = [[word] for word in words] if snap is ClipSnap.WORD else split_sentences(words)
+    touched = [g for g in groups if g[0].start_ms < end_ms and g[-1].end_ms > start_ms]
+    if not touched:
+        return start_ms, end_ms
+    first, last = touched[0][0].start_ms, touched[-1][-1].end_ms
+    if snap is ClipSnap.WORD:  # a border in a pause stays where it is
+        return min(start_ms, first), max(end_ms, last)
+    return first, last
+
+
+def without_silences(words: Sequence[Word], start_ms: int, end_ms: int, rule: SilenceRule) -> list[Range]:
+    """What is left of the range; empty where nobody speaks in it."""
+    kept: list[list[int]] = []
+    for word in words:
+        if word.start_ms >= end_ms or word.end_ms <= start_ms:
+            continue
+        if kept and word.start_ms - kept[-1][1] < rule.min_silence_ms:
+            kept[-1][1] = max(kept[-1][1], word.end_ms)
+        else:
+            kept.append([word.start_ms, word.end_ms])
+    grown: list[list[int]] = []
+    for first, last in kept:
+        begin, end = max(start_ms, first - rule.margin_ms), min(end_ms, last + rule.margin_ms)
+        if grown and begin <= grown[-1][1]:
+            grown[-1][1] = end
+        else:
+            grown.append([begin, end])
+    return [(begin, end) for begin, end in grown]
+
+
+def divided(words: Sequence[Word], duration_ms: int, rule: AutoRule) -> list[Range]:
+    """Pieces of the whole media in order, no longer than 1.5 times their length; sentences stay whole where they can.
+
+    A piece ends with the last sentence that ends in it, and the next one begins `overlap_ms` before that, or with the
+    sentence that is said then. Without speech, pieces are as long as asked.
+    """
+    ends = [s[-1].end_ms for s in split_sentences(words)] if rule.respects_sentences else []
+    begins = [s[0].start_ms for s in split_sentences(words)] if rule.respects_sentences else []
+    pieces: list[Range] = []
+    at = begins[0] if begins else 0
+    while at < duration_ms and len(pieces) < rule.max_clips:
+        limit = min(at + rule.length_ms, duration_ms)
+        inside = [end for end in ends if at + rule.length_ms // 2 <= end <= at + rule.length_ms * 3 // 2]
+        end = min(min(inside, key=lambda e: abs(e - limit)), duration_ms) if inside else limit
+        pieces.append((at, end))
+        following = end - rule.overlap_ms
+        if rule.respects_sentences and begins:
+            later = [begin for begin in begins if begin >= following and begin > at]
+            if not later:
+                break
+            following = later[0]
+        if following <= at or end >= duration_ms:
+            break
+        at = following
+    return pieces

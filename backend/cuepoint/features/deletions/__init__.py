@@ -1,0 +1,1 @@
+"""Deleting whole projects, and giving up their files while all else is kept."""

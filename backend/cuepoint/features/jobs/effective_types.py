@@ -1,0 +1,41 @@
+"""GraphQL types of what holds for a job in the end, and who said so."""
+
+from __future__ import annotations
+
+import re
+
+import strawberry
+from strawberry.scalars import JSON
+
+from cuepoint.features.jobs import effective
+from cuepoint.features.jobs.effective import OptionSource
+from cuepoint.graphql.enums import describe_enum
+
+describe_enum(
+    OptionSource,
+    {
+        OptionSource.INSTANCE: "Nobody: the instance decides, by its own settings or by the media.",
+        OptionSource.PROJECT: "The settings of the project.",
+        OptionSource.PRESET: "The preset that the call named.",
+        OptionSource.CALL: "The call itself.",
+    },
+    name="JobOptionSource",
+    description="Who said what an option is; each goes before the ones above it.",
+)
+
+_UNDERSCORE = re.compile(r"_([a-z])")
+
+
+@strawberry.type(description="One option of a job, with its source.")
+class EffectiveOption:
+    """An effective option."""
+
+    name: str = strawberry.field(description="Name, as in JobOptions; times end in Ms and are milliseconds.")
+    value: JSON | None = strawberry.field(description="What holds; null where the instance decides while the job runs.")
+    source: OptionSource = strawberry.field(description="Who said so.")
+
+    @classmethod
+    def from_option(cls, option: effective.EffectiveOption) -> EffectiveOption:
+        """Copy the option, its name as clients write names."""
+        name = _UNDERSCORE.sub(lambda match: match[1].upper(), option.name)
+        return cls(name=name, value=option.value, source=option.source)

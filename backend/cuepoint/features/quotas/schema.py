@@ -1,0 +1,100 @@
+"""GraphQL roots of quotas."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import strawberry
+
+from cuepoint.errors import BadInputError
+from cuepoint.features.quotas import service
+from cuepoint.features.quotas.types import MS_PER_MINUTE, Quota
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.scalars import BigInt, decode_id
+
+
+def _scope(project_id: strawberry.ID | None, user_id: strawberry.ID | None) -> service.Scope:
+    return service.Scope(
+        None if project_id is None else decode_id("Project", project_id, field=("projectId",)),
+        None if user_id is None else decode_id("User", user_id, field=("userId",)),
+    )
+
+
+@strawberry.input(description="Limits of a project or a user; of the instance where neither is named.")
+class SetQuotaInput:
+    """Input of setQuota."""
+
+    project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
+    user_id: strawberry.ID | None = strawberry.field(default=None, description="Of this user.")
+    storage_bytes: BigInt | None = strawberry.field(default=None, description="Bytes in storage; null = any number.")
+    media_minutes_per_month: float | None = strawberry.field(
+        default=None, description="Minutes of media transcribed in a month, UTC; null = any."
+    )
+    concurrent_jobs: int | None = strawberry.field(
+        default=None, description="Jobs that wait or run at a time, the six of a pipeline included; null = any number."
+    )
+
+    def limits(self) -> service.Limits:
+        """As the service takes them. Raises BadInputError."""
+        minutes = self.media_minutes_per_month
+        if minutes is not None and not math.isfinite(minutes):
+            raise BadInputError("A limit is 0 or more; leave it out for none.", field=("mediaMinutesPerMonth",))
+        return service.Limits(
+            storage_bytes=self.storage_bytes,
+            media_ms_per_month=None if minutes is None else round(minutes * MS_PER_MINUTE),
+            concurrent_jobs=self.concurrent_jobs,
+        )
+
+
+@strawberry.type(description="Result of setQuota.")
+class SetQuotaPayload(Payload):
+    """Payload of setQuota."""
+
+    quota: Quota | None = strawberry.field(default=None, description="The quota as it is now.")
+
+
+@strawberry.type
+class QuotaQuery:
+    """Queries of quotas."""
+
+    @strawberry.field(
+        description="How much of its limits a project or a user has taken, or the instance where neither is named; "
+        "null if you may not see it."
+    )
+    async def quota(
+        self,
+        info: Info,
+        project_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this project.")] = None,
+        user_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this user.")] = None,
+    ) -> Quota | None:
+        """One quota."""
+
+        async def find() -> Quota:
+            viewer = info.context.require_viewer()
+            scope = _scope(project_id, user_id)
+            async with info.context.db.read() as session:
+                return Quota.from_state(await service.quota_state(session, viewer, scope))
+
+        return await found_or_none(find())
+
+
+@strawberry.type
+class QuotaMutation:
+    """Mutations of quotas."""
+
+    @strawberry.mutation(
+        description="Set all limits of a project, a user or the instance; what is left out is unlimited. "
+        "Administrators only."
+    )
+    @reports_errors(SetQuotaPayload)
+    async def set_quota(
+        self, info: Info, input: Annotated[SetQuotaInput, strawberry.argument(description="The limits.")]
+    ) -> SetQuotaPayload:
+        """Set a quota."""
+        viewer = info.context.require_viewer()
+        scope = _scope(input.project_id, input.user_id)
+        async with info.context.db.write() as session:
+            state = await service.set_quota(session, viewer, scope, input.limits())
+        return SetQuotaPayload(quota=Quota.from_state(state))

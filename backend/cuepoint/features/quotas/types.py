@@ -1,0 +1,73 @@
+"""GraphQL types of quotas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from cuepoint.features.quotas import service
+from cuepoint.features.quotas.figures import Figure
+from cuepoint.features.quotas.service import QuotaScope
+from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.scalars import encode_id
+
+MS_PER_MINUTE = 60_000
+
+describe_enum(
+    QuotaScope,
+    {
+        QuotaScope.INSTANCE: "Everything on this instance.",
+        QuotaScope.PROJECT: "One project.",
+        QuotaScope.USER: "What one user starts and uploads, in whatever project.",
+    },
+    description="For whom a quota holds.",
+)
+
+
+@strawberry.type(description="How much of one limit is taken.")
+class QuotaFigure:
+    """Figures of a limit."""
+
+    used: float = strawberry.field(description="What is used up: stored, processed this month, or running.")
+    reserved: float = strawberry.field(
+        description="What is promised: open uploads, transcriptions that wait or run, or jobs that wait."
+    )
+    limit: float | None = strawberry.field(description="What both together may be; null = anything.")
+    resets_at: datetime | None = strawberry.field(description="When `used` begins at 0 again; null = never by itself.")
+
+    @classmethod
+    def from_figure(cls, figure: Figure, unit: int = 1) -> QuotaFigure:
+        """The figures in another unit, to 3 decimals."""
+        return cls(
+            used=round(figure.used / unit, 3),
+            reserved=round(figure.reserved / unit, 3),
+            limit=None if figure.limit is None else round(figure.limit / unit, 3),
+            resets_at=figure.resets_at,
+        )
+
+
+@strawberry.type(description="Limits of a project, a user or the instance. Of several in the way each must be kept.")
+class Quota:
+    """A quota as clients see it."""
+
+    scope: QuotaScope = strawberry.field(description="For whom it holds.")
+    node_id: strawberry.ID | None = strawberry.field(description="The project or the user; null for the instance.")
+    storage_bytes: QuotaFigure = strawberry.field(description="Bytes in storage.")
+    media_minutes_per_month: QuotaFigure = strawberry.field(
+        description="Minutes of media transcribed in the month, UTC."
+    )
+    concurrent_jobs: QuotaFigure = strawberry.field(description="Jobs that wait or run; deletions do not count.")
+
+    @classmethod
+    def from_state(cls, state: service.State) -> Quota:
+        """Copy the figures."""
+        scope = state.scope
+        node = None if scope.project_id is None else encode_id("Project", scope.project_id)
+        return cls(
+            scope=scope.kind,
+            node_id=node if scope.user_id is None else encode_id("User", scope.user_id),
+            storage_bytes=QuotaFigure.from_figure(state.storage),
+            media_minutes_per_month=QuotaFigure.from_figure(state.media, MS_PER_MINUTE),
+            concurrent_jobs=QuotaFigure.from_figure(state.jobs),
+        )

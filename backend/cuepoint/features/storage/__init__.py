@@ -1,0 +1,1 @@
+"""Looking after storage: statistics, trash, retention, and the audit of files and rows."""

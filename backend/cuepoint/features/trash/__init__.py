@@ -1,0 +1,1 @@
+"""The trash: deleted videos that can be restored for a while."""

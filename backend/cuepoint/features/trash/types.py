@@ -1,0 +1,44 @@
+"""GraphQL types of the trash."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from cuepoint.features.projects.types import Project, load_project
+from cuepoint.features.trash.service import Trashed
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.scalars import BigInt, encode_id
+
+
+@strawberry.type(
+    description="A deleted video that can still be restored. Everywhere else it is as if it were not there."
+)
+class TrashedVideo:
+    """A deleted video as clients see it."""
+
+    project_key: strawberry.Private[UUID]
+    id: strawberry.ID = strawberry.field(description="Global id of the video, for restoreVideo.")
+    title: str = strawberry.field(description="Shown name.")
+    size_bytes: BigInt = strawberry.field(description="What it and all that was made of it hold in storage.")
+    deleted_at: datetime = strawberry.field(description="When it was deleted.")
+    restorable_until: datetime = strawberry.field(description="When its files are removed.")
+
+    @strawberry.field(description="The project it belongs to.")
+    async def project(self, info: Info) -> Project | None:
+        """Its project."""
+        return await load_project(info, self.project_key)
+
+    @classmethod
+    def from_row(cls, row: Trashed) -> TrashedVideo:
+        """Copy the columns."""
+        return cls(
+            project_key=row.project_id,
+            id=encode_id("Video", row.id),
+            title=row.title,
+            size_bytes=BigInt(row.size_bytes),
+            deleted_at=row.deleted_at,
+            restorable_until=row.purge_at,
+        )

@@ -1,0 +1,47 @@
+"""What people type about accounts - names, addresses, passwords - checked and cleaned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cuepoint.errors import BadInputError
+
+MAX_NAME = 200
+MAX_EMAIL = 254  # RFC 5321: a path has 256 characters, two of them the angle brackets
+# NIST SP 800-63B-4, section 3.1.1.2, asks for 15 where the password is all there is and 8 beside a second factor; this
+# lies between, as guesses are locked out. No rules on characters, and room for passphrases.
+MIN_PASSWORD = 10
+MAX_PASSWORD = 256
+
+
+def clean_name(name: str, field: str = "name") -> str:
+    """The name without needless spaces. Raises BadInputError."""
+    cleaned = " ".join(name.split())
+    if not 1 <= len(cleaned) <= MAX_NAME or "\x00" in cleaned:
+        raise BadInputError(f"The name must have 1 to {MAX_NAME} characters.", field=(field,))
+    return cleaned
+
+
+def clean_email(email: str) -> str:
+    """The address as it is kept. Raises BadInputError for what is none."""
+    cleaned = email.strip()
+    local, _, domain = cleaned.partition("@")
+    if not local or not domain or len(cleaned) > MAX_EMAIL or any(c.isspace() or c == "\x00" for c in cleaned):
+        raise BadInputError("This is not an e-mail address; it must look like name@example.org.", field=("email",))
+    return cleaned
+
+
+def check_password(password: str, field: str) -> None:
+    """Raises BadInputError for a password that is too short, too long or of one character alone."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise BadInputError(f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field=(field,))
+    if len(set(password)) < 4:
+        raise BadInputError("The password repeats the same characters; choose another one.", field=(field,))
+
+
+def check_expiry(expires_at: datetime | None) -> None:
+    """Raises BadInputError for a time without a zone, or one that is over."""
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise BadInputError("expiresAt needs a time zone, e.g. 2027-01-01T00:00:00Z.", field=("expiresAt",))
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise BadInputError("expiresAt must lie ahead.", field=("expiresAt",))

@@ -1,0 +1,63 @@
+"""Signing a browser in to the player page: a one-time code, exchanged for a token that lives in a cookie.
+
+A page session is a view of the credential that asked for the code: it has its rights, and ends with it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, func, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cuepoint.db.base import uuid7
+from cuepoint.errors import ForbiddenError, UnauthenticatedError
+from cuepoint.features.users.credentials import PAGE_MARK, hash_secret, new_secret
+from cuepoint.features.users.models import PageSession
+from cuepoint.viewer import Viewer
+
+CODE_MARK = "cpc_"
+CODE_LIFETIME = timedelta(minutes=5)
+SESSION_LIFETIME = timedelta(hours=12)
+MAX_CODE = 200  # characters; ours have 47
+
+
+async def create_page_code(session: AsyncSession, viewer: Viewer) -> tuple[str, datetime]:
+    """A code that signs in one browser once within five minutes, and when it ends. Codes and sessions of the user that
+    are over are swept. Raises FORBIDDEN for whoever came by a share link."""
+    if viewer.share is not None or (viewer.api_key_id is None and viewer.session_id is None):
+        raise ForbiddenError("A share link signs in by itself: open the link in the browser.")
+    now = datetime.now(UTC)
+    over = (PageSession.user_id == viewer.user_id) & (PageSession.expires_at <= now)
+    await session.execute(delete(PageSession).where(over))
+    code = new_secret(CODE_MARK)
+    row = PageSession(
+        id=uuid7(),
+        user_id=viewer.user_id,
+        api_key_id=viewer.api_key_id,
+        session_id=viewer.session_id,
+        code_hash=hash_secret(code),
+        expires_at=now + CODE_LIFETIME,
+    )
+    session.add(row)
+    await session.flush()
+    return code, row.expires_at
+
+
+async def exchange_page_code(session: AsyncSession, code: str) -> tuple[str, datetime]:
+    """The token of a page session, and when it ends; the code is used up. Raises UnauthenticatedError."""
+    token, ends = new_secret(PAGE_MARK), datetime.now(UTC) + SESSION_LIFETIME
+    statement = (
+        update(PageSession)
+        .where(PageSession.code_hash == hash_secret(code[:MAX_CODE]), PageSession.expires_at > func.now())
+        .values(code_hash=None, token_hash=hash_secret(token), expires_at=ends)
+        .returning(PageSession.id)
+    )
+    if (await session.execute(statement)).scalar_one_or_none() is None:
+        raise UnauthenticatedError("This code was used already, or is older than five minutes; make a new one.")
+    return token, ends
+
+
+async def end_page_session(session: AsyncSession, token: str) -> None:
+    """The token is refused from now on; an unknown one is fine."""
+    await session.execute(delete(PageSession).where(PageSession.token_hash == hash_secret(token)))

@@ -1,0 +1,79 @@
+"""Which videos a list holds: the conditions of its filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+
+from cuepoint.db.filters import check_levels, combined
+from cuepoint.errors import BadInputError
+from cuepoint.features.projects import access
+from cuepoint.features.uploads import service as uploads
+from cuepoint.features.videos.details import MAX_EXTERNAL_ID, MAX_METADATA_KEY, check_scalar, clean_tags, is_storable
+from cuepoint.features.videos.models import Video
+from cuepoint.viewer import Viewer
+
+MAX_METADATA_CONDITIONS = 10
+
+
+@dataclass(frozen=True)
+class VideoFilter:
+    """Which videos to list; an empty field does not narrow. All of the `tags`, all of the `metadata`, and what the
+    filters inside say."""
+
+    project_id: UUID | None = None
+    content_hash: str | None = None
+    tags: Sequence[str] = ()
+    external_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    all_of: Sequence[VideoFilter] = ()
+    any_of: Sequence[VideoFilter] = ()
+    none_of: VideoFilter | None = None
+
+
+EVERY_VIDEO = VideoFilter()
+
+
+def conditions_of(viewer: Viewer, wanted: VideoFilter) -> list[ColumnElement[bool]]:
+    """What a listed video fulfils. Raises BadInputError for a value that no video can have."""
+    check_levels(wanted)
+    visible = Video.project_id.in_(access.visible_projects(viewer))
+    return [Video.deleted_at.is_(None), visible, *_narrowing(wanted)]
+
+
+def _narrowing(wanted: VideoFilter) -> list[ColumnElement[bool]]:
+    found = combined(wanted.all_of, wanted.any_of, wanted.none_of, _narrowing)
+    if wanted.project_id is not None:
+        found.append(Video.project_id == wanted.project_id)
+    if wanted.content_hash is not None:
+        uploads.check_sha256(wanted.content_hash, "contentHash")
+        found.append(Video.content_hash == wanted.content_hash)
+    if wanted.tags:
+        found.append(Video.tags.contains(clean_tags(wanted.tags)))
+    if wanted.external_id is not None:
+        if not 1 <= len(wanted.external_id) <= MAX_EXTERNAL_ID or not is_storable(wanted.external_id):
+            raise BadInputError(
+                f"An external id has 1 to {MAX_EXTERNAL_ID} characters.", field=("filter", "externalId")
+            )
+        found.append(Video.external_id == wanted.external_id)
+    if wanted.metadata:
+        found.append(Video.custom_metadata.contains(_checked(wanted.metadata)))
+    return found
+
+
+def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    if len(metadata) > MAX_METADATA_CONDITIONS:
+        raise BadInputError(f"At most {MAX_METADATA_CONDITIONS} keys can be asked for.", field=("filter", "metadata"))
+    for key, value in metadata.items():
+        if len(key) > MAX_METADATA_KEY or not is_storable(key):
+            raise BadInputError(f"A key has 1 to {MAX_METADATA_KEY} characters.", field=("filter", "metadata"))
+        if not isinstance(value, str | int | float | bool | None):
+            raise BadInputError(
+                "Metadata are found by texts, numbers, true, false and null.", field=("filter", "metadata")
+            )
+        check_scalar(value)
+    return dict(metadata)

@@ -1,0 +1,200 @@
+"""Fields of `Video` for people who look and listen; `types.Video` inherits them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from cuepoint.features.videos import models
+from cuepoint.features.videos.look_loaders import (
+    AudioFileCountOfVideo,
+    AudioFilesOfVideo,
+    PostersOfVideo,
+    ProxyOfVideo,
+    SoundMapOfVideo,
+    StoryboardOfVideo,
+)
+from cuepoint.features.videos.look_types import (
+    SOUND_ACCURACY_MS,
+    AudioFile,
+    MappedRange,
+    Playback,
+    PlaybackKind,
+    Thumbnail,
+    VideoStoryboard,
+    Waveform,
+    expiry,
+    ranges_page,
+    read_waveform,
+)
+from cuepoint.features.videos.playability import plays_in_browsers
+from cuepoint.features.videos.service import stored_media_info
+from cuepoint.graphql.arguments import After, First
+from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
+from cuepoint.graphql.context import Info
+from cuepoint.graphql.scalars import MediaTime, seconds, seconds_or_none
+
+MinDuration = Annotated[
+    MediaTime | None, strawberry.argument(description="Leave out shorter ones; null = all that were noted.")
+]
+Width = Annotated[
+    int | None,
+    strawberry.argument(
+        description="Wanted width in pixels: the smallest stored size that has it is given, else the largest. Sizes "
+        "are made beforehand, none on demand."
+    ),
+]
+
+
+@strawberry.type(description="A still picture that stands for a video.")
+class Poster:
+    """A poster."""
+
+    url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
+    at_seconds: float | None = strawberry.field(description="Time of the frame.")
+    width: int | None = strawberry.field(description="Pixels.")
+    height: int | None = strawberry.field(description="Pixels.")
+
+
+@strawberry.type
+class VideoLooks:
+    """What was made to look at a video and to play it."""
+
+    key: strawberry.Private[UUID]
+    row: strawberry.Private[models.Video]
+
+    @strawberry.field(
+        description="A still picture that is neither black nor blurred, or the one that was chosen; null without one."
+    )
+    async def poster(self, info: Info, width: Width = None) -> Poster | None:
+        """The poster."""
+        rows = await info.context.loader(PostersOfVideo).load(self.key)
+        if not rows:
+            return None
+        row = rows[-1] if width is None else next((r for r in rows if (r.width or 0) >= width), rows[-1])
+        return Poster(
+            url=info.context.media_url("renditions", row.id, "poster.jpg"),
+            at_seconds=seconds_or_none(row.start_ms),
+            width=row.width,
+            height=row.height,
+        )
+
+    @strawberry.field(
+        description="A small picture of a moment, out of the storyboard; null without one. Its width is that of the "
+        "storyboard's tiles, at most 320."
+    )
+    async def thumbnail(
+        self,
+        info: Info,
+        at: Annotated[MediaTime, strawberry.argument(description="The moment; behind the end it is the last tile.")],
+    ) -> Thumbnail | None:
+        """A tile."""
+        row = await info.context.loader(StoryboardOfVideo).load(self.key)
+        if row is None:
+            return None
+        number = min(at // row.interval_ms, len(row.tile_ends) - 1)
+        return Thumbnail(
+            url=info.context.media_url("storyboards", self.key, f"tile-{number}.jpg"),
+            at_seconds=seconds(number * row.interval_ms),
+            width=row.tile_width,
+            height=row.tile_height,
+        )
+
+    @strawberry.field(description="Small pictures along the time line; null until they are made, and for sound alone.")
+    async def storyboard(self, info: Info) -> VideoStoryboard | None:
+        """The storyboard."""
+        row = await info.context.loader(StoryboardOfVideo).load(self.key)
+        return None if row is None else VideoStoryboard.from_row(row)
+
+    @strawberry.field(description="The loudness along the time line; null until it is drawn, and without sound.")
+    async def waveform(
+        self,
+        info: Info,
+        samples: Annotated[int, strawberry.argument(description="Columns wanted, 100 to 8000.")] = 1000,
+    ) -> Waveform | None:
+        """The waveform."""
+        found = await info.context.loader(SoundMapOfVideo).load(self.key)
+        return None if found is None else await read_waveform(info, *found, samples)
+
+    @strawberry.field(description="Where nothing is to be heard, of 0.2 s or more, in order; empty until it is drawn.")
+    async def silences(
+        self, info: Info, min_duration: MinDuration = None, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[MappedRange]:
+        """A page of silences."""
+        found = await info.context.loader(SoundMapOfVideo).load(self.key)
+        ranges = [] if found is None else found[0].silences
+        return ranges_page(ranges, SOUND_ACCURACY_MS, min_duration, page_request(first, after))
+
+    @strawberry.field(
+        description="Where something is to be heard, in order: what is no silence. It is told by loudness, so music "
+        "and noise count as well."
+    )
+    async def speech_ranges(
+        self, info: Info, min_duration: MinDuration = None, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[MappedRange]:
+        """A page of sounds."""
+        found = await info.context.loader(SoundMapOfVideo).load(self.key)
+        ranges = [] if found is None else found[0].sounds
+        return ranges_page(ranges, SOUND_ACCURACY_MS, min_duration, page_request(first, after))
+
+    @strawberry.field(
+        description="Where the screen is black, in order. Media of up to two minutes are looked at picture by picture, "
+        "longer ones by their key frames: `accuracySeconds` says how exact that is."
+    )
+    async def black_ranges(
+        self, info: Info, min_duration: MinDuration = None, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[MappedRange]:
+        """A page of black ranges."""
+        row = await info.context.loader(StoryboardOfVideo).load(self.key)
+        return _of_pictures(row, [] if row is None else row.black_ranges, min_duration, first, after)
+
+    @strawberry.field(
+        description="Where the picture stands still for 0.5 s or more, in order; as exact as `blackRanges`."
+    )
+    async def freeze_ranges(
+        self, info: Info, min_duration: MinDuration = None, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[MappedRange]:
+        """A page of standstills."""
+        row = await info.context.loader(StoryboardOfVideo).load(self.key)
+        return _of_pictures(row, [] if row is None else row.freeze_ranges, min_duration, first, after)
+
+    @strawberry.field(
+        description="The file to play. Without `kind` it is the original where browsers play it, else the proxy; null "
+        "where there is no such file yet."
+    )
+    async def playback(
+        self,
+        info: Info,
+        kind: Annotated[PlaybackKind | None, strawberry.argument(description="Which file; null = what plays.")] = None,
+    ) -> Playback | None:
+        """Where to play it."""
+        if self.row.content_hash is None or self.row.files_removed_at is not None:
+            return None
+        if kind is None:
+            plays = self.row.media is not None and plays_in_browsers(stored_media_info(self.row))
+            kind = PlaybackKind.ORIGINAL if plays else PlaybackKind.PROXY
+        if kind is PlaybackKind.ORIGINAL:
+            url = info.context.media_url("videos", self.key, self.row.filename)
+            return Playback(kind=kind, url=url, expires_at=expiry(info), content_type=self.row.content_type)
+        proxy = await info.context.loader(ProxyOfVideo).load(self.key)
+        if proxy is None:
+            return None
+        url = info.context.media_url("renditions", proxy.id, "proxy.mp4")
+        return Playback(kind=kind, url=url, expires_at=expiry(info), content_type=proxy.content_type)
+
+    @strawberry.field(description="Sound tracks written as files, oldest first.")
+    async def audio_files(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AudioFile]:
+        """A page of audio files."""
+        page = await info.context.loader(AudioFilesOfVideo).load((self.key, page_request(first, after)))
+        counter = info.context.loader(AudioFileCountOfVideo)
+        return Connection.from_page(page, AudioFile.from_row, lambda: counter.load(self.key))
+
+
+def _of_pictures(
+    row: models.Storyboard | None, ranges: Sequence[int], least_ms: int | None, first: int, after: str | None
+) -> Connection[MappedRange]:
+    step = 0 if row is None else row.step_ms
+    return ranges_page(ranges, step, least_ms, page_request(first, after))

@@ -1,0 +1,213 @@
+"""Background work for people who look: storyboard, waveform, proxy, and a poster of one's choice."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from cuepoint.adapters.media.base_looks import StillPicture
+from cuepoint.errors import NotFoundError
+from cuepoint.features.files.models import FileArea
+from cuepoint.features.files.storing import store_file
+from cuepoint.features.jobs.context import TaskContext, task
+from cuepoint.features.jobs.freshness import fresh_by
+from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.videos import looks, service
+from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.playability import plays_in_browsers
+from cuepoint.features.videos.tasks import report_media_time
+
+SPEECH_RATE = 16_000
+WAV_HEADER_BYTES = 44
+
+
+async def _video(ctx: TaskContext) -> Video:
+    async with ctx.db.read() as session:
+        video = await service.video_row(session, ctx.video_id)
+    if video is None:
+        raise NotFoundError("video")
+    return video
+
+
+async def _rendition(ctx: TaskContext, video_id: UUID, kind: RenditionKind) -> Rendition | None:
+    async with ctx.db.read() as session:
+        return await service.get_rendition(session, video_id, kind)
+
+
+async def _made_of_original(ctx: TaskContext, result: RenditionKind) -> object | None:
+    """The original, where what was made of it is still there, or was found to be impossible."""
+    video = await _video(ctx)
+    if video.probed_at is None:
+        return None
+    made = await _rendition(ctx, video.id, result)
+    return [video.content_hash, video.storage_key, made and made.storage_key]
+
+
+@fresh_by(JobKind.STORYBOARD, version=1)
+async def storyboard_made_of(ctx: TaskContext) -> object | None:
+    """The original and its poster; nothing to compare without a storyboard."""
+    made = await _made_of_original(ctx, RenditionKind.STORYBOARD)
+    video = await _video(ctx)
+    poster = await _rendition(ctx, video.id, RenditionKind.POSTER)
+    return None if made is None else [made, poster and poster.storage_key]
+
+
+@task(JobKind.STORYBOARD)
+async def make_storyboard(ctx: TaskContext) -> None:
+    """The storyboard lies in storage as one file, its grid and the maps of the picture in a row, and the poster in
+    smaller sizes; without a picture there is neither, and no error."""
+    video = await _video(ctx)
+    info = service.stored_media_info(video)
+    pack, target = None, ctx.temp_dir / "storyboard.bin"
+    if info.video is not None:
+        async with ctx.adapters.storage.local_copy(video.storage_key) as path:
+            pack = await ctx.adapters.looks.storyboard(
+                path,
+                target,
+                duration_ms=video.duration_ms,
+                on_progress=partial(report_media_time, ctx, "Looking through the pictures", video.duration_ms),
+            )
+    if pack is None:
+        async with ctx.finish(result={"reason": "NO_PICTURE"}) as session:
+            await looks.remove_storyboard(session, video.id)
+        return
+    smaller = await _smaller_posters(ctx, video)
+    rendition = await _stored(ctx, video, RenditionKind.STORYBOARD, target, "application/octet-stream")
+    result = {"tiles": len(pack.tile_ends), "sheets": len(pack.sheet_ends), "stepMs": pack.step_ms}
+    async with ctx.finish(result=result) as session:
+        await looks.replace_storyboard(session, video.id, pack, rendition, smaller)
+
+
+async def _smaller_posters(ctx: TaskContext, video: Video) -> list[Rendition]:
+    poster = await _rendition(ctx, video.id, RenditionKind.POSTER)
+    if poster is None:
+        return []
+    targets = {kind: ctx.temp_dir / f"{kind.value.lower()}.jpg" for kind in looks.SMALLER_POSTERS}
+    wanted = [(target, looks.POSTER_SIDES[kind]) for kind, target in targets.items()]
+    async with ctx.adapters.storage.local_copy(poster.storage_key) as path:
+        made = await ctx.adapters.looks.shrink(path, wanted)
+    return await _stored_posters(ctx, video, targets, made, poster.start_ms)
+
+
+async def _stored_posters(
+    ctx: TaskContext,
+    video: Video,
+    targets: dict[RenditionKind, Path],
+    made: list[StillPicture],
+    at_ms: int | None,
+) -> list[Rendition]:
+    stored = []
+    for (kind, target), still in zip(targets.items(), made, strict=True):
+        rendition = await _stored(ctx, video, kind, target, "image/jpeg")
+        rendition.start_ms, rendition.width, rendition.height = at_ms, still.width, still.height
+        stored.append(rendition)
+    return stored
+
+
+@task(JobKind.POSTER)
+async def take_poster(ctx: TaskContext) -> None:
+    """The poster, in all sizes, is the picture shown at the time in the arguments."""
+    video = await _video(ctx)
+    at_ms = int(ctx.args["at_ms"])
+    ctx.report(0.1, "Taking a poster")
+    targets = {kind: ctx.temp_dir / f"{kind.value.lower()}.jpg" for kind in looks.POSTER_SIDES}
+    wanted = [(target, looks.POSTER_SIDES[kind]) for kind, target in targets.items()]
+    async with ctx.adapters.storage.local_copy(video.storage_key) as path:
+        made = await ctx.adapters.looks.stills(path, wanted, at_ms=at_ms)
+    posters = await _stored_posters(ctx, video, targets, made, made[0].at_ms)
+    async with ctx.finish(result={"atMs": made[0].at_ms}) as session:
+        await looks.record_posters(session, video.id, at_ms, posters)
+
+
+@fresh_by(JobKind.WAVEFORM, version=1)
+async def waveform_made_of(ctx: TaskContext) -> object | None:
+    """The extracted sound, and the waveform that is there."""
+    video = await _video(ctx)
+    audio = await _rendition(ctx, video.id, RenditionKind.ASR_AUDIO)
+    made = await _rendition(ctx, video.id, RenditionKind.WAVEFORM)
+    return None if audio is None or made is None else [audio.storage_key, made.storage_key]
+
+
+@task(JobKind.WAVEFORM)
+async def draw_waveform(ctx: TaskContext) -> None:
+    """The waveform lies in storage, and the silences in a row; without sound there is neither, and no error."""
+    video = await _video(ctx)
+    audio = await _rendition(ctx, video.id, RenditionKind.ASR_AUDIO)
+    if audio is None:
+        async with ctx.finish(result={"reason": "NO_AUDIO"}) as session:
+            await looks.remove_sound_map(session, video.id)
+        return
+    target, image = ctx.temp_dir / "waveform.bin", ctx.temp_dir / "poster.jpg"
+    is_sound_alone = service.stored_media_info(video).video is None
+    async with ctx.adapters.storage.local_copy(audio.storage_key) as path:
+        picture = await ctx.adapters.looks.listen(
+            path,
+            target,
+            picture=image if is_sound_alone else None,
+            on_progress=partial(report_media_time, ctx, "Drawing the sound", audio.duration_ms),
+        )
+    posters = await _posters_of_sound(ctx, video, image) if picture.level_bytes and is_sound_alone else []
+    rendition = await _stored(ctx, video, RenditionKind.WAVEFORM, target, "application/octet-stream")
+    rendition.start_ms, rendition.duration_ms = audio.start_ms, audio.duration_ms
+    samples = (audio.size_bytes - WAV_HEADER_BYTES) // 2
+    async with ctx.finish(result={"silences": len(picture.silences) // 2}) as session:
+        await looks.replace_sound_map(session, video.id, picture, rendition, posters, samples=samples)
+
+
+async def _posters_of_sound(ctx: TaskContext, video: Video, image: Path) -> list[Rendition]:
+    """The picture of the waveform in all sizes, for media without pictures."""
+    targets = {kind: ctx.temp_dir / f"{kind.value.lower()}-of-sound.jpg" for kind in looks.POSTER_SIDES}
+    wanted = [(target, looks.POSTER_SIDES[kind]) for kind, target in targets.items()]
+    made = await ctx.adapters.looks.shrink(image, wanted)
+    return await _stored_posters(ctx, video, targets, made, None)
+
+
+@fresh_by(JobKind.PROXY, version=1)
+async def proxy_made_of(ctx: TaskContext) -> object | None:
+    """The original, and the proxy that is there."""
+    return await _made_of_original(ctx, RenditionKind.PROXY)
+
+
+@task(JobKind.PROXY)
+async def make_proxy(ctx: TaskContext) -> None:
+    """A copy that every browser plays lies in storage; none where the original plays, unless one is wanted."""
+    video = await _video(ctx)
+    info = service.stored_media_info(video)
+    if not ctx.args.get("is_wanted") and plays_in_browsers(info):
+        async with ctx.finish(result={"reason": "NOT_NEEDED"}):
+            pass
+        return
+    target = ctx.temp_dir / "proxy.mp4"
+    async with ctx.adapters.storage.local_copy(video.storage_key) as path:
+        made = await ctx.adapters.looks.proxy(
+            path,
+            target,
+            info=info,
+            on_progress=partial(report_media_time, ctx, "Making a copy for browsers", video.duration_ms),
+        )
+    rendition = await _stored(ctx, video, RenditionKind.PROXY, target, made.content_type)
+    rendition.duration_ms, rendition.width, rendition.height = made.duration_ms, made.width, made.height
+    async with ctx.finish(result={"sizeBytes": made.size_bytes}) as session:
+        await looks.record_proxy(session, video.id, rendition)
+
+
+_AREAS = {RenditionKind.PROXY: FileArea.PROCESSED, RenditionKind.WAVEFORM: FileArea.AUDIO}
+
+
+async def _stored(ctx: TaskContext, video: Video, kind: RenditionKind, path: Path, content_type: str) -> Rendition:
+    stored = await store_file(
+        ctx,
+        _AREAS.get(kind, FileArea.THUMBNAILS),
+        project_id=video.project_id,
+        owner_id=video.id,
+        name=kind.value,
+        path=path,
+    )
+    return Rendition(
+        video_id=video.id,
+        kind=kind,
+        storage_key=stored.key,
+        content_type=content_type,
+        size_bytes=stored.size_bytes,
+    )

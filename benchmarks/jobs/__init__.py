@@ -1,0 +1,1 @@
+"""Benchmarks of the job layer: against its peers, and how long things take to happen."""

@@ -1,0 +1,142 @@
+"""Parts of files of different size, rate and sound as one file, through the boxed children."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from cuepoint.adapters.media.base import JoinFrame, ReelPart, RenderedClip
+from cuepoint.adapters.media.tools import ChildMediaTools
+from cuepoint.config import Settings
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from tests.support.colours import brightness, colour, make_colours, make_plain, pictures
+from tests.support.cuts import numbers_by_command_line
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, read_samples
+
+pytestmark = pytest.mark.media
+
+
+@pytest.fixture(scope="module")
+def tools() -> ChildMediaTools:
+    return ChildMediaTools(Settings())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("parts")
+
+
+async def part(tools: ChildMediaTools, path: Path, start_ms: int, end_ms: int) -> ReelPart:
+    return ReelPart(path, await tools.probe(path), start_ms, end_ms)
+
+
+async def join(tools: ChildMediaTools, parts: list[ReelPart], target: Path, **values: object) -> RenderedClip:
+    return await tools.join_parts(parts, target, on_progress=lambda _: None, **values)  # type: ignore[arg-type]
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+class TestJoinParts:
+    async def test_pieces_of_one_video_follow_each_other_exactly(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        source = make_clip(folder / "a.mp4", seconds=4)
+        ranges = [(500, 1000), (2000, 3250), (3500, 4000)]
+
+        made = await join(tools, [await part(tools, source, *each) for each in ranges], tmp_path / "reel.mp4")
+
+        wanted = [*range(12, 24), *range(48, 78), *range(84, 96)]
+        assert frame_numbers(tmp_path / "reel.mp4") == wanted
+        assert numbers_by_command_line(tmp_path / "reel.mp4") == wanted
+        assert click_times(read_samples(tmp_path / "reel.mp4")) == pytest.approx([0.5, 1.5], abs=0.003)
+        assert (made.start_ms, made.end_ms, made.duration_ms) == (0, 2250, 2250)
+        assert names(tmp_path) == ["reel.mp4"]
+
+    async def test_sizes_rates_and_missing_tracks_become_alike(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        parts = [
+            await part(tools, make_clip(folder / "b.mp4", seconds=2, audio=None), 0, 1000),
+            await part(tools, make_clip(folder / "upright.mkv", seconds=2, size=(180, 320), fps=30), 1000, 2000),
+            await part(tools, make_wav(folder / "c.wav", seconds=2), 0, 1000),
+        ]
+
+        made = await join(tools, parts, tmp_path / "reel.mp4")
+
+        shown = pictures(tmp_path / "reel.mp4")
+        assert (made.width, made.height, made.duration_ms, len(shown)) == (320, 180, 3000, 72)
+        assert frame_numbers(tmp_path / "reel.mp4")[:24] == list(range(24))
+        assert brightness(shown[60]) < 3  # a part without pictures is black
+        assert brightness(shown[36][:, :40]) > 20  # an upright one stands before its blur
+        with av.open(str(tmp_path / "reel.mp4")) as container:
+            video, audio = container.streams.video[0], container.streams.audio[0]
+            assert (video.average_rate, audio.codec_context.channels, audio.rate) == (24, 2, 48_000)
+        assert click_times(read_samples(tmp_path / "reel.mp4")) == pytest.approx([1, 2], abs=0.003)
+
+    async def test_a_cross_fade_mixes_pictures_and_sound(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        grey, colours = make_plain(folder / "grey.mp4", 255), make_colours(folder / "colours.mp4", sound=True)
+        parts = [await part(tools, grey, 0, 2000), await part(tools, colours, 0, 2000)]
+
+        made = await join(tools, parts, tmp_path / "reel.mp4", cross_fade_ms=1000)
+
+        shown = pictures(tmp_path / "reel.mp4")
+        assert (made.duration_ms, len(shown)) == (3000, 72)
+        assert [colour(shown[at], 0.1, 0.5) for at in (10, 60)] == ["?", "red"]
+        blue = [int(shown[at][90, 30, 2]) for at in (23, 30, 36, 42, 49)]
+        assert blue == sorted(blue, reverse=True)
+        assert 60 < blue[2] < 200
+        samples = abs(read_samples(tmp_path / "reel.mp4"))
+        quiet, half, loud = (samples[at : at + 4800].max() for at in (40_000, 69_600, 110_000))
+        assert quiet < 0.01 < half < 0.75 * loud
+
+    async def test_every_part_gets_the_same_loudness(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        loud = make_wav(folder / "loud.wav", seconds=3)
+        soft = make_clip(folder / "soft.mp4", seconds=3)
+        parts = [await part(tools, loud, 0, 3000), await part(tools, soft, 0, 3000)]
+
+        made = await join(tools, parts, tmp_path / "reel.mp4", loudness_lufs=-20.0)
+
+        assert made.loudness_lufs == pytest.approx(-20, abs=1)
+
+    async def test_the_frame_can_be_chosen(self, tools: ChildMediaTools, folder: Path, tmp_path: Path) -> None:
+        source = make_clip(folder / "d.mp4", seconds=2)
+        frame = JoinFrame(90, 160, Fraction(30000, 1001))
+
+        made = await join(tools, [await part(tools, source, 0, 1001)], tmp_path / "reel.mp4", frame=frame)
+
+        assert (made.width, made.height) == (90, 160)
+        with av.open(str(tmp_path / "reel.mp4")) as container:
+            times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.size]
+        assert sorted(times) == [Fraction(1001 * place, 30000) for place in range(30)]
+
+    async def test_refuses_a_cross_fade_that_does_not_fit(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        source = make_clip(folder / "e.mp4", seconds=2, audio=None)
+        parts = [await part(tools, source, 0, 2000), await part(tools, source, 0, 500)]
+
+        with pytest.raises(CuepointError) as caught:
+            await join(tools, parts, tmp_path / "reel.mp4", cross_fade_ms=400)
+
+        assert caught.value.code is ErrorCode.CONFLICTING_OPTIONS
+        assert names(tmp_path) == []
+
+    async def test_a_broken_part_leaves_nothing(self, tools: ChildMediaTools, folder: Path, tmp_path: Path) -> None:
+        source = make_clip(folder / "f.mp4", seconds=2)
+        good = await part(tools, source, 0, 1000)
+        broken = tmp_path / "broken.mp4"
+        broken.write_bytes(source.read_bytes()[:2000])
+
+        with pytest.raises((CuepointError, AdapterError)):
+            await join(tools, [good, ReelPart(broken, good.info, 0, 1000)], tmp_path / "reel.mp4")
+
+        assert names(tmp_path) == ["broken.mp4"]

@@ -1,0 +1,196 @@
+"""Storyboards: the right picture in each tile, at all lengths, and what the pictures tell of black and standstill."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from cuepoint.adapters.media.base_looks import StoryboardPack
+from cuepoint.adapters.media.look_tools import ChildLookTools
+from cuepoint.adapters.media.storyboard import interval_of
+from cuepoint.config import Settings
+from tests.support.media import CodedClip, make_clip, make_coded_clip, make_truncated, make_wav, read_bars, run_ffmpeg
+
+pytestmark = pytest.mark.media
+
+SPARSE_KEYS = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "100000", "-sc_threshold", "0")
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.fixture
+def tools() -> ChildLookTools:
+    return ChildLookTools(Settings())
+
+
+async def board(tools: ChildLookTools, source: Path, duration_ms: int | None) -> tuple[StoryboardPack, list[int]]:
+    """The pack, and the number that the picture in each of its tiles carries."""
+    target = source.with_suffix(".pack")
+    made = await tools.storyboard(source, target, duration_ms=duration_ms, on_progress=lambda _: None)
+    assert made is not None
+    data = target.read_bytes()
+    assert made.tile_ends[-1] == len(data)
+    starts = [made.sheet_ends[-1], *made.tile_ends[:-1]]
+    return made, [number_of(data[start:end]) for start, end in zip(starts, made.tile_ends, strict=True)]
+
+
+def picture_of(jpeg: bytes) -> numpy.ndarray:
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert picture.format == "JPEG"
+        return numpy.asarray(picture.convert("L"))
+
+
+def number_of(jpeg: bytes) -> int:
+    return read_bars(picture_of(jpeg))
+
+
+def make_film(path: Path, *parts: str, arguments: Sequence[str] = ("-g", "250")) -> Path:
+    """Sources of lavfi one behind the other."""
+    inputs = [word for part in parts for word in ("-f", "lavfi", "-i", part)]
+    joined = "".join(f"[{number}]" for number in range(len(parts))) + f"concat=n={len(parts)}"
+    run_ffmpeg(*inputs, "-filter_complex", joined, "-pix_fmt", "yuv420p", *arguments, str(path))
+    return path
+
+
+class TestIntervalOf:
+    @pytest.mark.parametrize(
+        ("seconds", "interval", "sheets"),
+        [(1, 1, 1), (80, 1, 1), (199, 1, 2), (200, 2, 2), (400, 5, 1), (1000, 10, 2), (7200, 10, 8), (36_000, 15, 25)],
+    )
+    def test_adapts(self, seconds: int, interval: int, sheets: int) -> None:
+        assert interval_of(seconds * 1000) == interval * 1000
+        assert -(-(seconds // interval + 1) // 100) == sheets
+
+    @pytest.mark.parametrize("hours", [8, 10, 12, 100, 2000])
+    def test_never_takes_thirty_sheets(self, hours: int) -> None:
+        length = hours * 3_600_000
+        assert -(-length // interval_of(length)) <= 2900
+
+
+class TestStoryboard:
+    async def test_each_tile_shows_the_picture_of_its_time(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = make_coded_clip(tmp_path / "a.mp4", CodedClip(frames=300))
+
+        made, numbers = await board(tools, source, 12_500)
+
+        assert numbers == [24 * second for second in range(13)]
+        assert (made.interval_ms, made.columns, made.rows) == (1000, 10, 10)
+        assert (made.tile_width, made.tile_height) == (320, 180)
+        assert len(made.hashes) == 8 * 13
+        assert made.step_ms <= 42
+
+    async def test_the_sheet_holds_the_same_tiles(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = make_coded_clip(tmp_path / "a.mp4", CodedClip(frames=300))
+
+        made, numbers = await board(tools, source, 12_500)
+
+        [end] = made.sheet_ends
+        sheet = picture_of(source.with_suffix(".pack").read_bytes()[:end])
+        assert sheet.shape == (360, 3200)
+        cells = [(number // 10 * 180, number % 10 * 320) for number in range(13)]
+        assert [read_bars(sheet[y : y + 180, x : x + 320]) for y, x in cells] == numbers
+
+    @pytest.mark.parametrize("keys", [("-g", "2", "-sc_threshold", "0"), ("-g", "100000", "-sc_threshold", "0")])
+    async def test_long_media_by_key_frames(self, tools: ChildLookTools, tmp_path: Path, keys: Sequence[str]) -> None:
+        arguments = ("-c:v", "libx264", "-preset", "ultrafast", *keys)
+        source = make_coded_clip(tmp_path / "a.mp4", CodedClip(frames=420, rate=2, audio=None, arguments=arguments))
+
+        made, numbers = await board(tools, source, 210_000)
+
+        assert made.interval_ms == 2000
+        assert len(numbers) == 105
+        late = [4 * place - number for place, number in enumerate(numbers)]
+        assert min(late) == 0
+        assert max(late) <= 6  # one and a half intervals
+        assert sum(map(bool, late)) <= 1  # a group is decoded from the first tile on that needs it
+
+    @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".webm"])
+    async def test_other_containers(self, tools: ChildLookTools, tmp_path: Path, suffix: str) -> None:
+        video = ("-c:v", "libvpx", "-deadline", "realtime") if suffix == ".webm" else ("-c:v", "libx264")
+        clip = CodedClip(frames=96, arguments=(*video, "-g", "48"), audio=None)
+        source = make_coded_clip(tmp_path / f"a{suffix}", clip)
+
+        _, numbers = await board(tools, source, 4000)
+
+        assert numbers == [0, 24, 48, 72]
+
+    async def test_finds_the_length_by_itself(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = make_coded_clip(tmp_path / "a.ts", CodedClip(frames=96, audio=None))
+
+        _, numbers = await board(tools, source, None)
+
+        assert numbers == [0, 24, 48, 72]
+
+    async def test_a_turned_picture_stands_upright(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        plain, source = make_clip(tmp_path / "plain.mp4"), tmp_path / "turned.mp4"
+        run_ffmpeg("-display_rotation", "90", "-i", str(plain), "-c", "copy", str(source))
+        target = tmp_path / "pack"
+
+        made = await tools.storyboard(source, target, duration_ms=2000, on_progress=lambda _: None)
+
+        assert made is not None
+        assert (made.tile_width, made.tile_height) == (180, 320)
+
+    async def test_what_can_be_read_of_a_truncated_file(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = make_truncated(tmp_path / "a.mp4", with_index=True)
+
+        _, numbers = await board(tools, source, 8000)
+
+        assert len(numbers) == 8
+        assert numbers[:3] == [0, 24, 48]
+
+    async def test_sound_alone_has_none(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        target = tmp_path / "pack"
+
+        made = await tools.storyboard(
+            make_wav(tmp_path / "a.wav"), target, duration_ms=2000, on_progress=lambda _: None
+        )
+
+        assert made is None
+        assert names(tmp_path) == ["a.wav"]
+
+    async def test_tells_its_progress(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source, seen = make_clip(tmp_path / "a.mp4", seconds=20, size=(1280, 720)), []
+
+        await tools.storyboard(source, tmp_path / "pack", duration_ms=20_000, on_progress=seen.append)
+
+        assert seen == sorted(seen)
+        assert 0 < seen[-1] <= 20_000
+
+
+class TestMaps:
+    async def test_black_is_found_to_the_picture(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        noise = "testsrc2=s=320x180:r=10:d=3"
+        source = make_film(tmp_path / "a.mp4", noise, "color=black:s=320x180:r=10:d=2", noise)
+
+        made, _ = await board(tools, source, 8000)
+
+        assert made.black_ranges == (3000, 5000)
+        assert made.freeze_ranges == (3000, 5000)
+
+    async def test_standstills_one_behind_the_other_are_apart(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = make_film(
+            tmp_path / "a.mp4",
+            "color=gray:s=320x180:r=10:d=2",
+            "color=white:s=320x180:r=10:d=2",
+            "testsrc2=s=320x180:r=10:d=1",
+        )
+
+        made, _ = await board(tools, source, 5000)
+
+        assert made.freeze_ranges == (0, 2000, 2000, 4000)
+        assert made.black_ranges == ()
+
+    async def test_moving_pictures_have_none(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = make_film(tmp_path / "a.mp4", "testsrc2=s=320x180:r=10:d=3")
+
+        made, _ = await board(tools, source, 3000)
+
+        assert (made.black_ranges, made.freeze_ranges) == ((), ())

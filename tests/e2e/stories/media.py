@@ -1,0 +1,37 @@
+"""What is made to look at a video and to play it: storyboard, waveform, maps, poster, proxy, audio file, page."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import Sample
+from tests.e2e.stories.run import Run
+from tests.support.product import finish
+
+
+async def media(run: Run, sample: Sample) -> None:
+    board = (await run("Storyboard", videoId=sample.video_id, at=40))["storyboard"]
+    assert (board["intervalSeconds"], board["tileWidth"], board["tileCount"]) == (1.0, 320, 82)
+    [sheet] = board["sheets"]
+    assert (await run.client.http.get(sheet["url"])).content.startswith(b"\xff\xd8\xff")
+    cues = (await run.client.http.get(board["vttUrl"])).text
+    assert cues.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nsheet-0.jpg?")
+    assert cues.count("#xywh=") == 82
+    tile = (await run("Storyboard", videoId=sample.video_id, at=40))["thumbnail"]
+    assert tile["atSeconds"] == 40
+    assert (await run.client.http.get(tile["url"])).headers["content-type"] == "image/jpeg"
+    wave = (await run("Waveform", videoId=sample.video_id, samples=400))["waveform"]
+    assert (wave["samples"], len(wave["peaks"])) == (400, 800)
+    maps = await run("MediaMaps", videoId=sample.video_id, minDuration=0.2)
+    assert maps["speechRanges"]["totalCount"] > maps["blackRanges"]["totalCount"] == 0
+    posed = await run("SetPoster", input={"videoId": sample.video_id, "at": "00:00:20.000"})
+    proxy = await run("CreateProxy", input={"videoId": sample.video_id})
+    audio = await run("ExtractAudio", input={"videoId": sample.video_id, "format": "OPUS", "quality": "LOW"})
+    for started in (posed, proxy, audio):
+        assert (await finish(run.client, started["job"]["id"]))["status"] == "SUCCEEDED"
+    assert (await run("Storyboard", videoId=sample.video_id))["poster"]["atSeconds"] == 20
+    playback = await run("Playback", videoId=sample.video_id)
+    assert (playback["playback"]["kind"], playback["playback"]["contentType"]) == ("ORIGINAL", "video/mp4")
+    [file] = playback["audioFiles"]["nodes"]
+    assert (await run.client.http.get(file["url"])).content.startswith(b"OggS")
+    assert await run("SimilarVideos", videoId=sample.video_id) == []
+    page = await run("CreatePageCode", input={"videoId": sample.video_id})
+    assert page["url"].endswith(f"/v/{sample.video_id}#code={page['code']}")

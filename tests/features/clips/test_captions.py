@@ -1,0 +1,55 @@
+"""The words of a clip's captions, with the times of the clip."""
+
+from __future__ import annotations
+
+from cuepoint.adapters.media.forms import CaptionMode
+from cuepoint.features.clips.captions import caption_files, caption_text, said_in, stretches
+from cuepoint.features.transcripts.words import timed_words
+from tests.support.builders.transcripts import segment_rows
+
+WORDS = timed_words(segment_rows("One two three.", "Four five six."))  # 0-900, 1300-2200
+
+
+class TestSaidIn:
+    def test_words_count_from_the_start_of_the_clip(self) -> None:
+        said = said_in(stretches(WORDS, [(300, 1600)]))
+
+        assert [(word.text, word.start_ms, word.end_ms) for word in said] == [
+            ("two", 0, 300),
+            ("three.", 300, 600),
+            ("Four", 1000, 1300),
+        ]
+
+    def test_a_word_of_which_most_is_cut_off_is_left_out(self) -> None:
+        said = said_in(stretches(WORDS, [(160, 740)]))
+
+        assert [(word.text, word.start_ms, word.end_ms) for word in said] == [("two", 140, 440)]
+
+    def test_pieces_follow_each_other(self) -> None:
+        said = said_in(stretches(WORDS, [(0, 300), (1900, 2200)]))
+
+        assert [(word.text, word.start_ms, word.end_ms) for word in said] == [("One", 0, 300), ("six.", 300, 600)]
+
+
+class TestCaptionText:
+    def test_sentences_to_burn(self) -> None:
+        made = caption_text(said_in(stretches(WORDS, [(0, 2200)])), CaptionMode.BURN, 2200)
+
+        assert [[word.text for word in sentence] for sentence in made.sentences] == [
+            ["One", "two", "three."],
+            ["Four", "five", "six."],
+        ]
+
+    def test_a_file_to_embed(self) -> None:
+        made = caption_text(said_in(stretches(WORDS, [(0, 2200)])), CaptionMode.EMBED, 2200)
+
+        assert made.vtt.startswith("WEBVTT\n\n00:00:00.000 --> ")
+        assert caption_text([], CaptionMode.EMBED, 2200).vtt == ""
+
+
+class TestCaptionFiles:
+    def test_both_formats_say_the_same(self) -> None:
+        srt, vtt = caption_files(said_in(stretches(WORDS, [(1300, 2200)])), 900)
+
+        assert srt == "1\n00:00:00,000 --> 00:00:00,900\nFour five six.\n\n"
+        assert vtt == "WEBVTT\n\n00:00:00.000 --> 00:00:00.900\nFour five six.\n\n"

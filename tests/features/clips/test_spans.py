@@ -1,0 +1,117 @@
+"""Places found by what is said: words, borders, silences, and a whole video cut by a rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from cuepoint.features.clips.spans import (
+    AutoRule,
+    ClipSnap,
+    SilenceRule,
+    divided,
+    find_text,
+    snapped,
+    without_silences,
+)
+from cuepoint.features.transcripts.words import Word, timed_words
+from tests.support.builders.transcripts import segment_rows
+
+
+def said(*texts: str, pause_ms: int = 400) -> list[Word]:
+    """Sentences; each word takes 300 ms."""
+    return timed_words(segment_rows(*texts, pause_ms=pause_ms))
+
+
+class TestFindText:
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("The seed", [(0, 600)]),
+            ("  the SEED!! ", [(0, 600)]),
+            ("grows. It grows", [(600, 1900)]),
+            ("grows", [(600, 900), (1600, 1900)]),
+            ("row", []),
+            ("seed the", []),
+            ("...", []),
+            ("ＳＥＥＤ", [(300, 600)]),
+            ("slow-ly", [(1900, 2200)]),
+        ],
+    )
+    def test_words_in_their_order(self, text: str, found: list[tuple[int, int]]) -> None:
+        assert find_text(said("The seed grows.", "It grows slowly!"), text) == found
+
+    def test_a_word_that_is_stored_in_parts(self) -> None:
+        words = [Word("do", 0, 100), Word("n't", 100, 200, ""), Word("go", 200, 300)]
+
+        assert find_text(words, "don't go") == [(0, 300)]
+
+    def test_without_spaces(self) -> None:
+        words = [Word(c, at * 100, at * 100 + 100, "") for at, c in enumerate("种子在土里")]
+
+        assert find_text(words, "在土") == [(200, 400)]
+
+    def test_places_do_not_overlap(self) -> None:
+        assert find_text(said("no no no no no"), "no no") == [(0, 600), (600, 1200)]
+
+
+class TestSnapped:
+    WORDS = said("One two three.", "Four five six.")  # 0-900, 1300-2200
+
+    @pytest.mark.parametrize(
+        ("given", "snap", "found"),
+        [
+            ((350, 1450), ClipSnap.NONE, (350, 1450)),
+            ((350, 1450), ClipSnap.WORD, (300, 1600)),
+            ((1000, 1200), ClipSnap.WORD, (1000, 1200)),
+            ((950, 1450), ClipSnap.WORD, (950, 1600)),
+            ((350, 700), ClipSnap.SENTENCE, (0, 900)),
+            ((350, 1450), ClipSnap.SENTENCE, (0, 2200)),
+            ((5000, 6000), ClipSnap.SENTENCE, (5000, 6000)),
+        ],
+        ids=str,
+    )
+    def test_grows_to_what_it_touches(self, given: tuple[int, int], snap: ClipSnap, found: tuple[int, int]) -> None:
+        assert snapped(self.WORDS, *given, snap) == found
+
+
+class TestWithoutSilences:
+    WORDS = said("One two.", "Three four.", "Five six.", pause_ms=1000)  # 0-600, 1600-2200, 3200-3800
+
+    @pytest.mark.parametrize(
+        ("given", "rule", "left"),
+        [
+            ((0, 4000), SilenceRule(700, 150), [(0, 750), (1450, 2350), (3050, 3950)]),
+            ((100, 2000), SilenceRule(700, 150), [(100, 750), (1450, 2000)]),
+            ((0, 4000), SilenceRule(700, 0), [(0, 600), (1600, 2200), (3200, 3800)]),
+            ((0, 4000), SilenceRule(1500, 150), [(0, 3950)]),
+            ((0, 4000), SilenceRule(1000, 500), [(0, 4000)]),
+            ((600, 1600), SilenceRule(700, 150), []),
+        ],
+        ids=str,
+    )
+    def test_keeps_the_words_and_their_margins(
+        self, given: tuple[int, int], rule: SilenceRule, left: list[tuple[int, int]]
+    ) -> None:
+        assert without_silences(self.WORDS, *given, rule) == left
+
+
+class TestDivided:
+    def test_pieces_end_and_begin_with_sentences(self) -> None:
+        words = said(*["One two three four five."] * 8, pause_ms=500)  # a sentence every 2 s
+
+        pieces = divided(words, 16_000, AutoRule(length_ms=4_000, overlap_ms=0))
+
+        assert pieces == [(0, 3_500), (4_000, 7_500), (8_000, 11_500), (12_000, 15_500)]
+
+    def test_an_overlap_takes_up_the_sentence_before(self) -> None:
+        words = said(*["One two three four five."] * 8, pause_ms=500)
+
+        pieces = divided(words, 16_000, AutoRule(length_ms=4_000, overlap_ms=2_000, max_clips=3))
+
+        assert pieces == [(0, 3_500), (2_000, 5_500), (4_000, 7_500)]
+
+    def test_without_speech_by_the_clock(self) -> None:
+        rule = AutoRule(length_ms=10_000, overlap_ms=2_000, max_clips=10)
+
+        assert divided([], 25_000, rule) == [(0, 10_000), (8_000, 18_000), (16_000, 25_000)]
+        assert divided([], 5_000, rule) == [(0, 5_000)]

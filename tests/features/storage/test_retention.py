@@ -1,0 +1,245 @@
+"""Retention: what rules take, what is spared, the same in the preview, and once however many apply them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from cuepoint.config import Settings
+from cuepoint.db.keyset import PageRequest
+from cuepoint.db.session import Database
+from cuepoint.errors import BadInputError, ForbiddenError, NotFoundError
+from cuepoint.features.clips.models import Clip
+from cuepoint.features.files.models import FileRemoval
+from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.projects.models import Project, ProjectRole
+from cuepoint.features.storage import retention
+from cuepoint.features.storage.models import RetentionRule, RetentionTarget
+from cuepoint.features.storage.retention import Rule
+from cuepoint.features.storage.tasks import apply_retention
+from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.viewer import Viewer
+from tests.support.builders.attempts import begin_attempt, make_job
+from tests.support.builders.clips import make_clip
+from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.users import make_viewer
+from tests.support.builders.videos import make_rendition, make_video
+
+OLD = datetime.now(UTC) - timedelta(days=40)
+ALL = [Rule(target, 30) for target in RetentionTarget]
+
+
+@pytest.fixture
+async def viewer(db: Database) -> Viewer:
+    return await make_viewer(db)
+
+
+@pytest.fixture
+async def project(db: Database, viewer: Viewer) -> Project:
+    return await make_project(db, owner_id=viewer.user_id)
+
+
+async def age(db: Database, *tables: str) -> None:
+    """Everything in these tables is 40 days old."""
+    async with db.write() as session:
+        for table in (*tables, "stored_files"):
+            await session.execute(text(f"update {table} set created_at = :at"), {"at": OLD})
+
+
+async def old_video(db: Database, project: Project) -> Video:
+    video = await make_video(db, project)
+    await make_rendition(
+        db, video, RenditionKind.ASR_AUDIO, storage_key=f"projects/{project.id.hex}/audio/{video.id.hex}/a"
+    )
+    await make_rendition(
+        db, video, RenditionKind.POSTER, storage_key=f"projects/{project.id.hex}/thumbnails/{video.id.hex}/p"
+    )
+    await make_clip(db, video, is_rendered=True)
+    await age(db, "videos", "renditions", "clips")
+    return video
+
+
+async def set_rules(db: Database, viewer: Viewer, project: Project, *rules: Rule) -> None:
+    async with db.write() as session:
+        await retention.set_rules(session, viewer, project.id, rules)
+
+
+async def previewed(
+    db: Database, viewer: Viewer, project: Project, rules: list[Rule] | None
+) -> list[tuple[RetentionTarget, int]]:
+    async with db.read() as session:
+        page = await retention.preview(session, viewer, project.id, rules, PageRequest(50))
+        total = await retention.count_preview(session, viewer, project.id, rules)
+    assert total == len(page.rows)
+    return sorted(((found.target, found.size_bytes) for found in page.rows), key=str)
+
+
+async def apply(db: Database, project: Project, *, trash_days: int = 0) -> int:
+    async with db.write() as session:
+        return await retention.apply_rules(session, project.id, trash_days=trash_days)
+
+
+class TestSetRules:
+    async def test_replaces_the_rules_of_the_project(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await set_rules(db, viewer, project, Rule(RetentionTarget.CLIPS, 5), Rule(RetentionTarget.AUDIO, 6))
+
+        await set_rules(db, viewer, project, Rule(RetentionTarget.AUDIO, 7))
+
+        async with db.read() as session:
+            rules = await retention.read_rules(session, viewer, project.id)
+        assert rules == [Rule(RetentionTarget.AUDIO, 7)]
+
+    @pytest.mark.parametrize(
+        "rules",
+        [
+            [Rule(RetentionTarget.CLIPS, 0)],
+            [Rule(RetentionTarget.CLIPS, 36_501)],
+            [Rule(RetentionTarget.CLIPS, 1), Rule(RetentionTarget.CLIPS, 2)],
+        ],
+        ids=["too young", "too old", "twice"],
+    )
+    async def test_refuses_what_is_no_rule(
+        self, db: Database, viewer: Viewer, project: Project, rules: list[Rule]
+    ) -> None:
+        with pytest.raises(BadInputError):
+            await set_rules(db, viewer, project, *rules)
+
+        async with db.read() as session:
+            assert list(await session.scalars(select(RetentionRule))) == []
+
+    async def test_an_editor_and_a_stranger_may_not(self, db: Database, project: Project) -> None:
+        editor, stranger = await make_viewer(db), await make_viewer(db)
+        await make_member(db, project, editor.user_id, ProjectRole.EDITOR)
+
+        with pytest.raises(ForbiddenError):
+            await set_rules(db, editor, project, Rule(RetentionTarget.CLIPS, 1))
+        with pytest.raises(NotFoundError):
+            await set_rules(db, stranger, project, Rule(RetentionTarget.CLIPS, 1))
+
+
+class TestPreview:
+    async def test_shows_what_each_rule_takes(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await old_video(db, project)
+        fresh = await make_video(db, project)
+
+        found = {rule.target: await previewed(db, viewer, project, [rule]) for rule in ALL}
+
+        assert found == {
+            RetentionTarget.VIDEOS: [(RetentionTarget.VIDEOS, 1120)],
+            RetentionTarget.CLIPS: [(RetentionTarget.CLIPS, 100)],
+            RetentionTarget.AUDIO: [(RetentionTarget.AUDIO, 10)],
+            RetentionTarget.PROCESSED: [],
+        }
+        assert fresh.deleted_at is None
+
+    async def test_without_rules_takes_nothing(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await old_video(db, project)
+
+        assert await previewed(db, viewer, project, None) == []
+        assert await previewed(db, viewer, project, []) == []
+
+    async def test_changes_nothing(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await old_video(db, project)
+        await set_rules(db, viewer, project, *ALL)
+
+        assert len(await previewed(db, viewer, project, None)) == 3
+
+        async with db.read() as session:
+            assert list(await session.scalars(select(Video.deleted_at))) == [None]
+            assert list(await session.scalars(select(FileRemoval.key))) == []
+
+    async def test_a_stranger_sees_none(self, db: Database, project: Project) -> None:
+        stranger = await make_viewer(db)
+
+        with pytest.raises(NotFoundError):
+            await previewed(db, stranger, project, ALL)
+
+
+class TestApplyRules:
+    async def test_takes_what_the_preview_shows(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await old_video(db, project)
+        await set_rules(db, viewer, project, Rule(RetentionTarget.CLIPS, 30), Rule(RetentionTarget.AUDIO, 30))
+
+        taken = [await apply(db, project), await apply(db, project)]
+
+        assert taken == [2, 0]
+        async with db.read() as session:
+            assert list(await session.scalars(select(Clip.id))) == []
+            assert list(await session.scalars(select(Rendition.kind))) == [RenditionKind.POSTER]
+            assert len(list(await session.scalars(select(FileRemoval.key)))) == 2
+
+    @pytest.mark.parametrize("days", [0, 7])
+    async def test_videos_go_as_if_somebody_deleted_them(
+        self, db: Database, viewer: Viewer, project: Project, days: int
+    ) -> None:
+        video = await old_video(db, project)
+        await set_rules(db, viewer, project, Rule(RetentionTarget.VIDEOS, 30))
+
+        assert await apply(db, project, trash_days=days) == 1
+        assert await apply(db, project, trash_days=days) == 0
+
+        async with db.read() as session:
+            row = await session.get_one(Video, video.id)
+            kinds = list(await session.scalars(select(Job.kind)))
+        assert row.deleted_at is not None
+        assert (row.purge_at is not None, kinds) == (bool(days), [] if days else [JobKind.VIDEO_DELETION])
+
+    async def test_spares_what_is_protected(self, db: Database, viewer: Viewer, project: Project) -> None:
+        video, with_clip = await old_video(db, project), await old_video(db, project)
+        await set_rules(db, viewer, project, *ALL)
+        async with db.write() as session:
+            await retention.protect_video(session, viewer, video.id, is_protected=True)
+            clip = await session.scalar(select(Clip.id).where(Clip.video_id == with_clip.id))
+            assert clip is not None
+            await retention.protect_clip(session, viewer, clip, is_protected=True)
+
+        taken = await apply(db, project)
+
+        async with db.read() as session:
+            assert list(await session.scalars(select(Video.deleted_at))) == [None, None]
+            assert len(list(await session.scalars(select(Clip.id)))) == 2
+        assert taken == 1  # the sound of the second video
+
+    async def test_spares_what_a_job_works_with(self, db: Database, viewer: Viewer, project: Project) -> None:
+        video = await old_video(db, project)
+        await make_job(db, JobKind.TRANSCRIPTION, video, status=JobStatus.RUNNING)
+        await set_rules(db, viewer, project, *ALL)
+
+        assert await apply(db, project) == 0
+
+    async def test_two_at_once_take_everything_once(self, db: Database, viewer: Viewer, project: Project) -> None:
+        for _ in range(4):
+            await old_video(db, project)
+        await set_rules(db, viewer, project, Rule(RetentionTarget.VIDEOS, 30))
+
+        await asyncio.gather(apply(db, project), apply(db, project))
+        await apply(db, project)
+
+        async with db.read() as session:
+            jobs = list(await session.scalars(select(Job.video_id)))
+        assert len(jobs) == len(set(jobs)) == 4
+
+
+class TestTask:
+    async def test_applies_the_rules_of_every_project_in_use(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project
+    ) -> None:
+        second, archived, without = [await make_project(db, owner_id=viewer.user_id) for _ in range(3)]
+        for one in (project, second, archived, without):
+            await old_video(db, one)
+        for one in (project, second, archived):
+            await set_rules(db, viewer, one, Rule(RetentionTarget.CLIPS, 30))
+        async with db.write() as session:
+            await session.execute(text("update projects set archived_at = now() where id = :id"), {"id": archived.id})
+        context, control = await begin_attempt(db, settings, JobKind.RETENTION)
+
+        result = await apply_retention(context)
+
+        assert result == {"projects": 2, "removed": 2}
+        async with db.read() as session:
+            left = set(await session.scalars(select(Clip.project_id)))
+        assert left == {archived.id, without.id}
+        assert control.reports

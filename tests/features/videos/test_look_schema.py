@@ -1,0 +1,321 @@
+"""Storyboard, waveform, maps, playback and audio files as clients see them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from cuepoint.adapters.media.base_looks import StoryboardPack
+from cuepoint.adapters.media.base_waveform import level_sizes
+from cuepoint.adapters.media.fake import fake_media_info
+from cuepoint.adapters.storage.local import LocalStorage
+from cuepoint.config import Settings
+from cuepoint.db.session import Database
+from cuepoint.features.jobs.models import Job
+from cuepoint.features.projects.models import Project, ProjectRole
+from cuepoint.features.videos import looks
+from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, SoundMap, Video
+from cuepoint.graphql.scalars import encode_id
+from cuepoint.viewer import Viewer
+from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.users import make_viewer
+from tests.support.builders.videos import make_rendition, make_video
+from tests.support.graphql import Api, api_of
+
+LOOKS = """query ($id: ID!) { video(id: $id) {
+  storyboard { tileWidth tileHeight columns rows intervalSeconds tileCount sheets { url } vttUrl }
+  thumbnail(at: 7.5) { url atSeconds width height } poster(width: 400) { width } large: poster { width }
+  blackRanges { totalCount nodes { startSeconds endSeconds accuracySeconds } }
+  freezeRanges(minDuration: 3) { totalCount } } }"""
+SOUND = """query ($id: ID!, $samples: Int!, $first: Int!, $after: String) { video(id: $id) {
+  waveform(samples: $samples) { startSeconds durationSeconds samples peaks }
+  silences(first: $first, after: $after, minDuration: 0.5) {
+    totalCount nodes { startSeconds endSeconds accuracySeconds } pageInfo { hasNextPage endCursor } } } }"""
+PLAY = """query ($id: ID!) { video(id: $id) { playback { kind contentType url expiresAt }
+  original: playback(kind: ORIGINAL) { contentType } proxy: playback(kind: PROXY) { contentType } } }"""
+POSTER = "mutation ($input: SetPosterInput!) { setPoster(input: $input) { job { kind } errors { code field } } }"
+PROXY = "mutation ($input: CreateProxyInput!) { createProxy(input: $input) { job { id kind } errors { code field } } }"
+AUDIO = """mutation ($input: ExtractAudioInput!) { extractAudio(input: $input) {
+  audioFile { id format quality trackIndex isNormalized url job { kind } } errors { code field } } }"""
+MANY = """query ($first: Int!) { videos(first: $first) { nodes { storyboard { tileCount } silences { totalCount }
+  playback { kind } proxy: playback(kind: PROXY) { kind } poster { url } audioFiles { totalCount nodes { id } } } } }"""
+
+PACK = StoryboardPack(
+    tile_width=320,
+    tile_height=180,
+    columns=10,
+    rows=10,
+    interval_ms=2000,
+    sheet_ends=(100, 150),
+    tile_ends=tuple(150 + 10 * number for number in range(1, 103)),
+    hashes=bytes(8 * 102),
+    step_ms=1960,
+    black_ranges=(0, 2000, 8000, 8500),
+    freeze_ranges=(10_000, 12_000, 20_000, 24_000),
+)
+
+
+@pytest.fixture
+async def viewer(db: Database) -> Viewer:
+    return await make_viewer(db)
+
+
+@pytest.fixture
+async def project(db: Database, viewer: Viewer) -> Project:
+    return await make_project(db, owner_id=viewer.user_id)
+
+
+@pytest.fixture
+async def video(db: Database, project: Project) -> Video:
+    return await make_video(db, project)
+
+
+@pytest.fixture
+def api(db: Database, settings: Settings, viewer: Viewer) -> Api:
+    return api_of(db, settings, viewer)
+
+
+def rendition(video: Video, kind: RenditionKind, content_type: str = "image/jpeg", **values: Any) -> Rendition:
+    key = f"projects/{video.project_id.hex}/{kind.value.lower()}"
+    return Rendition(
+        video_id=video.id, kind=kind, storage_key=key, content_type=content_type, size_bytes=1170, **values
+    )
+
+
+async def make_board(db: Database, video: Video) -> None:
+    small = rendition(video, RenditionKind.POSTER_SMALL, width=320, height=180)
+    medium = rendition(video, RenditionKind.POSTER_MEDIUM, width=640, height=360)
+    async with db.write() as session:
+        pack = rendition(video, RenditionKind.STORYBOARD)
+        await looks.replace_storyboard(session, video.id, PACK, pack, [small, medium])
+    await make_rendition(db, video, RenditionKind.POSTER, width=1280, height=720)
+
+
+async def make_sound(db: Database, settings: Settings, video: Video, seconds: int = 100) -> None:
+    """A waveform of -10 to 20 throughout, and a silence every ten seconds, the first of 0.2 s."""
+    row = rendition(video, RenditionKind.WAVEFORM, start_ms=500)
+    path = settings.home / "waveform"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(bytes([246] * size + [20] * size) for size in level_sizes(seconds * 16_000)))
+    await LocalStorage(settings.storage_directory(), min_free_bytes=0).put_file(row.storage_key, path)
+    silences = [t for start in range(0, seconds * 1000, 10_000) for t in (start, start + (1000 if start else 200))]
+    async with db.write() as session:
+        row_id = await looks.repository.replace_rendition(session, row)
+        session.add(
+            SoundMap(
+                video_id=video.id,
+                rendition_id=row_id,
+                samples=seconds * 16_000,
+                start_ms=500,
+                silences=silences,
+                sounds=[],
+            )
+        )
+
+
+async def count(db: Database, entity: type) -> int:
+    async with db.read() as session:
+        return (await session.execute(select(func.count()).select_from(entity))).scalar_one()
+
+
+class TestStoryboard:
+    async def test_all_there_is_to_draw_it(self, db: Database, api: Api, video: Video) -> None:
+        await make_board(db, video)
+
+        found = (await api.data(LOOKS, {"id": encode_id("Video", video.id)}))["video"]
+
+        board = found["storyboard"]
+        urls = [sheet["url"].partition("?")[0] for sheet in board.pop("sheets")]
+        base = f"https://video.example.org/media/storyboards/{video.id.hex}"
+        assert urls == [f"{base}/sheet-0.jpg", f"{base}/sheet-1.jpg"]
+        assert board.pop("vttUrl").startswith(f"{base}/storyboard.vtt?expires=")
+        assert board == {
+            "tileWidth": 320,
+            "tileHeight": 180,
+            "columns": 10,
+            "rows": 10,
+            "intervalSeconds": 2.0,
+            "tileCount": 102,
+        }
+        tile = found["thumbnail"]
+        assert tile.pop("url").startswith(f"{base}/tile-3.jpg?")
+        assert tile == {"atSeconds": 6.0, "width": 320, "height": 180}
+
+    async def test_the_poster_that_is_wide_enough(self, db: Database, api: Api, video: Video) -> None:
+        await make_board(db, video)
+
+        found = (await api.data(LOOKS, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert (found["poster"]["width"], found["large"]["width"]) == (640, 1280)
+
+    async def test_maps_say_how_exact_they_are(self, db: Database, api: Api, video: Video) -> None:
+        await make_board(db, video)
+
+        found = (await api.data(LOOKS, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert found["blackRanges"]["nodes"] == [
+            {"startSeconds": 0.0, "endSeconds": 2.0, "accuracySeconds": 1.96},
+            {"startSeconds": 8.0, "endSeconds": 8.5, "accuracySeconds": 1.96},
+        ]
+        assert found["freezeRanges"]["totalCount"] == 1
+
+    async def test_without_one_there_is_nothing(self, api: Api, video: Video) -> None:
+        found = (await api.data(LOOKS, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert (found["storyboard"], found["thumbnail"], found["poster"]) == (None, None, None)
+        assert found["blackRanges"] == {"totalCount": 0, "nodes": []}
+
+
+class TestWaveform:
+    async def test_as_many_columns_as_asked_for(self, db: Database, settings: Settings, api: Api, video: Video) -> None:
+        await make_sound(db, settings, video)
+
+        given = {"id": encode_id("Video", video.id), "samples": 400, "first": 2}
+        found = (await api.data(SOUND, given))["video"]
+
+        assert found["waveform"] == {
+            "startSeconds": 0.5,
+            "durationSeconds": 100.0,
+            "samples": 400,
+            "peaks": [-10, 20] * 400,
+        }
+
+    @pytest.mark.parametrize("samples", [0, 99, 8001, -1])
+    async def test_only_within_bounds(
+        self, db: Database, settings: Settings, api: Api, video: Video, samples: int
+    ) -> None:
+        await make_sound(db, settings, video)
+
+        codes = await api.codes(SOUND, {"id": encode_id("Video", video.id), "samples": samples, "first": 2})
+
+        assert codes == ["BAD_USER_INPUT"]
+
+    async def test_silences_by_pages(self, db: Database, settings: Settings, api: Api, video: Video) -> None:
+        await make_sound(db, settings, video)
+        given = {"id": encode_id("Video", video.id), "samples": 100, "first": 5}
+
+        pages, after = [], None
+        while True:
+            page = (await api.data(SOUND, given | {"after": after}))["video"]["silences"]
+            pages.append([node["startSeconds"] for node in page["nodes"]])
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+
+        assert page["totalCount"] == 9
+        assert pages == [[10.0, 20.0, 30.0, 40.0, 50.0], [60.0, 70.0, 80.0, 90.0]]
+        assert page["nodes"][0]["accuracySeconds"] == 0.05
+
+    async def test_a_foreign_cursor_is_refused(self, db: Database, settings: Settings, api: Api, video: Video) -> None:
+        await make_sound(db, settings, video)
+        given = {"id": encode_id("Video", video.id), "samples": 100, "first": 5, "after": "nonsense"}
+
+        assert await api.codes(SOUND, given) == ["BAD_USER_INPUT"]
+
+
+class TestPlayback:
+    async def test_the_original_where_it_plays(self, db: Database, api: Api, project: Project) -> None:
+        video = await make_video(db, project, info=fake_media_info())
+
+        found = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert (found["playback"]["kind"], found["playback"]["contentType"]) == ("ORIGINAL", "video/mp4")
+        assert "/media/videos/" in found["playback"]["url"]
+        assert found["proxy"] is None
+
+    async def test_else_the_proxy(self, db: Database, api: Api, project: Project) -> None:
+        info = fake_media_info()
+        hevc = dataclasses.replace(info, tracks=(dataclasses.replace(info.tracks[0], codec="hevc"), *info.tracks[1:]))
+        video = await make_video(db, project, info=hevc)
+        before = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
+        await make_rendition(db, video, RenditionKind.PROXY, content_type="video/mp4")
+
+        after = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert (before["playback"], before["original"]) == (None, {"contentType": "video/mp4"})
+        assert (after["playback"]["kind"], after["proxy"]) == ("PROXY", {"contentType": "video/mp4"})
+
+    async def test_files_that_were_given_up_do_not_play(self, db: Database, api: Api, video: Video) -> None:
+        async with db.write() as session:
+            await session.execute(update(Video).values(files_removed_at=func.now()))
+
+        found = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert found == {"playback": None, "original": None, "proxy": None}
+
+
+class TestMutations:
+    @pytest.mark.parametrize(
+        ("query", "name", "more", "kind"),
+        [(POSTER, "setPoster", {"at": 3}, "POSTER"), (PROXY, "createProxy", {}, "PROXY")],
+        ids=["poster", "proxy"],
+    )
+    async def test_enqueue_a_job(
+        self, api: Api, video: Video, query: str, name: str, more: dict[str, Any], kind: str
+    ) -> None:
+        payload = (await api.data(query, {"input": {"videoId": encode_id("Video", video.id), **more}}))[name]
+
+        assert (payload["job"]["kind"], payload["errors"]) == (kind, [])
+
+    async def test_asked_for_twice_it_is_one_job(self, db: Database, api: Api, video: Video) -> None:
+        given = {"input": {"videoId": encode_id("Video", video.id)}}
+
+        first, second = [(await api.data(PROXY, given))["createProxy"]["job"]["id"] for _ in range(2)]
+
+        assert first == second
+        assert await count(db, Job) == 1
+
+    async def test_an_audio_file(self, api: Api, video: Video) -> None:
+        given = {"videoId": encode_id("Video", video.id), "format": "MP3", "quality": "HIGH", "normalize": True}
+
+        file = (await api.data(AUDIO, {"input": given}))["extractAudio"]["audioFile"]
+
+        assert (file["format"], file["quality"], file["trackIndex"]) == ("MP3", "HIGH", 1)
+        assert (file["isNormalized"], file["url"], file["job"]) == (True, None, {"kind": "AUDIO_EXPORT"})
+
+    async def test_a_refused_one_changes_nothing(self, db: Database, api: Api, video: Video) -> None:
+        given = {"videoId": encode_id("Video", video.id), "format": "OPUS", "sampleRate": 44_100}
+
+        payload = (await api.data(AUDIO, {"input": given}))["extractAudio"]
+
+        assert payload["errors"] == [{"code": "BAD_USER_INPUT", "field": ["sampleRate"]}]
+        assert (await count(db, AudioFile), await count(db, Job)) == (0, 0)
+
+    @pytest.mark.parametrize(
+        ("query", "name", "more"),
+        [(POSTER, "setPoster", {"at": 3}), (PROXY, "createProxy", {}), (AUDIO, "extractAudio", {"format": "WAV"})],
+        ids=["poster", "proxy", "audio"],
+    )
+    async def test_who_may_only_look_may_not(
+        self,
+        db: Database,
+        settings: Settings,
+        project: Project,
+        video: Video,
+        query: str,
+        name: str,
+        more: dict[str, Any],
+    ) -> None:
+        given = {"input": {"videoId": encode_id("Video", video.id), **more}}
+        guest, stranger = await make_viewer(db), await make_viewer(db)
+        await make_member(db, project, guest.user_id, ProjectRole.VIEWER)
+
+        assert await api_of(db, settings, guest).codes(query, given) == ["FORBIDDEN"]
+        payload = (await api_of(db, settings, stranger).data(query, given))[name]
+        assert [error["code"] for error in payload["errors"]] == ["NOT_FOUND"]
+        assert await count(db, Job) == 0
+
+
+class TestLists:
+    async def test_take_no_more_statements_for_more_videos(
+        self, db: Database, settings: Settings, api: Api, project: Project
+    ) -> None:
+        for _ in range(4):
+            video = await make_video(db, project)
+            await make_board(db, video)
+            await make_rendition(db, video, RenditionKind.PROXY, content_type="video/mp4")
+
+        assert await api.statements(MANY, {"first": 1}) == await api.statements(MANY, {"first": 4})
