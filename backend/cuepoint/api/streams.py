@@ -48,8 +48,8 @@ class Stream:
 
     @property
     def caller(self) -> UUID | str:
-        """Whom it counts for: the user, or the address of whoever brought no credential."""
-        return self.viewer.user_id if self.viewer else self._address
+        """Whom it counts for: the user, or the address of whoever brought none, or a link."""
+        return self.viewer.user_id if self.viewer and self.viewer.share is None else self._address
 
     @asynccontextmanager
     async def until_ended(self, seconds: float | None = None) -> AsyncIterator[asyncio.Timeout]:

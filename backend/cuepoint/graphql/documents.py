@@ -80,7 +80,7 @@ class Document:
     def cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
         """Points of the operation with these variables. Raises GraphQLError beyond a limit."""
         check_variables(variables)
-        key = tuple(_size(variables.get(name)) for name in self._sizes)
+        key = tuple(_size(variables[name]) if name in variables else "absent" for name in self._sizes)
         costs = self._costs.get(key)
         if costs is None:
             weights = weigh_document(self._schema, self.node, dict(variables))
@@ -153,10 +153,10 @@ class Documents:
 def _size(value: Any) -> Any:
     """What of a variable's value can enter a cost."""
     if isinstance(value, dict):
-        value = value.get("first")
+        return ("first", _size(value["first"])) if "first" in value else ("object",)
     if isinstance(value, list):
         return ("length", len(value))
-    return value if isinstance(value, int) else None
+    return (type(value).__name__, value) if isinstance(value, int | float) else None
 
 
 def _too_deep() -> RefusedDocumentError:

@@ -30,6 +30,7 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    value_from_ast_untyped,
 )
 
 from cuepoint.errors import ErrorCode
@@ -190,9 +191,9 @@ def _compare(weight: Weight) -> None:
 
 def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, Any]) -> dict[str, Any]:
     defaults = {
-        d.variable.name.value: int(d.default_value.value)
+        d.variable.name.value: value_from_ast_untyped(d.default_value)
         for d in operation.variable_definitions or ()
-        if isinstance(d.default_value, IntValueNode)
+        if d.default_value is not None
     }
     return {**defaults, **variables}
 
@@ -334,6 +335,8 @@ class _Scale:
         else:
             fields = getattr(get_named_type(field.args["input"].type), "fields", {})
             size = self._input_first(given.get("input"), fields["first"].default_value)
+        if isinstance(size, float) and size.is_integer():  # GraphQL takes 100.0 for an Int
+            size = int(size)
         return min(max(size, 0), MAX_LIST) if isinstance(size, int) and not isinstance(size, bool) else DEFAULT_FIRST
 
     def _input_first(self, node: ValueNode | None, default: Any) -> Any:

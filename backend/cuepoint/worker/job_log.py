@@ -81,6 +81,7 @@ class AttemptLog:
         if not text:
             return
         said = self._masked(text).encode(errors="replace")[:MAX_LINE_BYTES]
+        said = said.decode(errors="ignore").encode()  # half a character would grow when it is read
         kept = f"{datetime.now(UTC):%H:%M:%S} ".encode() + said + b"\n"
         self._lines.append(kept)
         self._size += len(kept)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import Base
@@ -145,10 +145,20 @@ async def _confirmed(
     return project
 
 
+def asked_at(job_id: UUID) -> ColumnElement[datetime]:
+    """When a job was asked for. A wipe takes what was there then, and nothing that came while it waited or ran."""
+    return select(Job.created_at).where(Job.id == job_id).scalar_subquery()
+
+
 async def cancel_some_jobs(session: AsyncSession, project_id: UUID, but: UUID) -> bool:
-    """Some of the project's unfinished jobs are cancelled, running ones asked to stop; False: there are none to ask."""
+    """Some of the project's unfinished jobs that are older than the job `but` are cancelled, running ones asked to
+    stop; False: there are none to ask."""
     waiting = select(Job.id).where(
-        Job.project_id == project_id, Job.status.in_(UNFINISHED), Job.cancel_requested_at.is_(None), Job.id != but
+        Job.project_id == project_id,
+        Job.status.in_(UNFINISHED),
+        Job.cancel_requested_at.is_(None),
+        Job.id != but,
+        Job.created_at <= asked_at(but),
     )
     ids = (await session.scalars(waiting.order_by(Job.id).limit(CANCELLED_AT_ONCE))).all()
     if ids:
@@ -157,8 +167,9 @@ async def cancel_some_jobs(session: AsyncSession, project_id: UUID, but: UUID) -
 
 
 async def running_jobs(session: AsyncSession, project_id: UUID, but: UUID) -> int:
-    """How many of the project's jobs a worker still runs."""
-    running = (Job.project_id == project_id, Job.status == JobStatus.RUNNING, Job.id != but)
+    """How many of the project's jobs that are older than the job `but` a worker still runs."""
+    older = Job.created_at <= asked_at(but)
+    running = (Job.project_id == project_id, Job.status == JobStatus.RUNNING, Job.id != but, older)
     return await session.scalar(select(func.count()).select_from(Job).where(*running)) or 0
 
 
@@ -169,12 +180,14 @@ async def remove_some_videos(session: AsyncSession, project_id: UUID) -> int:
     return await _removed(session, delete(Video).where(Video.id.in_(some)).returning(Video.id))
 
 
-async def remove_some_uploads(session: AsyncSession, project_id: UUID, *, even_used: bool) -> int:
+async def remove_some_uploads(session: AsyncSession, project_id: UUID, *, wiped_by: UUID | None = None) -> int:
     """Rows of some of the project's uploads are gone, their bytes on the list of removals; 0: there are none left.
-    `even_used`: also of those that became videos."""
+    With `wiped_by`, the job of a wipe, only of those that did not become videos and were there when it was asked for.
+    """
     some = select(Upload.id).where(Upload.project_id == project_id)
-    if not even_used:
-        some = some.where(~_is_used(), Upload.status != UploadStatus.ABORTED)
+    if wiped_by is not None:
+        there = Upload.created_at <= asked_at(wiped_by)
+        some = some.where(~_is_used(), Upload.status != UploadStatus.ABORTED, there)
     some = some.order_by(Upload.id).limit(ROWS_AT_ONCE)
     return await _removed(session, delete(Upload).where(Upload.id.in_(some)).returning(Upload.id))
 
@@ -215,13 +228,18 @@ async def due_removals(session: AsyncSession, project_id: UUID) -> Sequence[str]
     return (await session.scalars(due.order_by(FileRemoval.due_at).limit(ROWS_AT_ONCE))).all()
 
 
-async def forget_some_files(session: AsyncSession, project_id: UUID) -> int:
+async def forget_some_files(session: AsyncSession, project_id: UUID, wiped_by: UUID) -> int:
     """Some rows of the project that name a file name it no more, or are gone where that is all they are for; the
-    files are on the list of removals. How many; 0: none names one.
+    files are on the list of removals. How many; 0: none names one. Files of videos that came after the wipe was asked
+    for stay, with whatever is made of them.
 
     Works on whatever table has the triggers of `stored_files`, so that no later one is forgotten.
     """
-    named = select(StoredFile.slot, StoredFile.owner_id).where(StoredFile.project_id == project_id)
+    given_up = select(Video.id).where(Video.project_id == project_id, Video.files_removed_at.is_not(None))
+    of_no_video = and_(StoredFile.video_id.is_(None), StoredFile.created_at <= asked_at(wiped_by))
+    named = select(StoredFile.slot, StoredFile.owner_id).where(
+        StoredFile.project_id == project_id, or_(StoredFile.video_id.in_(given_up), of_no_video)
+    )
     rows = (await session.execute(named.order_by(StoredFile.slot).limit(ROWS_AT_ONCE))).all()
     owners: dict[str, list[UUID]] = {}
     for slot, owner_id in rows:

@@ -33,7 +33,7 @@ async def delete_project(ctx: TaskContext) -> None:
         while removed := await _step(ctx, lambda session: service.remove_some_videos(session, project_id)):
             gone += removed
             ctx.report(min(0.7, 0.1 + 0.6 * gone / total), f"{gone} of {counts.videos} videos removed")
-        while await _step(ctx, lambda session: service.remove_some_uploads(session, project_id, even_used=True)):
+        while await _step(ctx, lambda session: service.remove_some_uploads(session, project_id)):
             ctx.report(0.7, "Removing uploads")
         while await _step(ctx, lambda session: service.remove_some_jobs(session, project_id)):
             ctx.report(0.75, "Removing jobs")
@@ -48,14 +48,14 @@ async def delete_project(ctx: TaskContext) -> None:
 
 @task(JobKind.STORAGE_WIPE)
 async def wipe_storage(ctx: TaskContext) -> None:
-    """No file of the project is left; rows name none any more."""
+    """No file that was the project's when the wipe was asked for is left; rows name none any more."""
     project_id = ctx.project_id
     if project_id is None:  # it was deleted meanwhile
         return
     await _stop_jobs(ctx, project_id)
-    while await _step(ctx, lambda session: service.remove_some_uploads(session, project_id, even_used=False)):
+    while await _step(ctx, lambda session: service.remove_some_uploads(session, project_id, wiped_by=ctx.job_id)):
         ctx.report(0.2, "Removing uploads")
-    while await _step(ctx, lambda session: service.forget_some_files(session, project_id)):
+    while await _step(ctx, lambda session: service.forget_some_files(session, project_id, ctx.job_id)):
         ctx.report(0.4, "Giving up files")
     removed = await _remove_files(ctx, project_id)
     async with ctx.finish(result={"filesRemoved": removed.files, "bytesFreed": removed.size_bytes}):
@@ -67,7 +67,7 @@ async def _step(ctx: TaskContext, work: Callable[[AsyncSession], Awaitable[int]]
 
 
 async def _stop_jobs(ctx: TaskContext, project_id: UUID) -> None:
-    """Nothing of the project waits or runs."""
+    """Nothing of the project that was there before this job waits or runs."""
     while True:
         while await in_transaction(ctx.db, lambda session: service.cancel_some_jobs(session, project_id, ctx.job_id)):
             ctx.report(0.02, "Cancelling jobs")

@@ -34,8 +34,9 @@ class ImportOfVideo(Loader[UUID, Import | None]):
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Import | None]:
         """One statement for all keys."""
+        visible = Import.project_id.in_(access.visible_projects(self.context.require_viewer()))
         async with self.context.db.read() as session:
-            rows = await session.scalars(select(Import).where(Import.video_id.in_(keys)))
+            rows = await session.scalars(select(Import).where(Import.video_id.in_(keys), visible))
             return {row.video_id: row for row in rows if row.video_id is not None}
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
 from cuepoint.features.jobs.announce import announce
+from cuepoint.features.jobs.creation import NEVER_REFUSED
 from cuepoint.features.jobs.kinds import DELETIONS, SPECS
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.repository import UNFINISHED, JobFilter, filtered_jobs
@@ -23,6 +24,7 @@ from cuepoint.features.jobs.statements import InSession
 from cuepoint.features.jobs.transitions import retry
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.quotas import service as quotas
 from cuepoint.viewer import Viewer
 
 WAITING = (JobStatus.BLOCKED, JobStatus.SCHEDULED, JobStatus.QUEUED)
@@ -76,7 +78,18 @@ async def _retry(session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit
         if changes:
             retried.append(job.id)
             announce(session, changes)
-    return Retried(await _load(session, retried), tried - len(retried), len(found) > tried)
+    jobs = await _load(session, retried)
+    await _check_quotas(session, jobs)
+    return Retried(jobs, tried - len(retried), len(found) > tried)
+
+
+async def _check_quotas(session: AsyncSession, jobs: Sequence[Job]) -> None:
+    """There is room for all that were brought back. Raises QUOTA_EXCEEDED; then none of them may be."""
+    counted = [job for job in jobs if job.kind not in NEVER_REFUSED]
+    for project_id, user_id, is_media in {
+        (job.project_id, job.created_by_id, job.kind is JobKind.TRANSCRIPTION) for job in counted
+    }:
+        await quotas.check_job(session, project_id=project_id, user_id=user_id, is_media=is_media)
 
 
 async def cancel_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID) -> int:

@@ -25,6 +25,8 @@ with looked as (
   delete from jobs j using looked l
   where j.id = l.id and j.status in ('SUCCEEDED', 'FAILED', 'CANCELLED') and j.finished_at < :before
     and not exists (select from job_dependencies d where d.dependency_id = j.id)
+    and not (j.kind = 'REEL_RENDERING' and exists (select from reels r where r.job_id = j.id))
+    and not (j.kind = 'INGEST' and exists (select from imports i where i.job_id = j.id))
     and (j.video_id is null or (j.kind = any(:steps) and exists (
       select from jobs n where n.video_id = j.video_id and n.kind = j.kind and n.created_at > j.created_at
         and (j.status <> 'SUCCEEDED' or n.status = 'SUCCEEDED'))))

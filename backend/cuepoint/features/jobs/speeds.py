@@ -28,6 +28,7 @@ with timed as (
     row_number() over (partition by j.kind order by j.finished_at desc) as nth
   from jobs j left join videos v on v.id = j.video_id
   where j.status = 'SUCCEEDED' and j.attempt = 1 and j.result ->> 'skipped' is null
+    and j.result ->> 'reason' is null
     and j.finished_at > job_now() - make_interval(days => :days)
 ), found as (
   select kind, percentile_cont(0.5) within group (order by run) as run_seconds,

@@ -125,7 +125,9 @@ class ShareLink(Keyed, Base):
     )
     prefix: Mapped[str] = mapped_column(comment="First characters of the token, shown so that links can be told apart.")
     password_hash: Mapped[str | None] = mapped_column(comment="Argon2id with its salt and cost; null = no password.")
-    may_download: Mapped[bool] = mapped_column(server_default="false", comment="Whether files may be saved.")
+    may_download: Mapped[bool] = mapped_column(
+        server_default="false", comment="Whether clients should offer to save files."
+    )
     expires_at: Mapped[datetime | None] = mapped_column(comment="Refused from then on; null = never.")
     revoked_at: Mapped[datetime | None] = mapped_column(comment="When it was revoked; null = valid.")
     uses: Mapped[int] = mapped_column(server_default="0", comment="How often it was opened.")

@@ -88,7 +88,10 @@ async def media_figure(session: AsyncSession, quota: Quota, *, up_to: UUID | Non
 
 
 async def storage_figure(session: AsyncSession, quota: Quota) -> Figure:
-    """Bytes of files, and as reserved those that open uploads have declared. A user's are the files of their videos."""
+    """Bytes of files, and as reserved those that open uploads have declared, or received so far.
+
+    A user's are the files of their videos.
+    """
     if quota.user_id is not None:
         used = """select coalesce(sum(f.size_bytes), 0) from stored_files f join videos v on v.id = f.video_id
                   where v.created_by_id = :scope"""
@@ -96,7 +99,7 @@ async def storage_figure(session: AsyncSession, quota: Quota) -> Figure:
         used = f"select coalesce(sum(bytes), 0) from storage_tallies where {_scope(quota, 'project_id', '')}"  # noqa: S608
     statement = f"""
       select ({used}) as used,
-        (select coalesce(sum(size_bytes), 0) from uploads
+        (select coalesce(sum(coalesce(size_bytes, offset_bytes)), 0) from uploads
          where status in ('WAITING', 'RECEIVING', 'COMPLETE') and starts_with(storage_key, 'uploads/')
          and expires_at > now() and {_scope(quota, "project_id", "created_by_id")}) as reserved
     """  # noqa: S608 - constants of this module

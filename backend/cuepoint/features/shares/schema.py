@@ -23,7 +23,9 @@ class CreateShareLinkInput(IdempotentInput):
 
     node_id: strawberry.ID = strawberry.field(description="A video or a project.")
     expires_at: datetime | None = strawberry.field(default=None, description="Refused from then on; null = never.")
-    allow_download: bool = strawberry.field(default=False, description="Whether files may be saved.")
+    allow_download: bool = strawberry.field(
+        default=False, description="Whether clients should offer to save files. A wish: what can be played can be kept."
+    )
     password: str | None = strawberry.field(default=None, description="8 to 200 characters; null = none is asked for.")
 
     def target(self) -> service.Target:

@@ -24,7 +24,9 @@ class ShareLink(Node):
     video_key: strawberry.Private[UUID | None]
     id: strawberry.ID = strawberry.field(description="Global id.")
     prefix: str = strawberry.field(description="First characters of its token, to tell links apart.")
-    allow_download: bool = strawberry.field(description="Whether files may be saved.")
+    allow_download: bool = strawberry.field(
+        description="Whether clients should offer to save files. A wish: what can be played can be kept."
+    )
     has_password: bool = strawberry.field(description="Whether it asks for a password.")
     expires_at: datetime | None = strawberry.field(description="Refused from then on; null = never.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked; null = it is valid.")

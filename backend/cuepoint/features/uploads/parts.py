@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,7 @@ from cuepoint.features.uploads import fetching, service
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
 from cuepoint.viewer import Viewer
 
+CHECK_ROOM = timedelta(days=7)  # a completed upload does not expire while its check waits for a worker
 MAX_SIGNED = 100  # parts of one request; a client signs the next ones as it goes
 OPEN = (UploadStatus.WAITING, UploadStatus.RECEIVING)
 
@@ -77,6 +79,7 @@ async def complete_parts(db: Database, storage: Storage, viewer: Viewer, upload_
             raise NotFoundError("upload")
         _check_open(locked)
         locked.offset_bytes, locked.status = locked.size_bytes or 0, UploadStatus.RECEIVING
+        locked.expires_at = max(locked.expires_at, datetime.now(UTC) + CHECK_ROOM)
         await session.flush()
         job = await jobs.enqueue(
             session,

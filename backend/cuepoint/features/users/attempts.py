@@ -7,6 +7,7 @@ several processes or as aliases of one document, all count. An address without a
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,7 +41,18 @@ class Subject:
     @classmethod
     def address(cls, ip: str) -> Subject:
         """Where attempts come from; many people may sit behind one address."""
-        return cls(_hash(f"address:{ip}"), limit=30, forgotten_after=timedelta(hours=1))
+        return cls(_hash(f"address:{_network(ip)}"), limit=30, forgotten_after=timedelta(hours=1))
+
+
+def _network(ip: str) -> str:
+    """An IPv6 host chooses among the addresses of its /64, so that counts; any other text is itself."""
+    try:
+        found = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ip
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _hash(text: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.users.credentials import MARK, hash_secret, new_secret
@@ -47,6 +47,7 @@ async def create_api_key(
         require_admin(viewer)
         await get_user(session, viewer, owner_id)
     check_expiry(expires_at)
+    await _ensure_no_longer_life(session, viewer, expires_at)
     if not scopes:
         raise BadInputError("A key needs at least one scope: READ, WRITE or MANAGE.", field=("scopes",))
     if project_ids is not None and not 1 <= len(set(project_ids)) <= MAX_PROJECTS:
@@ -117,6 +118,7 @@ async def rotate_api_key(
         raise CuepointError(
             ErrorCode.ALREADY_FINAL, "The key was rotated, revoked or has expired; make a new one.", field=("id",)
         )
+    await _ensure_no_longer_life(session, viewer, key.expires_at)
     successor = ApiKey(
         user_id=key.user_id,
         name=key.name,
@@ -131,6 +133,16 @@ async def rotate_api_key(
         session, viewer, AuditAction.ROTATED, "ApiKey", key.id, before=_told(key), after={"successorId": successor.id}
     )
     return key, successor, secret
+
+
+async def _ensure_no_longer_life(session: AsyncSession, viewer: Viewer, expires_at: datetime | None) -> None:
+    """A key makes none that outlives it: its end, or its rotation, would end nothing otherwise."""
+    own = None if viewer.api_key_id is None else await session.get(ApiKey, viewer.api_key_id)
+    if own is not None and own.expires_at is not None and (expires_at is None or expires_at > own.expires_at):
+        raise ForbiddenError(
+            f"This key ends at {own.expires_at.isoformat(timespec='seconds')} and makes none that lives longer. "
+            "Give an earlier expiresAt, or sign in.",
+        )
 
 
 async def _own_key(session: AsyncSession, viewer: Viewer, key_id: UUID) -> ApiKey:

@@ -16,7 +16,9 @@ class UserById(Loader[UUID, User | None]):
     """Users by key, for whoever may already see what names them (a member list, a job's creator)."""
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, User | None]:
-        """One statement for all keys."""
+        """One statement for all keys; visitors with a link learn of no account."""
+        if self.context.require_viewer().share is not None:
+            return {}
         async with self.context.db.read() as session:
             rows = await session.scalars(select(User).where(User.id.in_(keys)))
             return {row.id: row for row in rows}

@@ -71,7 +71,8 @@ class JobsOfVideo(PageLoader[Job]):
     async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Job]:
         """One statement, whatever the number of videos."""
         keys = [(Job.created_at, datetime), (Job.id, UUID)]
-        return await fetch_pages(session, Job, Job.video_id, ids, keys, page, descending=True)
+        visible = Job.project_id.in_(access.visible_projects(self.context.require_viewer()))
+        return await fetch_pages(session, Job, Job.video_id, ids, keys, page, where=[visible], descending=True)
 
 
 class JobCountOfVideo(Loader[UUID, int]):
@@ -79,7 +80,8 @@ class JobCountOfVideo(Loader[UUID, int]):
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
         """One statement for all keys."""
-        statement = select(Job.video_id, func.count()).where(Job.video_id.in_(keys)).group_by(Job.video_id)
+        visible = Job.project_id.in_(access.visible_projects(self.context.require_viewer()))
+        statement = select(Job.video_id, func.count()).where(Job.video_id.in_(keys), visible).group_by(Job.video_id)
         async with self.context.db.read() as session:
             counts = {video_id: count for video_id, count in await session.execute(statement) if video_id is not None}
             return dict.fromkeys(keys, 0) | counts

@@ -36,12 +36,12 @@ async def _rendition(ctx: TaskContext, video_id: UUID, kind: RenditionKind) -> R
 
 
 async def _made_of_original(ctx: TaskContext, result: RenditionKind) -> object | None:
-    """The original, where what was made of it is still there, or was found to be impossible."""
+    """The original, where what was made of it is still there; whatever was taken away is made again."""
     video = await _video(ctx)
     if video.probed_at is None:
         return None
     made = await _rendition(ctx, video.id, result)
-    return [video.content_hash, video.storage_key, made and made.storage_key]
+    return made and [video.content_hash, video.storage_key, made.storage_key]
 
 
 @fresh_by(JobKind.STORYBOARD, version=1)

@@ -32,6 +32,7 @@ async def video_of_content(session: AsyncSession, upload: Upload) -> Video | Non
         Video.content_hash == upload.content_hash,
         Video.upload_id.is_distinct_from(upload.id),
         Video.deleted_at.is_(None),
+        Video.files_removed_at.is_(None),  # one whose file was given up cannot stand for new bytes
     )
     return await session.scalar(statement.order_by(Video.created_at, Video.id).limit(1))
 

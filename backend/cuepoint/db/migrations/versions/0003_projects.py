@@ -201,7 +201,7 @@ def _create_share_links() -> None:
             sa.Boolean(),
             server_default="false",
             nullable=False,
-            comment="Whether files may be saved.",
+            comment="Whether clients should offer to save files.",
         ),
         sa.Column("expires_at", TIME, nullable=True, comment="Refused from then on; null = never."),
         sa.Column("revoked_at", TIME, nullable=True, comment="When it was revoked; null = valid."),

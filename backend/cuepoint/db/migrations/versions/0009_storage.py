@@ -262,7 +262,12 @@ def create_storage_findings() -> None:
 
 
 def downgrade() -> None:
-    """The triggers go with what they kept; the files stay where they are."""
+    """The triggers go with what they kept; the files stay where they are, and videos in the trash come back."""
+    op.execute(
+        "update videos v set deleted_at = null where purge_at is not null and (external_id is null or not exists"
+        " (select from videos o where o.project_id = v.project_id and o.external_id = v.external_id"
+        " and o.deleted_at is null))"
+    )
     run_file("0009_storage_down.sql")
     op.drop_table("storage_findings")
     op.drop_table("retention_rules")

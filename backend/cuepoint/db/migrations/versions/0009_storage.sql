@@ -137,9 +137,6 @@ select id, 'reels.storage_key', storage_key, project_id, null, coalesce(size_byt
 from reels where storage_key is not null
 union all
 select id, 'audio_files.storage_key', storage_key, project_id, video_id, coalesce(size_bytes, 0), created_at
-from audio_files where storage_key is not null
-union all
-select id, 'audio_files.storage_key', storage_key, project_id, video_id, coalesce(size_bytes, 0), created_at
 from audio_files where storage_key is not null;
 
 insert into stored_files (owner_id, slot, key, project_id, video_id, area, size_bytes, created_at)
