@@ -34,6 +34,8 @@ class TestAddValues:
                 add_values("schedules", "kind", values)
             for kind in ("PROBE", "NEW", "NEWER"):
                 connection.execute(text(INSERT.format(kind)))
+            kept = connection.execute(text("select count(*) from schedules where kind in ('PROBE', 'NEW', 'NEWER')"))
+            assert kept.scalar_one() == 3
 
         await migrate(own_database_url, change)
 

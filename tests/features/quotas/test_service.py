@@ -165,8 +165,13 @@ class TestConcurrentJobs:
         await limit(db, admin, Scope(user_id=viewer.user_id), concurrent_jobs=5)
         video = await make_video(db, project)
 
-        async with db.write() as session:
-            await refused(videos.start_pipeline(session, viewer, video.id, None))
+        async def begin() -> None:
+            async with db.write() as session:
+                await videos.start_pipeline(session, viewer, video.id, None)
+
+        await refused(begin())
+
+        assert await count(db, Job) == 0
 
     async def test_deletions_take_nobodys_place(
         self, db: Database, admin: Viewer, viewer: Viewer, project: Project
@@ -239,7 +244,10 @@ class TestStorage:
         await make_video(db, project)
         await limit(db, admin, Scope(project_id=project.id), storage_bytes=1_000)
 
+        before = await count(db, Upload)
         await refused(upload(db, viewer, settings, project, None))
+
+        assert await count(db, Upload) == before
 
 
 class TestMedia:
@@ -294,6 +302,8 @@ class TestMedia:
             session.add(MediaUsage(job_id=uuid7(), project_id=project.id, media_ms=LENGTH_MS))
 
         await refused(transcribe(db, viewer, await make_video(db, project, info=None)))
+
+        assert await count(db, Job) == 0
 
     @pytest.mark.parametrize(
         ("now", "start", "end"),
