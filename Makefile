@@ -34,6 +34,7 @@ doctor: $(RUN) ## Check every part and say what to do
 	@$(BIN)/cuepoint doctor
 
 test: $(DEV) ## Run the tests (up to 10 minutes)
+	$(call compile)
 	@$(BIN)/pytest -n 2 -m "not long"
 
 test-clients: $(DEV) $(CLIENT_PACKAGES) ## Run Apollo, graphql-ws and tus clients against the product (needs Node 20 and npm)
@@ -91,13 +92,18 @@ define install
 	@cache=; [ -w "$${HOME:-/nonexistent}" ] || cache=--no-cache-dir; \
 	if command -v uv >/dev/null 2>&1; then \
 		cache=$${cache:+--no-cache}; \
-		uv pip install --quiet $$cache --python $(BIN)/python --require-hashes -r $(1) && \
+		uv pip install --quiet --compile-bytecode $$cache --python $(BIN)/python --require-hashes -r $(1) && \
 		uv pip install --quiet $$cache --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 		pip="$(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input"; \
 		$$pip install $$cache --require-hashes -r $(1) && \
 		$$pip install $$cache --no-deps --no-build-isolation -e .; \
 	fi
+endef
+
+# The boxed children that open media may write nothing: without this, each of them would compile its modules anew.
+define compile
+	@$(BIN)/python -m compileall -qq backend/cuepoint || true
 endef
 
 define check_python
@@ -122,6 +128,7 @@ endef
 
 $(RUN): requirements.lock pyproject.toml
 	$(call install,requirements.lock,Cuepoint)
+	$(call compile)
 	@touch $@
 
 $(DEV): requirements-dev.lock pyproject.toml

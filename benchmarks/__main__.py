@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 
 from benchmarks import pipeline, refusals
-from benchmarks.graphql import requests
+from benchmarks.graphql import fanout, requests
 from benchmarks.jobs.__main__ import run as run_jobs
 
 PACKAGES = ("saq", "sqlalchemy", "asyncpg", "strawberry-graphql", "faster-whisper", "ctranslate2", "av")
@@ -22,6 +22,7 @@ def main() -> None:
     )
     asyncio.run(refusals.run())
     asyncio.run(requests.measure(rounds=5))
+    asyncio.run(fanout.main())
     asyncio.run(run_jobs())
     asyncio.run(pipeline.run(rounds=int(sys.argv[1]) if len(sys.argv) > 1 else 3))
 

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_socket import socket_allow_hosts
 
 from cuepoint.config import Settings, load_settings
-from cuepoint.db.session import Database, create_engine
-from tests.support.database import create_database, drop_database, empty_database, prepare_template
+from cuepoint.db.session import Database
+from tests.support.database import WorkerDatabase, create_database, drop_database, prepare_template
+from tests.support.distribution import ByFile, longest_first
+from tests.support.jobs import checked
+from tests.support.s3_server import S3Server, s3_server
 from tests.support.stack import SharedStack, run_directory, shared_stack
 
 
 def pytest_runtest_setup() -> None:
     """No test reaches a foreign host; loopback stays open, where the servers of the tests listen."""
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever takes long begins early."""
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile | None:
+    """Tests are shared by files, unless `--dist` asks for something else."""
+    return ByFile(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session")
@@ -34,18 +49,20 @@ async def template(stack: SharedStack, tmp_path_factory: pytest.TempPathFactory,
 
 
 @pytest.fixture(scope="session")
-async def worker_database_url(template: SharedStack) -> AsyncIterator[str]:
+async def worker_database(template: SharedStack) -> AsyncIterator[WorkerDatabase]:
     """The database of this process of the run."""
     name = await create_database(template)
-    yield template.database_server_url(name)
+    database = WorkerDatabase(template.database_server_url(name))
+    yield database
+    await database.close()
     await drop_database(template, name)
 
 
 @pytest.fixture
-async def database_url(worker_database_url: str) -> str:
+async def database_url(worker_database: WorkerDatabase) -> str:
     """A migrated, empty database."""
-    await empty_database(worker_database_url)
-    return worker_database_url
+    await worker_database.empty()
+    return worker_database.url
 
 
 @pytest.fixture
@@ -57,11 +74,17 @@ async def own_database_url(template: SharedStack) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(database_url: str, worker_database: WorkerDatabase) -> AsyncIterator[Database]:
     """Units of work on this test's database; effects after a commit go nowhere."""
-    database = Database(create_engine(database_url, pool_size=5))
-    yield database
-    await database.close()
+    async with worker_database.units_of_work() as database:
+        yield database
+
+
+@pytest.fixture
+async def sql(database_url: str, worker_database: WorkerDatabase) -> AsyncIterator[Any]:
+    """A worker's connection. Whatever a test did, the invariants of the job layer hold at its end."""
+    async with checked(await worker_database.connection()) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -69,6 +92,19 @@ def redis_url(stack: SharedStack, worker_id: str) -> str:
     """A Redis database of this xdist worker."""
     number = 0 if worker_id == "master" else int(worker_id.removeprefix("gw")) % 15 + 1
     return stack.redis_url(number)
+
+
+@pytest.fixture(scope="session")
+def s3_of_the_run() -> Iterator[S3Server]:
+    """The S3 server of this process of the run."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def s3(s3_of_the_run: S3Server) -> S3Server:
+    """An S3 server with a bucket that is empty."""
+    return s3_of_the_run.with_new_bucket()
 
 
 @pytest.fixture

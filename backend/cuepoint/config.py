@@ -19,6 +19,7 @@ PREFIX = "CUEPOINT_"
 _BUCKET_URL = re.compile(
     r"(?:s3|gs|az)://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_=@+-][A-Za-z0-9._=@+-]*)*/?", re.ASCII
 )
+_PRICE = re.compile(r"[^=,\s]+=\d+(\.\d+)?(/\d+(\.\d+)?)?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/?", re.ASCII)
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -112,7 +113,10 @@ class Settings(BaseSettings):
         None, description="http(s)://host of another Azure-compatible store; empty = Microsoft's."
     )
     trash_days: int = Field(
-        0, ge=0, le=30, description="Days that a deleted video can be restored; 0 = its files are removed at once."
+        0,
+        ge=0,
+        le=30,
+        description="Days that a deleted video, clip or reel can be restored; 0 = files are removed at once.",
     )
     audit_grace_hours: int = Field(
         24, ge=0, le=8760, description="The audit of storage leaves files alone that are younger than this."
@@ -160,6 +164,11 @@ class Settings(BaseSettings):
     )
     openai_base_url: str | None = Field(None, description="Base URL of an OpenAI-compatible server, ending in /v1.")
     embedding_model: str = Field("text-embedding-3-small", description="Embedding model asked of that server.")
+    model_prices: CommaList = Field(
+        (),
+        description="Prices of a million tokens by the beginning of the model's name, sent or sent/received, such as "
+        "text-embedding-3-small=0.02,gpt-5-mini=0.25/2; quotas on cost need them.",
+    )
     provider_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for one provider call.")
 
     worker_lanes: CommaList = Field(
@@ -191,6 +200,7 @@ class Settings(BaseSettings):
         "trusted_proxies",
         "cors_origins",
         "worker_lanes",
+        "model_prices",
         "fetch_allowed_hosts",
         "fetch_ports",
         "import_buckets",
@@ -200,6 +210,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+
+    @field_validator("model_prices")
+    @classmethod
+    def _priced(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_PRICE.fullmatch(price) for price in value):
+            raise ValueError("prices look like gpt-5-mini=0.25/2 or text-embedding-3-small=0.02")
+        return value
 
     @field_validator("cors_origins")
     @classmethod
@@ -279,6 +296,11 @@ class Settings(BaseSettings):
         """Earlier keys of signed URLs, which still open what they signed."""
         listed = self.former_secret_keys.get_secret_value() if self.former_secret_keys else ""
         return tuple(key.strip().encode() for key in listed.split(",") if key.strip())
+
+    @property
+    def embeds_by_provider(self) -> bool:
+        """Whether embeddings come from a server, rather than from the vectors that are bundled."""
+        return bool(self.openai_api_key or self.openai_base_url)
 
     def storage_directory(self) -> Path:
         """Directory that holds the media on this machine, where CUEPOINT_STORAGE_URL names no bucket."""

@@ -6,12 +6,15 @@ CuepointError                  refused: bad input, not found, a rule of the prod
 ├── RateLimitedError           too much at once; says when the same request can succeed
 ├── QueueFullError             too much work waits already; says when there may be room
 ├── LockedError                too many failed sign-ins; says when the next one is looked at
+├── QuotaExceededError         more than a quota allows; says which, and how much of it is taken
 └── UnauthenticatedError       no credential, or one that is wrong, expired or revoked
 AdapterError                   the outside world failed; `retryable` says whether trying again can help
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -156,6 +159,44 @@ class LockedError(CuepointError):
     def __init__(self, message: str, *, retry_after_seconds: float) -> None:
         super().__init__(ErrorCode.SIGN_IN_LOCKED, message, retryable=True)
         self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaScope(Enum):
+    """For whom a quota holds."""
+
+    INSTANCE = "INSTANCE"
+    PROJECT = "PROJECT"
+    USER = "USER"
+
+
+class QuotaLimit(Enum):
+    """What a quota limits."""
+
+    STORAGE_BYTES = "STORAGE_BYTES"
+    MEDIA_MINUTES_PER_MONTH = "MEDIA_MINUTES_PER_MONTH"
+    CONCURRENT_JOBS = "CONCURRENT_JOBS"
+    TOKENS_PER_MONTH = "TOKENS_PER_MONTH"
+    COST_PER_MONTH = "COST_PER_MONTH"
+
+
+@dataclass(frozen=True)
+class QuotaExcess:
+    """A quota that something would pass, in the unit of its limit; `reserved` counts what was asked for."""
+
+    scope: QuotaScope
+    what: QuotaLimit
+    limit: float
+    used: float
+    reserved: float
+    resets_at: datetime | None
+
+
+class QuotaExceededError(CuepointError):
+    """More than a quota allows. `excess` has the figures."""
+
+    def __init__(self, message: str, excess: QuotaExcess) -> None:
+        super().__init__(ErrorCode.QUOTA_EXCEEDED, message)
+        self.excess = excess
 
 
 class BadInputError(CuepointError):

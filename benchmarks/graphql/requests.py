@@ -1,9 +1,13 @@
-"""CPU a request of three servers, in rounds that take turns, so that what disturbs one disturbs all."""
+"""CPU a request of three servers, in rounds that take turns, so that what disturbs one disturbs all.
+
+Prints a table in Markdown, for benchmarks/README.md. 5 rounds take 2 to 4 minutes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import signal
 import socket
 import statistics
@@ -14,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -28,6 +33,10 @@ from tests.support.stack import SharedStack, shared_stack
 REQUESTS = {"q1": 300, "q2": 100, "q3": 30, "q4": 150}
 WARM_UP = 20
 SERVERS = ("floor", "product", "plain")
+# At most so many times the floor, and Strawberry as in its documentation at least so many times the product.
+AT_MOST = {"q1": 5.0, "q2": 12.0, "q3": 17.0, "q4": 6.0}
+AT_LEAST = 2.0
+PACKAGES = ("strawberry-graphql", "graphql-core", "SQLAlchemy", "asyncpg", "starlette", "uvicorn", "uvloop", "orjson")
 START_SECONDS = 60.0
 
 
@@ -141,29 +150,42 @@ async def _rounds(asker: Asker, servers: list[Running], rounds: int, shapes: tup
     for shape in shapes:
         for server in servers:
             for _ in range(WARM_UP):
-                answer = await asker.ask(server, shape)
-            print(f"{shape} {server.name}: {len(answer)} bytes")
+                await asker.ask(server, shape)
     for _ in range(rounds):
         for shape in shapes:
             for server in servers:
                 figures.setdefault((server.name, shape), []).append(await asker.cpu(server, shape))
-    print(f"\nGraphQL: CPU ms a request of the server process, median of {rounds} rounds (least to most)")
-    for server in servers:
-        _print_row(server.name, {shape: figures[server.name, shape] for shape in shapes}, 3, "")
-    for first, second in (("product", "floor"), ("plain", "product")):
-        ratios = {
-            shape: [a / b for a, b in zip(figures[first, shape], figures[second, shape], strict=True)]
-            for shape in shapes
-        }
-        _print_row(f"{first} / {second}", ratios, 2, "x")
+    _print_table(figures, rounds, shapes)
 
 
-def _print_row(name: str, seen: dict[str, list[float]], digits: int, unit: str) -> None:
-    cells = [
-        f"{shape} {statistics.median(values):.{digits}f}{unit} ({min(values):.{digits}f}-{max(values):.{digits}f})"
-        for shape, values in seen.items()
-    ]
-    print(f"{name:16} {'  '.join(cells)}")
+def _print_table(figures: dict[tuple[str, str], list[float]], rounds: int, shapes: tuple[str, ...]) -> None:
+    """CPU of the server process, and the ratios of each round: medians, with the least and the most in brackets."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    print(f"CPU ms a request of the server process; {rounds} rounds, Python {platform.python_version()}, {packages}.\n")
+    print(
+        "| | floor | Cuepoint | Strawberry as documented | Cuepoint / floor | target | Strawberry / Cuepoint | target |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for shape in shapes:
+        floor, product, plain = (figures[server, shape] for server in SERVERS)
+        to_floor, to_plain = _ratios(product, floor), _ratios(plain, product)
+        times = " | ".join(_cell(values, 3) for values in (floor, product, plain))
+        above, below = AT_MOST[shape], AT_LEAST
+        first = f"{_cell(to_floor, 1)} | at most {above:g}: {_met(statistics.median(to_floor) <= above)}"
+        second = f"{_cell(to_plain, 1)} | at least {below:g}: {_met(statistics.median(to_plain) >= below)}"
+        print(f"| {shape} | {times} | {first} | {second} |")
+
+
+def _ratios(dividends: list[float], divisors: list[float]) -> list[float]:
+    return [dividend / divisor for dividend, divisor in zip(dividends, divisors, strict=True)]
+
+
+def _cell(values: list[float], digits: int) -> str:
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def _met(is_met: bool) -> str:
+    return "met" if is_met else "missed"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Its settings come from the environment, as in production; all slots serve the la
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 import uvloop
@@ -26,6 +27,7 @@ async def noop(_context: TaskContext) -> None:
 async def main() -> None:
     """Work until the last job has been counted."""
     settings = load_settings()
+    gc.freeze()  # as a worker does
     await WorkerProcess(settings, build_adapters(settings), {JobKind.MAINTENANCE: noop}).run()
 
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.jobs.results import Results
 from benchmarks.jobs.servers import Servers
 from cuepoint.features.jobs.models import JobKind
 from tests.support.jobs import connect, make
@@ -27,6 +28,8 @@ PEER = Path(__file__).with_name("peer.py")
 # Chosen so that each takes about a second on one core.
 COUNTS = {"saq": 800, "dramatiq": 3000, "taskiq": 1500, "celery": 500, "cuepoint": 3000}
 CONCURRENCIES = (10, 50)
+# By concurrency: times raw SAQ's throughput at least, its CPU at most, dramatiq's throughput at least.
+GOALS = {10: (2.0, 0.55, 0.8), 50: (3.5, 0.35, 1.0)}
 LONGEST_SECONDS = 60
 
 
@@ -48,12 +51,12 @@ def peer_python() -> Iterator[str]:
         else:
             subprocess.run([sys.executable, "-m", "venv", name], check=True)
             pip = [f"{name}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True, stderr=subprocess.DEVNULL)
         yield f"{name}/bin/python"
 
 
-async def compare(servers: Servers, rounds: int) -> None:
-    """Print the table."""
+async def compare(servers: Servers, rounds: int, results: Results) -> dict[str, str]:
+    """Print the tables; the versions of the peers."""
     with peer_python() as python:
         for concurrency in CONCURRENCIES:
             samples: dict[str, list[Sample]] = {name: [] for name in COUNTS}
@@ -61,6 +64,38 @@ async def compare(servers: Servers, rounds: int) -> None:
                 for name, found in samples.items():
                     found.append(await _measure(servers, python, name, concurrency))
             _print(samples, concurrency)
+            _judge(samples, concurrency, results)
+        return _versions(python)
+
+
+def _versions(python: str) -> dict[str, str]:
+    names = ("saq", "dramatiq", "taskiq", "taskiq-redis", "celery", "redis", "uvloop")
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    said = subprocess.run([python, "-c", code, *names], check=True, capture_output=True, text=True).stdout
+    return dict(zip(names, said.split(), strict=True))
+
+
+def _judge(samples: dict[str, list[Sample]], concurrency: int, results: Results) -> None:
+    """Ratios of rounds: what is measured one after the other has the same machine."""
+    own = samples["cuepoint"]
+    faster = [a.per_second / b.per_second for a, b in zip(own, samples["saq"], strict=True)]
+    cheaper = [a.cpu_ms_per_job / b.cpu_ms_per_job for a, b in zip(own, samples["saq"], strict=True)]
+    beside = [a.per_second / b.per_second for a, b in zip(own, samples["dramatiq"], strict=True)]
+    least, most, as_fast = GOALS[concurrency]
+    words = f"concurrency {concurrency}"
+    _add(results, "T1", f"jobs/s against raw SAQ, {words}", faster, least=least)
+    _add(results, "T1", f"CPU a job against raw SAQ, {words}", cheaper, most=most)
+    _add(results, "T2", f"jobs/s against dramatiq, {words}", beside, least=as_fast)
+
+
+def _add(
+    results: Results, target: str, what: str, ratios: list[float], *, least: float = 0.0, most: float | None = None
+) -> None:
+    middle = statistics.median(ratios)
+    goal = f">= {least:g} x" if most is None else f"<= {most:g} x"
+    is_met = middle >= least and (most is None or middle <= most)
+    spread = f"{min(ratios):.2f} - {max(ratios):.2f} in {len(ratios)} rounds"
+    results.add(target, what, f"{middle:.2f} x", spread, goal, is_met=is_met)
 
 
 async def _measure(servers: Servers, python: str, name: str, concurrency: int) -> Sample:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import signal
 import sys
 import time
 
@@ -32,11 +35,14 @@ def _tell(words: str) -> None:
 
 
 async def main() -> None:
-    """Work until killed."""
+    """Work until killed, or drained by SIGTERM."""
+    logging.getLogger("cuepoint").setLevel(logging.ERROR)  # servers that are away are a part of it
     settings = load_settings()
     assert settings.database_url is not None
+    gc.freeze()  # as a worker does
     process = WorkerProcess(settings, build_adapters(settings), {JobKind.MAINTENANCE: body})
     running = asyncio.create_task(process.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.drain)
     async with connect(settings.database_url.get_secret_value()) as sql:
 
         async def is_live() -> bool:

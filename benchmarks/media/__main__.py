@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks.media import box, probe, smart_cut, upload, wav
+from benchmarks.media import box, probe, smart_cut, storyboard, upload, wav
 
 
 async def run() -> None:
     """From the quickest to the slowest."""
-    for each in (box, probe, wav, smart_cut, upload):
+    for each in (box, probe, wav, smart_cut, upload, storyboard):
         await each.run()
 
 

@@ -25,11 +25,19 @@ import possibleTypes from "../possibleTypes.json" with { type: "json" };
 
 const PIECE_BYTES = 16 * 1024 * 1024;
 const PAUSE_MS = 1000;
+const PING_MS = 10_000;
+const PONG_MS = 5_000;
 const FINAL: readonly string[] = ["SUCCEEDED", "FAILED", "CANCELLED"];
 
 export type JobUpdate = JobProgressSubscription["jobProgress"];
 export type Hit = SemanticSearchQuery["semanticSearch"]["hits"][number];
 type Refusal = { code: string; message: string };
+
+/** By the schema, or by the protocol: the same fails again. 4499 is our own `terminate`. */
+function isRefusal(error: unknown): boolean {
+  const { code = 0 } = error as { code?: number };
+  return Array.isArray(error) || (code >= 4400 && code < 4499);
+}
 
 /** A mutation was refused: `errors` says why, and nothing has changed. */
 export class RefusedError extends Error {
@@ -52,10 +60,19 @@ export class Cuepoint {
 
   constructor(url: string, token: string) {
     this.#authorization = `Bearer ${token}`;
+    let unanswered: ReturnType<typeof setTimeout> | undefined;
     this.socket = createClient({
       url: `${url.replace(/^http/, "ws")}/graphql`,
       connectionParams: () => ({ Authorization: this.#authorization }),
       retryAttempts: 0, // `watch` goes on by itself, with the right `after`
+      keepAlive: PING_MS, // after a sleep a connection may be dead without a word: it is given up
+      on: {
+        ping: (received) => {
+          if (!received) unanswered = setTimeout(() => this.socket.terminate(), PONG_MS);
+        },
+        pong: () => clearTimeout(unanswered),
+        closed: () => clearTimeout(unanswered),
+      },
     });
     const http = new HttpLink({ uri: `${url}/graphql`, headers: { Authorization: this.#authorization } });
     this.apollo = new ApolloClient({
@@ -102,9 +119,11 @@ export class Cuepoint {
     return carriedOut(registered.data?.registerVideo);
   }
 
-  /** A job until it is over: a snapshot, then every change of state exactly once, whatever happens to the line. */
-  async *watch(jobId: string): AsyncGenerator<JobUpdate> {
-    let after: number | null = null; // number of the last event seen; null: from now on
+  /**
+   * A job until it is over: a snapshot, then every change of state exactly once, whatever happens to the line.
+   * `after` is the number of the last event seen (`seq`), to go on after a reload; null: from now on.
+   */
+  async *watch(jobId: string, after: number | null = null): AsyncGenerator<JobUpdate> {
     for (;;) {
       try {
         const query = print(JobProgressDocument);
@@ -118,8 +137,7 @@ export class Cuepoint {
           if (FINAL.includes(update.status) && update.seq === after) return;
         }
       } catch (error) {
-        const { code = 0 } = error as { code?: number };
-        if (Array.isArray(error) || (code >= 4400 && code < 4500)) throw error; // refused: it would be again
+        if (isRefusal(error)) throw error;
       }
       await new Promise((wait) => setTimeout(wait, PAUSE_MS));
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -292,14 +291,3 @@ class TestAddresses:
         response = await post(web, {"query": "{ baseUrl }"}, Host='evil"><script>')
 
         assert response.json()["data"] == {"baseUrl": f"http://{settings.host}:{settings.port}"}
-
-
-class TestSpeedOfRefusals:
-    async def test_a_hostile_document_costs_little(self, web: Web) -> None:
-        query = "{ " + " ".join(f'a{n}: echo(text: "x")' for n in range(300)) + " }"
-        started = time.process_time()
-
-        response = await post(web, {"query": query}, Accept=NEW)
-
-        assert response.status_code == 400
-        assert time.process_time() - started < 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from cuepoint.db.session import Database
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.graphql.media_urls import media_path, media_url
 from tests.support.builders.projects import make_project
-from tests.support.s3_server import S3Server, s3_server
 from tests.support.web import BASE, Web, errors_of, running_web
 
 BYTES = bytes(range(256)) * 8192  # 2 MiB: more than one piece of 1 MiB
@@ -44,12 +43,6 @@ class Film:
         """Fetch it."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.web.client.request(method, self.url(), headers=named)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["disk", "s3"])

@@ -12,26 +12,25 @@ from cuepoint.db.session import Database
 from cuepoint.graphql.media_urls import media_url
 from tests.support.builders.projects import make_project
 from tests.support.builders.videos import make_video
-from tests.support.s3_server import s3_server
+from tests.support.s3_server import S3Server
 from tests.support.web import BASE, running_web
 
 
 class TestPublicEndpoint:
     async def test_a_signed_url_leads_to_the_store_and_an_unsigned_one_nowhere(
-        self, settings: Settings, db: Database, tmp_path: Path
+        self, settings: Settings, db: Database, s3: S3Server, tmp_path: Path
     ) -> None:
         video = await make_video(db, await make_project(db))
-        with s3_server() as server:
-            storage = build_storage(server.settings(tmp_path, "media", {"CUEPOINT_S3_PUBLIC_ENDPOINT": server.url}))
-            (tmp_path / "film").write_bytes(b"0123456789")
-            await storage.put_file(video.storage_key, tmp_path / "film")
+        storage = build_storage(s3.settings(tmp_path, "media", {"CUEPOINT_S3_PUBLIC_ENDPOINT": s3.url}))
+        (tmp_path / "film").write_bytes(b"0123456789")
+        await storage.put_file(video.storage_key, tmp_path / "film")
 
-            async with running_web(settings, db, storage) as web, httpx2.AsyncClient(trust_env=False) as store:
-                url = media_url(BASE, web.process.adapters.signer, "videos", video.id, video.filename)
-                answer = await web.client.get(url)
-                unsigned = await web.client.get(url.split("?")[0])
-                fetched = await store.get(answer.headers["Location"], headers={"Range": "bytes=2-4"})
-            await storage.close()
+        async with running_web(settings, db, storage) as web, httpx2.AsyncClient(trust_env=False) as store:
+            url = media_url(BASE, web.process.adapters.signer, "videos", video.id, video.filename)
+            answer = await web.client.get(url)
+            unsigned = await web.client.get(url.split("?")[0])
+            fetched = await store.get(answer.headers["Location"], headers={"Range": "bytes=2-4"})
+        await storage.close()
 
         assert answer.status_code == 307
         assert answer.headers["Cache-Control"] == "no-store"

@@ -6,7 +6,7 @@ import pytest
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from tests.support.sockets import accept, open_socket
+from tests.support.sockets import PROTOCOL, accept, open_socket
 from tests.support.web import running_web
 
 QUERY = {"query": "{ __typename }"}
@@ -29,7 +29,10 @@ class TestTheList:
         allowed = settings.model_copy(update={"cors_origins": (listed,)})
         origin = {"Origin": "https://app.example.org"}
         async with running_web(allowed, db) as web, open_socket(web.app, headers=origin) as socket:
-            await accept(socket)
+            mine = await accept(socket)
         other = {"Origin": "https://app.example.org:444"}
         async with running_web(allowed, db) as web, open_socket(web.app, headers=other) as socket:
-            await socket.closed()
+            refused = await socket.closed()
+
+        assert mine["subprotocol"] == PROTOCOL
+        assert refused == 1008

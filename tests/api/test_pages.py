@@ -13,6 +13,7 @@ from cuepoint.errors import CuepointError, ErrorCode, UnauthenticatedError
 from cuepoint.features.users.credentials import authenticate
 from cuepoint.features.users.models import ApiKey, PageSession
 from cuepoint.features.users.page_sessions import create_page_code, exchange_page_code
+from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import NOBODY, Share, Viewer
 from tests.support.builders.projects import make_project
 from tests.support.web import BASE, Web, errors_of, make_token, running_web
@@ -27,6 +28,11 @@ async def code_of(db: Database, **facts: Any) -> tuple[str, Viewer]:
     async with db.write() as session:
         code, _ = await create_page_code(session, viewer)
     return code, viewer
+
+
+def global_id(viewer: Viewer) -> str:
+    """The viewer's own id, as clients know it."""
+    return encode_id("User", viewer.user_id)
 
 
 async def sign_in(web: Web, code: object, headers: dict[str, str] = OWN) -> Any:
@@ -116,6 +122,45 @@ class TestSignIn:
 
         assert (again.status_code, errors_of(again)[0][0]) == (401, "UNAUTHENTICATED")
         assert "set-cookie" not in again.headers
+
+    async def test_a_question_tells_whom_a_code_would_sign_in_and_uses_nothing_up(self, web: Web, db: Database) -> None:
+        (mine, me), (foreign, other) = await code_of(db), await code_of(db)
+        await sign_in(web, mine)
+        before = web.client.cookies["cuepoint_page"]
+
+        asked = [
+            await web.client.post("/page/session", json={"code": foreign, "dryRun": True}, headers=OWN)
+            for _ in range(2)
+        ]
+
+        body = asked[1].json()
+        assert [answer.status_code for answer in asked] == [200, 200]
+        assert (body["user"]["id"], body["current"]["id"]) == (global_id(other), global_id(me))
+        assert set(body["user"]) == {"id", "name", "email"}
+        assert "set-cookie" not in asked[1].headers
+        assert web.client.cookies["cuepoint_page"] == before
+        assert (await sign_in(web, foreign)).status_code == 200
+
+    async def test_a_question_about_a_link_tells_who_is_signed_in_and_nothing_of_the_link(
+        self, web: Web, db: Database
+    ) -> None:
+        code, viewer = await code_of(db)
+        nobody = await web.client.post("/page/session", json={"share": "cps_x", "dryRun": True}, headers=OWN)
+        await sign_in(web, code)
+
+        somebody = await web.client.post("/page/session", json={"share": "cps_x", "dryRun": True}, headers=OWN)
+
+        assert nobody.json() == {"user": None, "current": None}
+        assert (somebody.json()["user"], somebody.json()["current"]["id"]) == (None, global_id(viewer))
+
+    async def test_a_question_is_the_pages_own(self, web: Web, db: Database) -> None:
+        code, _ = await code_of(db)
+
+        foreign = await web.client.post("/page/session", json={"code": code, "dryRun": True}, headers={})
+        used_up = await web.client.post("/page/session", json={"code": "cpc_x", "dryRun": True}, headers=OWN)
+        vague = await web.client.post("/page/session", json={"code": code, "dryRun": "yes"}, headers=OWN)
+
+        assert [answer.status_code for answer in (foreign, used_up, vague)] == [403, 401, 400]
 
     async def test_a_code_is_good_for_five_minutes(self, web: Web, db: Database) -> None:
         code, _ = await code_of(db)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
+
 import pytest
 
 from cuepoint.api import rate_limits
 from cuepoint.api.rate_limits import RateLimiter
+from cuepoint.api.streams import Streams
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.errors import RateLimitedError
+from cuepoint.viewer import NOBODY, Share, Viewer
+from tests.support.graphql import count_statements
 from tests.support.sockets import accept, open_socket
 from tests.support.web import Web, bearer, errors_of, make_token, running_web
 
@@ -65,6 +72,8 @@ class TestRateLimiter:
 
         for _ in range(100):
             limiter.take("a")
+
+        assert len(limiter._buckets) == 0
 
     def test_memory_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rate_limits, "MAX_CALLERS", 3)
@@ -176,6 +185,51 @@ class TestConnections:
         assert messages == ["next", "next"]
         assert refused["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert events.status_code == 429
+
+    async def test_thousands_of_one_key_are_refused_at_once_and_leave_nothing_behind(
+        self, settings: Settings, db: Database
+    ) -> None:
+        _, secret = await make_token(db)
+        few = settings.model_copy(update={"subscriptions_per_user": 10})
+        async with running_web(few, db) as web, open_socket(web.app) as socket:
+            await accept(socket)
+            await socket.init({"Authorization": f"Bearer {secret}"})
+            for number in range(10):
+                await socket.subscribe("subscription { hang }", str(number))
+                await socket.next()
+            tasks = len(asyncio.all_tasks())
+            with count_statements(db.engine) as count:
+                for number in range(5000):
+                    await socket.subscribe("subscription { hang }", f"more {number}")
+                codes = {(await socket.next())["payload"][0]["extensions"]["code"] for _ in range(5000)}
+
+            assert codes == {"RATE_LIMITED"}
+            assert len(count) == 0
+            assert len(asyncio.all_tasks()) == tasks
+            assert sum(web.gateway.streams._operations.values()) == 10
+
+
+class TestVisitors:
+    async def test_those_of_one_link_count_for_the_addresses_they_come_from(self, settings: Settings) -> None:
+        one = settings.model_copy(update={"connections_per_user": 1, "subscriptions_per_user": 1})
+        visitor = Viewer(NOBODY, is_admin=False, share=Share(uuid7(), uuid7(), None, may_download=False))
+
+        async def all_of_them(viewers: Collection[Viewer]) -> Collection[Viewer]:
+            return viewers
+
+        streams = Streams(one, all_of_them)
+        with streams.connection("192.0.2.1") as first, streams.connection("192.0.2.2") as second:
+            first.belongs_to(visitor)
+            second.belongs_to(visitor)
+            counted = dict(streams._of_caller)
+            with first.operation(), second.operation(), pytest.raises(RateLimitedError), first.operation():
+                pass
+            with pytest.raises(RateLimitedError), streams.connection("192.0.2.1", visitor):
+                pass
+        await streams.close()
+
+        assert counted == {"192.0.2.1": 1, "192.0.2.2": 1}
+        assert (streams._of_caller, streams._operations) == ({}, {})
 
 
 class TestHandshake:

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
-export const { CUEPOINT_URL: URL_, CUEPOINT_TOKEN: TOKEN, VIDEO_ID, CHROMIUM, SCREENSHOT } = process.env;
+export const { CUEPOINT_URL: URL_, CUEPOINT_TOKEN: TOKEN, PROJECT_ID, VIDEO_ID, SAMPLE, CHROMIUM, SCREENSHOT } = process.env;
 assert(URL_ && TOKEN && CHROMIUM, "start these tests by `make test-browser`");
 
 const HOST = new URL(URL_).host;
@@ -81,6 +81,22 @@ class GraphiqlPage {
   async run(text) {
     await this.execute.click();
     await this.sees(text);
+  }
+
+  /** Press the button, and take the first result that comes, by HTTP or WebSocket; a subscription is stopped then. */
+  async firstResult(isSubscription) {
+    if (!isSubscription) {
+      const answer = this.page.waitForResponse((one) => one.request().method() === "POST" && one.url().endsWith("/graphql"));
+      await this.execute.click();
+      return (await answer).json();
+    }
+    const before = this.updates.length;
+    await this.execute.click();
+    while (this.updates.length === before) await this.page.waitForTimeout(20);
+    const stop = this.page.getByRole("button", { name: /^Stop query/ });
+    await stop.click({ timeout: 2000 }).catch(() => {}); // it may have come to its end by itself
+    await this.execute.waitFor();
+    return { data: this.updates.at(-1) };
   }
 
   /** Wait until the response shows that text. */

@@ -201,9 +201,43 @@ describe("Who is not signed in", { timeout: 60_000 }, () => {
     await player.ready();
     await player.close();
 
-    player = await openPlayer(browser, address);
+    player = await openPlayer(browser, address, { saysYes: false });
 
     await player.page.getByText("was used already").waitFor();
+  });
+
+  test("is asked before a code that somebody sent signs them in, and may say no", async () => {
+    player = await openPlayer(browser, await addressWithCode(), { saysYes: false });
+    const { page } = player;
+
+    await page.getByText(/^Sign in as .+ \(.+@.+\)\?/).waitFor();
+    assert.deepEqual(await player.context.cookies(), []);
+    await page.getByRole("button", { name: "No" }).click();
+
+    await page.getByLabel("One-time code").waitFor();
+    assert.deepEqual(await player.context.cookies(), []);
+  });
+});
+
+describe("Who is signed in", { timeout: 60_000 }, () => {
+  afterEach(() => player.close());
+
+  test("stays so by their own code, and keeps their place unless they give it up for a link", async () => {
+    player = await openPlayer(browser, await addressWithCode());
+    await player.ready();
+    const { page, context } = player;
+    const [mine] = await context.cookies();
+
+    await page.goto("about:blank");
+    await page.goto(await addressWithCode());
+    await player.ready();
+    await page.goto("about:blank");
+    await page.goto(await addressWithLink());
+    await page.getByText(/^You are signed in as .+ visitor instead\?$/).waitFor();
+    await page.getByRole("button", { name: "No" }).click();
+    await player.ready();
+
+    assert.equal((await context.cookies())[0].value, mine.value);
   });
 });
 

@@ -24,8 +24,8 @@ export async function addressWithLink(more = {}) {
   return `${URL_}/v/${VIDEO_ID}#share=${token}`;
 }
 
-/** A browser window without a past, at that address. */
-export async function openPlayer(browser, address, { colorScheme = "light" } = {}) {
+/** A browser window without a past, at that address; a code there is one's own. */
+export async function openPlayer(browser, address, { colorScheme = "light", saysYes = address.includes("#code=") } = {}) {
   const context = await browser.newContext({ viewport: VIEW, colorScheme });
   const page = await context.newPage();
   const player = new PlayerPage(context, page);
@@ -35,6 +35,7 @@ export async function openPlayer(browser, address, { colorScheme = "light" } = {
     return route.abort();
   });
   await page.goto(address);
+  if (saysYes) await page.getByRole("button", { name: /^Sign in as / }).click();
   return player;
 }
 

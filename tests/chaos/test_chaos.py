@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.run import chaos
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("chaos")]
+pytestmark = pytest.mark.long
 
 
 class TestChaos:

@@ -6,11 +6,11 @@ import { gql } from "@apollo/client";
 import { WebSocket } from "ws";
 
 import { apolloOfTheDocs } from "./docs.js";
-import { call, finished, openLine, operation, PROJECT_ID, startJob, TOKEN, VIDEO_ID } from "./product.js";
+import { call, finished, killApi, openLine, operation, PROJECT_ID, startJob, TOKEN, VIDEO_ID } from "./product.js";
 
 globalThis.WebSocket ??= WebSocket; // browsers and Node 22 bring their own
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 240_000 }; // pipelines run several times
 let line, client, socket, watchJob, watchVideo;
 
 before(async () => {
@@ -115,6 +115,32 @@ describe("subscriptions", LIMIT, () => {
     assert.deepEqual(caughtUp.map(({ seq }) => seq), missed);
     assert.equal(seen.at(-1).status, "SUCCEEDED");
     await Promise.all(jobs.map(({ id }) => finished(id))); // optional steps too: the next run joins none of them
+  });
+
+  test("go on when the page is reloaded, the machine sleeps and another API process answers", async () => {
+    const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID, force: true } });
+    const job = jobs.at(-1); // blocked until all the others are over
+    const seqs = [];
+    let stored;
+
+    for await (const update of watchJob(socket, job.id, 0)) {
+      stored = update.type === "EVENT" ? update.seq : stored;
+      if (update.type === "EVENT") seqs.push(update.seq);
+      if (update.type === "EVENT") break; // the page is closed
+    }
+    let snapshots = 0;
+    for await (const update of watchJob(socket, job.id, stored)) {
+      if (update.type === "EVENT") seqs.push(update.seq);
+      if (update.type !== "SNAPSHOT") continue;
+      snapshots += 1;
+      if (snapshots === 1) line.freeze(); // the connection is dead, and nobody says so
+      if (snapshots === 2) await killApi(); // 1006, and then refused connections until another one listens
+    }
+
+    const { events } = await call("Job", { id: job.id });
+    assert(snapshots >= 3);
+    assert.deepEqual(seqs, events.nodes.map(({ seq }) => seq));
+    await Promise.all(jobs.map(({ id }) => finished(id)));
   });
 
   test("of a video go on behind the cursor after the line was cut", async () => {

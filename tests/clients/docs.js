@@ -15,7 +15,7 @@ export async function apolloOfTheDocs(url, token) {
     assert.equal(found.length, 1, `docs/clients.md shows \`${wanted}\` once`);
     return found[0];
   });
-  const settings = { '"http://127.0.0.1:8000"': url, '"…"': token };
+  const settings = { '"http://127.0.0.1:8000"': url, '"…"': token, "10_000": 200, "5_000": 200 };
   let code = shown.join("\n");
   for (const [written, value] of Object.entries(settings)) {
     assert(code.includes(written), `docs/clients.md has ${written} where a reader puts their own`);

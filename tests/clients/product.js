@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import net from "node:net";
 
-export const { CUEPOINT_URL: URL_, CUEPOINT_TOKEN: TOKEN, PROJECT_ID, VIDEO_ID, SAMPLE } = process.env;
+export const { CUEPOINT_URL: URL_, CUEPOINT_TOKEN: TOKEN, CUEPOINT_HOME, PROJECT_ID, VIDEO_ID, SAMPLE } = process.env;
 assert(URL_ && TOKEN, "start these tests by `make test-clients`");
 
 const ROOT = new URL("../../", import.meta.url);
@@ -43,7 +43,16 @@ export async function finished(id) {
   }
 }
 
-/** A TCP line to the product: `cut` breaks what is connected and refuses what comes, until `mend`. */
+/** Kill the API process; the product starts another one at the same address. It is killed again each time. */
+export async function killApi() {
+  const { pids } = JSON.parse(await readFile(`${CUEPOINT_HOME}/run/stack.json`, "utf8"));
+  process.kill(pids.api, "SIGKILL");
+}
+
+/**
+ * A TCP line to the product. `cut` breaks what is connected and refuses what comes, until `mend`; `freeze` lets nothing
+ * more through what is connected, and tells nobody: what a sleeping machine comes back to.
+ */
 export async function openLine() {
   const { hostname, port } = new URL(URL_);
   const sockets = new Set();
@@ -61,6 +70,7 @@ export async function openLine() {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     cut: () => { isCut = true; breakAll(); },
+    freeze: () => sockets.forEach((socket) => socket.unpipe().pause()),
     mend: () => { isCut = false; },
     close: () => { server.close(); breakAll(); },
   };

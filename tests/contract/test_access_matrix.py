@@ -34,7 +34,7 @@ from tests.support.access_world import World, world_of
 FIELDS = root_fields(schema._schema)
 ROWS, MAKINGS = read_table()
 TO_DO = f"Look whether each outcome is meant ({TABLE.name} says what they mean); correct the code or the line:"
-PART = 20  # lines: a test of a few seconds
+PART = 60  # lines: a test of a few seconds; each makes the whole world anew
 PARTS = {
     f"{kind}-{start // PART + 1}": found[start : start + PART]
     for kind in (*ROOTS, "http")

@@ -41,6 +41,7 @@ class TestDocument:
             "audit_events",
             "sign_in_attempts",
             "media_usage",
+            "model_usage",
         }  # no foreign keys; the text says so
 
         assert {

@@ -14,7 +14,7 @@ from tests.e2e.conftest import Sample
 from tests.support.media import make_clip, make_text, make_truncated, make_wav
 from tests.support.product import RunningProduct, call, finish, operation, send
 
-pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
+pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media]
 
 TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 

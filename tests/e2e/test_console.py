@@ -13,7 +13,7 @@ from cuepoint.client import CuepointClient
 from tests.e2e.conftest import Sample
 from tests.support.product import RunningProduct, product_environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
+pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media]
 
 
 async def console(product: RunningProduct, *arguments: str, **settings: str) -> tuple[int, str, str]:

@@ -16,7 +16,7 @@ from tests.e2e.conftest import Sample
 from tests.support.product import RunningProduct, call, finish, send
 from tests.support.speech import VIDEO, load_truth, word_error_rate
 
-pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
+pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media]
 
 TIMES = 4
 

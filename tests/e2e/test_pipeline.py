@@ -15,7 +15,7 @@ from tests.e2e.conftest import Sample
 from tests.support.product import call, finish
 from tests.support.speech import VIDEO, load_truth, word_error_rate
 
-pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media, pytest.mark.xdist_group("product")]
+pytestmark = [pytest.mark.e2e, pytest.mark.models, pytest.mark.media]
 
 FRAME_MS = 1000 / 24
 # What a person would point at for each search; no content word is shared.

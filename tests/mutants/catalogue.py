@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import of_clients, of_functions, of_workers
+from tests.mutants import of_clients, of_functions, of_pipelines, of_workers
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -18,4 +18,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_functions.CASCADE,
     *of_functions.RETRY,
     *of_functions.REVIVAL,
+    *of_pipelines.EDGES,
+    *of_pipelines.JOINED,
+    *of_pipelines.FRESH,
 )

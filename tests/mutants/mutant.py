@@ -9,20 +9,31 @@ CLAIMS = "features/jobs/claims.py"
 LEASES = "features/jobs/leases.py"
 STATEMENTS = "features/jobs/statements.py"
 TRANSITIONS = "features/jobs/transitions.py"
+JOINING = "features/jobs/joining.py"
+PIPELINE = "features/jobs/pipeline.py"
+FRESHNESS = "features/jobs/freshness.py"
 FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
 
 DRIVER = "tests/features/jobs/test_random_driver.py"
 CONCURRENCY = "tests/features/jobs/test_concurrency.py"
-# The quick ones first: the first failure ends a run.
-ALL_TESTS = (
-    "tests/features/jobs/test_transitions.py",
-    "tests/features/jobs/test_claims.py",
-    "tests/features/jobs/test_leases.py",
-    DRIVER,
-    "tests/features/jobs/test_model.py",
-    CONCURRENCY,
-)
+OF_TRANSITIONS = "tests/features/jobs/test_transitions.py"
+OF_CLAIMS = "tests/features/jobs/test_claims.py"
+OF_LEASES = "tests/features/jobs/test_leases.py"
+OF_PIPELINES = ("tests/features/jobs/test_pipeline.py",)
+OF_FRESHNESS = ("tests/worker/test_freshness.py",)
+SLOW = (DRIVER, "tests/features/jobs/test_model.py", CONCURRENCY)
 RACES = (CONCURRENCY,)
+# The first failure ends a run: those first that ask for what a file does, the slow ones, which ask for all, last.
+TESTS_OF = {
+    CLAIMS: (OF_CLAIMS, OF_TRANSITIONS, OF_LEASES, *SLOW),
+    LEASES: (OF_LEASES, OF_CLAIMS, OF_TRANSITIONS, *SLOW),
+    TRANSITIONS: (OF_TRANSITIONS, OF_CLAIMS, OF_LEASES, *SLOW),
+    FUNCTIONS: (OF_TRANSITIONS, OF_CLAIMS, OF_LEASES, *SLOW),
+    JOINING: OF_PIPELINES,
+    PIPELINE: OF_PIPELINES,
+    FRESHNESS: OF_FRESHNESS,
+}
+ALL_TESTS = (*TESTS_OF[TRANSITIONS], *OF_PIPELINES, *OF_FRESHNESS)
 
 # Begins the next function, or the next statement that is a constant of its module.
 _DEFINITION = re.compile(r"^(?:create function|async def|def|class|_?[A-Z_]+ = f?\"\"\")", re.MULTILINE)
@@ -41,7 +52,12 @@ class Mutant:
     within: str
     old: str
     new: str = ""
-    tests: tuple[str, ...] = ALL_TESTS
+    only: tuple[str, ...] = ()  # the tests that can tell it, where those of its file cannot
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The files of tests that it is given to, in order."""
+        return self.only or TESTS_OF[self.file]
 
     def patched(self, text: str) -> str:
         """The file with the guard removed. Raises PatchError unless `old` is there exactly once."""

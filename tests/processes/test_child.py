@@ -145,7 +145,10 @@ class TestRunChild:
         assert wait_until_gone(pid)
         assert took < 10
 
-    def test_a_grandchild_in_its_own_session_cannot_hold_the_caller_by_the_pipe(self, run: Run) -> None:
+    def test_a_grandchild_in_its_own_session_cannot_hold_the_caller_by_the_pipe(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(child_module, "PIPE_SILENCE_SECONDS", 0.2)
         code = "import subprocess, sys\np = subprocess.Popen(['sleep', '600'], start_new_session=True)\nprint(p.pid)"
 
         started = time.monotonic()

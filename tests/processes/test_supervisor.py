@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cuepoint.processes.supervisor import Program, Supervisor, stop_on_signals
+from cuepoint.processes.supervisor import Program, Supervisor, next_delay, stop_on_signals
 
 SLEEPER = ("/bin/sh", "-c", "sleep 1000 & wait")
 STUBBORN = ("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
@@ -107,6 +107,15 @@ class TestRun:
 
         assert code == 2
         assert (tmp_path / "out").read_text() == "hello\n"
+
+
+class TestNextDelay:
+    def test_doubles_up_to_half_a_minute_until_a_program_has_lived_for_one(self) -> None:
+        delays = [0.0]
+        for lived in (0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 60.0, 1.0, 60.1, 1.0):
+            delays.append(next_delay(delays[-1], lived))
+
+        assert delays[1:] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 0.5, 1.0]
 
 
 class TestStopOnSignals:

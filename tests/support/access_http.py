@@ -29,7 +29,15 @@ _OF_STATUS = {401: "401", 403: "no", 404: "absent"}
 
 
 async def ask_http(world: World, caller: str, row: Row) -> str:
-    """The outcome of one request; anything but 401, 403 and 404 has passed the gate. The arguments are its headers."""
+    """The outcome of one request; anything but 401, 403 and 404 has passed the gate."""
+    response = await send_http(world, caller, row)
+    if response.status_code >= 500:
+        return f"error:{response.status_code}"
+    return _OF_STATUS.get(response.status_code, "ok")
+
+
+async def send_http(world: World, caller: str, row: Row) -> httpx2.Response:
+    """The answer to one request. The arguments are its headers."""
     method, _, path = row.name.partition(" ")
     names = {**world.ids, "mediaPath": _media(world, is_signed=False), "mediaUrl": _media(world, is_signed=True)}
     names["videoKey"] = world.ids["video"].partition("_")[2]
@@ -42,10 +50,7 @@ async def ask_http(world: World, caller: str, row: Row) -> str:
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
-            response = await client.request(method, filled(path, names), headers=headers)
-    if response.status_code >= 500:
-        return f"error:{response.status_code}"
-    return _OF_STATUS.get(response.status_code, "ok")
+            return await client.request(method, filled(path, names), headers=headers)
 
 
 def _media(world: World, *, is_signed: bool) -> str:

@@ -43,7 +43,7 @@ from cuepoint.graphql.scalars import decode_id, encode_id
 from cuepoint.viewer import Scope, Viewer
 from tests.support.access_matrix import CALLERS, Making, Row, document, filled
 from tests.support.builders.attempts import make_job
-from tests.support.builders.clips import make_clip, make_moment
+from tests.support.builders.clips import make_clip, make_moment, make_reel
 from tests.support.builders.jobs import make_job as enqueue
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.search import AxisEmbedder, axis, index, make_space
@@ -188,6 +188,8 @@ async def _objects(db: Database, settings: Settings, project: Any, people: Mappi
         in_trash = {"deleted_at": datetime.now(UTC), "purge_at": lease}
         await session.execute(update(Video).where(Video.id == trashed.id).values(in_trash))
         key, _ = await users.create_api_key(session, viewer_of(people["owner"]), name="spare", expires_at=None)
+    lost_clip = await make_clip(db, video, **in_trash)
+    lost_reel = await make_reel(db, project, **in_trash)
     signed_in = await make_user(db, password=PASSWORD)
     session_row = (await sign_in(db, settings, signed_in.email)).session
     return {
@@ -202,6 +204,8 @@ async def _objects(db: Database, settings: Settings, project: Any, people: Mappi
         "batch": encode_id("Batch", batch_id),
         "upload": encode_id("Upload", (await make_upload(db, project)).id),
         "trashedVideo": encode_id("Video", trashed.id),
+        "trashedClip": encode_id("Clip", lost_clip.id),
+        "trashedReel": encode_id("Reel", lost_reel.id),
         "importSource": encode_id("ImportSource", source_id),
         "worker": encode_id("Worker", worker_id),
         "apiKey": encode_id("ApiKey", key.id),

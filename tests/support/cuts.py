@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,8 +13,11 @@ import av
 import imageio_ffmpeg
 import numpy
 
-from cuepoint.adapters.media.base import RenderedClip
+from cuepoint.adapters.media.base import MediaCaps, RenderedClip
+from cuepoint.adapters.media.commands import clip_command
+from cuepoint.adapters.media.cut import check_clip, plan_clip
 from cuepoint.adapters.media.plan import ClipPlan
+from cuepoint.adapters.media.probe import probe
 from tests.support.media import read_bars, read_samples, timed_frame_numbers
 
 _RATE = 48_000
@@ -88,6 +92,32 @@ def sound_offset_ms(source: numpy.ndarray, clip: numpy.ndarray, begin: Fraction)
 def samples(path: Path) -> numpy.ndarray:
     """The sound as a player hears it, at 48 kHz."""
     return read_samples(path, _RATE)
+
+
+def rendered(source: Path, target: Path, start_ms: int, end_ms: int) -> Cut:
+    """A clip of a file with pictures and sound, as the children make it, without starting them."""
+    caps = MediaCaps()
+    descriptors = [os.open(source, os.O_RDONLY) for _ in range(4)]
+    info = probe(descriptors[0], caps)
+    assert info.video is not None
+    assert info.audio is not None
+    plan = plan_clip(
+        descriptors[1],
+        caps,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        video_index=info.video.index,
+        audio_index=info.audio.index,
+    )
+    argv = clip_command(
+        descriptors[2], descriptors[3], target, plan=plan, container=info.container, size=(320, 180), caps=caps
+    )
+    subprocess.run(argv, pass_fds=descriptors[2:], check=True, capture_output=True)
+    descriptors.append(os.open(target, os.O_RDONLY))
+    made = check_clip(descriptors[-1], caps, plan)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return Cut(source, target, plan, made)
 
 
 source_pictures = cache(pictures)

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cuepoint.adapters.bundle import Adapters
+from cuepoint.adapters.media.fake import FakeMediaTools
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.adapters.storage.signed_urls import UrlSigner
 from cuepoint.api.gateway import response_body
@@ -61,6 +62,7 @@ def process_of(db: Database, settings: Settings, **adapters: object) -> Process:
     ports = {
         "storage": LocalStorage(settings.storage_directory(), min_free_bytes=0),
         "signer": UrlSigner(settings.signing_key()),
+        "media": FakeMediaTools(),
         **adapters,
     }
     return Process(db, cast(Adapters, SimpleNamespace(**ports)), settings, BINDINGS)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support import hostile_bytes as b
+from tests.support.hostile_images import stills
 
 OK, NO_PICTURE = "OK", "NONE"
 UNSUPPORTED, TRUNCATED, LIMIT = "UNSUPPORTED_MEDIA", "MEDIA_TRUNCATED", "MEDIA_LIMIT_EXCEEDED"
@@ -58,7 +59,7 @@ class HostileFile:
 
 def corpus() -> list[HostileFile]:
     """All of them."""
-    groups = (_pointers, _tables, _truncated, _noise, _pictures, _sounds, _times, _matroska, _names)
+    groups = (_pointers, _tables, _truncated, _noise, _pictures, _stills, _sounds, _times, _matroska, _names)
     plain = [file for group in (_playlists, _texts, _others) for file in group()]
     return [replace(file, only_probe=True) for file in plain] + [file for group in groups for file in group()]
 
@@ -144,7 +145,6 @@ def _others() -> Iterator[HostileFile]:
     yield _raw("flash", b"FWS\x09" + struct.pack("<I", 1000) + bytes(1000))
     yield _raw("midi", b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x00\x60MTrk\x00\x00\x00\x04\x00\xff\x2f\x00")
     yield _raw("sqlite", b"SQLite format 3\x00" + bytes(1000))
-    yield _raw("gif", b"GIF89a\xff\xff\xff\xff\x00\x00\x00" + bytes(100))
     yield _raw("png-bomb", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 65_000, 65_000) + bytes(100))
     yield _raw("webp", b"RIFF\x64\x00\x00\x00WEBPVP8X" + bytes(100))
     yield _raw("heic", b.box(b"ftyp", b"heic\0\0\0\0mif1heic") + b.box(b"meta", bytes(100)), TRUNCATED)
@@ -261,7 +261,7 @@ def _damaged(whole: bytes, seed: int) -> bytes:
 
 def _pictures() -> Iterator[HostileFile]:
     small, huge = b.jpeg(64, 64), b.jpeg(12_000, 12_000)
-    yield _raw("jpeg-143-megapixels", huge)
+    yield _raw("jpeg-143-megapixels", huge, LIMIT, UNSUPPORTED)
     yield _raw("avi-of-small-pictures", b.avi(64, 64, [small] * 3), OK, UNSUPPORTED)
     yield _raw("avi-of-bombs", b.avi(64, 64, [huge] * 3))
     yield _raw("avi-that-grows", b.avi(64, 64, [small, *[huge] * 5]), OK, UNSUPPORTED)
@@ -271,6 +271,10 @@ def _pictures() -> Iterator[HostileFile]:
     mp3 = b.encoded(".mp3", "-f", "lavfi", "-i", "sine=d=1", "-id3v2_version", "0")
     size = struct.pack(">4B", *(len(cover) >> shift & 0x7F for shift in (21, 14, 7, 0)))
     yield _raw("mp3-cover-bomb", b"ID3\x03\x00\x00" + size + cover + mp3, OK, OK, NO_PICTURE)
+
+
+def _stills() -> Iterator[HostileFile]:
+    return (_raw(name, data, said, UNSUPPORTED) for name, data, said in stills())
 
 
 def _sounds() -> Iterator[HostileFile]:

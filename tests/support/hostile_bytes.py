@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import random
 import struct
 import tempfile
 import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+from PIL import Image
 
 from tests.support.media import CodedClip, make_coded_clip, run_ffmpeg
 
@@ -131,6 +135,23 @@ def jpeg(width: int, height: int) -> bytes:
     codes = b"\xff\xc4\x00\x14\x00\x01" + bytes(15) + b"\x00" + b"\xff\xc4\x00\x14\x10\x01" + bytes(15) + b"\x00"
     scan = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x00\x03\x00\x00\x3f\x00"
     return b"\xff\xd8" + quantities + b"\xff\xc0\x00\x11" + frame + codes + scan + bytes(64) + b"\xff\xd9"
+
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
+    """A PNG that declares a size and holds these chunks, but no picture."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [head, *chunks, b"IDAT", b"IEND"]
+    framed = (struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+@cache
+def image(kind: str) -> bytes:
+    """An honest picture of 64 x 48, of noise."""
+    buffer = io.BytesIO()
+    noise = random.Random(1).randbytes(64 * 48 * 3)
+    Image.frombytes("RGB", (64, 48), noise).save(buffer, kind)
+    return buffer.getvalue()
 
 
 def avi(width: int, height: int, frames: list[bytes], *, codec: bytes = b"MJPG") -> bytes:

@@ -35,13 +35,15 @@ class Request:
 @dataclass
 class HostileWeb:
     """The server. `file` and `etag` are what /file sends; `break_after` cuts its answers there, as often as
-    `breaks` says, or stops there without an end, as often as `holds` says."""
+    `breaks` says, or stops there without an end, as often as `holds` says. With `ignores_if_range` it sends the end of
+    whatever it has now."""
 
     port: int = 0
     file: bytes = FILE
     etag: str | None = ETAG
     breaks: int = 0
     holds: int = 0
+    ignores_if_range: bool = False
     break_after: int = 100_000
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,7 +105,7 @@ async def _file(web: HostileWeb, writer: Writer, request: Request, argument: str
     """A file with an ETag and ranges, which breaks off now and then."""
     start, status, headers = 0, 200, {"Content-Type": "video/mp4", **({"ETag": web.etag} if web.etag else {})}
     asked = request.headers.get("range")
-    if asked and web.etag and request.headers.get("if-range") == web.etag:
+    if asked and web.etag and (web.ignores_if_range or request.headers.get("if-range") == web.etag):
         start, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
         headers["Content-Range"] = f"bytes {start}-{len(web.file) - 1}/{len(web.file)}"
     body = web.file[start:]

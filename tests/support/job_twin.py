@@ -67,6 +67,7 @@ class Twin:
         self.model = Model(START, LANES)
         self.tokens: list[Token] = []  # every one that was ever given out
         self.story: list[str] = []
+        self.comparisons = 0  # of all rows with the model, since the database was set up
 
     @staticmethod
     async def set_up(sql: Any) -> None:
@@ -249,6 +250,7 @@ class Twin:
         self.model.begin()
 
     async def _check(self, changes: Sequence[Change]) -> None:
+        self.comparisons += 1
         rows = {r["id"]: dict(r) for r in await self.sql.fetch(_ROWS)}
         self.model.place({i: r["due"] for i, r in rows.items()})
         expected = {j.id: self._row(j) for j in self.model.jobs.values()}

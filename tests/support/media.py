@@ -1,7 +1,7 @@
 """Synthetic media for all tests, made with the bundled ffmpeg and kept for the session; and reading them back.
 
 Every coded clip carries its frame number as a bar code (16 bars, the most significant bit first) in the upper half of
-each picture, and a tone of `tone_hertz(second)` with a click at the start of each second.
+each picture, and a tone of 400 + 150 * (second % 20) Hz with a click at the start of each second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -94,16 +95,24 @@ def make_playlist(path: Path, other: Path) -> Path:
     return path
 
 
+def make_film(path: Path, *parts: str, arguments: Sequence[str] = ("-g", "250")) -> Path:
+    """Sources of lavfi one behind the other."""
+    inputs = [word for part in parts for word in ("-f", "lavfi", "-i", part)]
+    joined = "".join(f"[{number}]" for number in range(len(parts))) + f"concat=n={len(parts)}"
+    run_ffmpeg(*inputs, "-filter_complex", joined, "-pix_fmt", "yuv420p", *arguments, str(path))
+    return path
+
+
+def names(directory: Path) -> list[str]:
+    """What lies in a directory."""
+    return sorted(path.name for path in directory.iterdir())
+
+
 def run_ffmpeg(*arguments: str, stdin: bytes | None = None) -> None:
     """The bundled ffmpeg; the test fails with its words when it does."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
-
-
-def tone_hertz(second: int) -> int:
-    """The tone of one second of a coded clip."""
-    return 400 + 150 * (second % 20)
 
 
 def frame_numbers(path: Path) -> list[int]:

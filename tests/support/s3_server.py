@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 from uuid import uuid4
 
-import boto3
 import httpx2
 
 from cuepoint.config import Settings, load_settings
@@ -28,6 +27,12 @@ class S3Server:
 
     url: str
     bucket: str
+
+    def with_new_bucket(self) -> S3Server:
+        """The same server with another, empty bucket."""
+        made = S3Server(self.url, f"bucket-{uuid4().hex[:12]}")
+        httpx2.put(f"{made.url}/{made.bucket}", trust_env=False).raise_for_status()
+        return made
 
     def environment(self, prefix: str) -> dict[str, str]:
         """The settings of a storage below that prefix."""
@@ -45,6 +50,8 @@ class S3Server:
 
     def client(self) -> Any:
         """The client that everybody uses, to look at the server from outside."""
+        import boto3  # noqa: PLC0415  # a third of a second, and few tests need it
+
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -77,9 +84,7 @@ def s3_server() -> Iterator[S3Server]:
         # It writes a line for each request: into a pipe that nobody reads, until that is full.
         reading = threading.Thread(target=process.stderr.read, daemon=True)
         reading.start()
-        server = S3Server(url, f"bucket-{uuid4().hex[:12]}")
-        httpx2.put(f"{url}/{server.bucket}", trust_env=False).raise_for_status()
-        yield server
+        yield S3Server(url, "").with_new_bucket()
         process.kill()
         reading.join()
     finally:

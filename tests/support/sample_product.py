@@ -44,6 +44,7 @@ async def _take_in(product: RunningProduct) -> dict[str, str]:
     if {end["status"] for end in ends} != {"SUCCEEDED"}:
         raise RuntimeError(f"the sample did not pass its pipeline: {ends}")
     return {
+        "CUEPOINT_HOME": str(product.home),
         "CUEPOINT_URL": product.url,
         "CUEPOINT_TOKEN": product.token,
         "PROJECT_ID": project["id"],

@@ -40,9 +40,9 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, settings: Settings) -> AsyncIterator[Serving]:
-    """Serve until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serving(app: Starlette, settings: Settings, port: int = 0) -> AsyncIterator[Serving]:
+    """Serve until the block ends, on a free port if none is given."""
+    listener = socket.create_server(("127.0.0.1", port))
     server = make_server(app, settings)
     server.config.lifespan = "off"  # the test has started the application itself
     task = asyncio.create_task(server._serve([listener]))

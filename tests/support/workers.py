@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from cuepoint.adapters.bundle import build_adapters
+from cuepoint.adapters.bundle import Adapters, build_adapters
 from cuepoint.config import Settings
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
@@ -29,18 +29,21 @@ class HopelessError(AssertionError):
 
 
 @asynccontextmanager
-async def worker_for_tests(settings: Settings, tasks: Tasks, **hooks: Any) -> AsyncIterator[WorkerProcess]:
+async def worker_for_tests(
+    settings: Settings, tasks: Tasks, *, adapters: Adapters | None = None, **hooks: Any
+) -> AsyncIterator[WorkerProcess]:
     """A worker that runs until the block ends; it is drained then. A loop of it that died fails the test."""
     hopeless: list[int] = []
-    adapters = build_adapters(settings)
-    process = WorkerProcess(settings, adapters, tasks, on_hopeless=hopeless.append, **hooks)
+    ports = adapters or build_adapters(settings)
+    process = WorkerProcess(settings, ports, tasks, on_hopeless=hopeless.append, **hooks)
     running = asyncio.create_task(process.run())
     try:
         yield process
     finally:
         process.drain()
         await running
-        await adapters.close()
+        if adapters is None:
+            await ports.close()
         if hopeless:
             raise HopelessError(hopeless)
 

@@ -81,6 +81,8 @@ class TestKill:
 
             await until(is_swept)
 
+        assert not left.exists()
+
 
 class TestTerminate:
     async def test_running_jobs_end_and_the_exit_is_clean(self, sql: Any, own: Settings) -> None:

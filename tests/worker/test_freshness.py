@@ -11,9 +11,10 @@ from sqlalchemy import update
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
+from cuepoint.errors import NotFoundError
 from cuepoint.features.jobs import freshness
 from cuepoint.features.jobs.context import TaskContext
-from cuepoint.features.jobs.freshness import fingerprint, fresh_by
+from cuepoint.features.jobs.freshness import MadeOf, fingerprint, fresh_by
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.jobs.pipeline import start_pipeline
 from tests.support.builders.jobs import make_project, make_video
@@ -34,18 +35,24 @@ async def video(db: Database, project: UUID) -> UUID:
 
 
 class Stage:
-    """A step with an input that a test can change, and how often it ran."""
+    """A step with an input and a result that a test can change, and how often it ran."""
 
     def __init__(self) -> None:
         self.input: object | None = "a"
+        self.is_there = False  # as long as nothing has made it
+        self.makes: dict[str, Any] = {}
+        self.failure: Exception | None = None
         self.runs: list[dict[str, Any]] = []
 
-    async def made_of(self, ctx: TaskContext) -> object | None:
-        return self.input
+    async def made_of(self, ctx: TaskContext) -> MadeOf | None:
+        return None if self.input is None else MadeOf(self.input, is_there=self.is_there)
 
     async def body(self, ctx: TaskContext) -> dict[str, Any]:
         self.runs.append(dict(ctx.args))
-        return {"run": len(self.runs)}
+        if self.failure is not None:
+            raise self.failure
+        self.is_there = not self.makes
+        return {"run": len(self.runs), **self.makes}
 
 
 @pytest.fixture
@@ -67,22 +74,24 @@ class TestReusedResult:
         *,
         force: bool = False,
         args: dict[str, Any] | None = None,
+        end: str = "SUCCEEDED",
+        kind: JobKind = STEP,
     ) -> Any:
         """The row of the step once it is over."""
         async with db.write() as session:
             project_id = await sql.fetchval("select project_id from videos where id = $1", video)
-            arguments = {STEP: args} if args else None
+            arguments = {kind: args} if args else None
             [job] = await start_pipeline(
                 session,
                 project_id=project_id,
                 video_id=video,
                 created_by_id=None,
-                kinds=[STEP],
+                kinds=[kind],
                 force=force,
                 arguments=arguments,
             )
-        async with worker_for_tests(settings, {STEP: stage.body}):
-            assert await ended(sql, job.id) == ["SUCCEEDED"]
+        async with worker_for_tests(settings, {kind: stage.body}):
+            assert await ended(sql, job.id) == [end]
         return await sql.fetchrow("select id, result, is_forced from jobs where id = $1", job.id)
 
     async def test_the_same_again_is_skipped_with_the_result_of_the_first(
@@ -125,7 +134,47 @@ class TestReusedResult:
         self, db: Database, sql: Any, settings: Settings, stage: Stage, video: UUID
     ) -> None:
         await self.run(db, sql, settings, stage, video)
+        stage.is_there = False
+        second = await self.run(db, sql, settings, stage, video)
+        third = await self.run(db, sql, settings, stage, video)
+
+        assert len(stage.runs) == 2
+        assert (second["result"], third["result"]) == ({"run": 2}, {"run": 2, "skipped": True})
+
+    async def test_what_other_steps_have_done_meanwhile_does_not_matter(
+        self, db: Database, sql: Any, settings: Settings, stage: Stage, video: UUID
+    ) -> None:
+        await self.run(db, sql, settings, stage, video)
+        await self.run(db, sql, settings, stage, video, kind=JobKind.SEGMENTATION)
+        again = await self.run(db, sql, settings, stage, video)
+
+        assert again["result"] == {"run": 1, "skipped": True}
+
+    async def test_of_a_step_that_had_nothing_to_make_nothing_can_be_gone(
+        self, db: Database, sql: Any, settings: Settings, stage: Stage, video: UUID
+    ) -> None:
+        stage.makes = {"reason": "NO_AUDIO"}
+        await self.run(db, sql, settings, stage, video)
+        second = await self.run(db, sql, settings, stage, video)
+
+        assert second["result"] == {"run": 1, "reason": "NO_AUDIO", "skipped": True}
+
+    async def test_a_step_without_its_inputs_runs_and_proves_nothing(
+        self, db: Database, sql: Any, settings: Settings, stage: Stage, video: UUID
+    ) -> None:
         stage.input = None
+        first = await self.run(db, sql, settings, stage, video)
+        await self.run(db, sql, settings, stage, video)
+
+        assert len(stage.runs) == 2
+        assert await sql.fetchval("select fingerprint from jobs where id = $1", first["id"]) is None
+
+    async def test_a_run_that_failed_is_no_proof(
+        self, db: Database, sql: Any, settings: Settings, stage: Stage, video: UUID
+    ) -> None:
+        stage.failure, stage.is_there = NotFoundError("video"), True
+        await self.run(db, sql, settings, stage, video, end="FAILED")
+        stage.failure = None
         await self.run(db, sql, settings, stage, video)
 
         assert len(stage.runs) == 2
@@ -165,10 +214,10 @@ class TestForce:
 
 
 class TestFingerprint:
-    def test_the_order_of_names_does_not_matter_and_everything_else_does(self) -> None:
+    def test_only_the_order_of_names_and_who_said_so_do_not_matter(self) -> None:
         base = fingerprint(STEP, 1, {"a": 1, "b": 2}, ["x", None])
 
-        assert fingerprint(STEP, 1, {"b": 2, "a": 1}, ["x", None]) == base
+        assert fingerprint(STEP, 1, {"b": 2, "a": 1, "sources": {"a": "CALL"}}, ["x", None]) == base
         others = {
             fingerprint(JobKind.PROBE, 1, {"a": 1, "b": 2}, ["x", None]),
             fingerprint(STEP, 2, {"a": 1, "b": 2}, ["x", None]),

@@ -13,7 +13,7 @@ from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project
-from tests.support.jobs import ended, event_types, make
+from tests.support.jobs import connect, ended, event_types, make
 from tests.support.redis import start_redis
 from tests.support.workers import worker_for_tests
 
@@ -75,14 +75,17 @@ class TestPostgresAway:
 
         assert attempts == [1, 1]
 
-    async def test_a_finish_that_is_cut_off_is_run_again_without_a_failure(self, sql: Any, settings: Settings) -> None:
+    async def test_a_finish_that_is_cut_off_is_run_again_without_a_failure(
+        self, sql: Any, settings: Settings, database_url: str
+    ) -> None:
         async def probe(ctx: TaskContext) -> None:
             async with ctx.finish(result={"attempt": ctx.attempt}) as session:
                 session.add(Project(id=uuid7(), name=f"attempt {ctx.attempt}", description=""))
                 await session.flush()
                 if ctx.attempt == 1:
                     pid = await session.scalar(text("select pg_backend_pid()"))
-                    await sql.fetch("select pg_terminate_backend($1)", pid)
+                    async with connect(database_url) as other:  # the test asks for the job's state meanwhile
+                        await other.fetch("select pg_terminate_backend($1)", pid)
 
         job = await make(sql, max_attempts=1)
 

@@ -26,6 +26,7 @@ import orjson
 
 from cuepoint.errors import AdapterError, ErrorCode
 from cuepoint.processes.listening import say
+from cuepoint.processes.metering import Use
 
 if TYPE_CHECKING:
     from openai import APIError, APIStatusError, AsyncOpenAI
@@ -42,6 +43,20 @@ _CURES = {
     404: "Check the address (CUEPOINT_OPENAI_BASE_URL, ends in /v1) and the model ({model_setting}).",
 }
 _CURE = "Check CUEPOINT_OPENAI_BASE_URL and {model_setting}."
+
+
+BYTES_PER_TOKEN = 3  # of text of whose tokens a server says nothing; English has 4, most other languages less
+
+
+def use_of(answer: Any, model: str, *, sent_bytes: int) -> Use:
+    """The tokens that an answer says it took; a server that says nothing of them has not worked for nothing."""
+    said = answer.get("usage") if isinstance(answer, dict) else None
+    said = said if isinstance(said, dict) else {}
+    sent, received = (
+        next((said[name] for name in names if isinstance(said.get(name), int)), None)
+        for names in (("prompt_tokens", "input_tokens", "total_tokens"), ("completion_tokens", "output_tokens"))
+    )
+    return Use(model, -(-sent_bytes // BYTES_PER_TOKEN) if sent is None else max(0, sent), max(0, received or 0))
 
 
 class OpenAIClient:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +24,7 @@ class TrustedProxies:
         self.app = app
         self._names = frozenset(trusted)
         self._networks = [n for n in map(_network, trusted) if n is not None]
+        self._is_trusted = lru_cache(10_000)(self._is_one_of_ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrite the scope, then go on."""
@@ -31,7 +33,7 @@ class TrustedProxies:
             self._rewrite(scope)
         await self.app(scope, receive, send)
 
-    def _is_trusted(self, host: str) -> bool:
+    def _is_one_of_ours(self, host: str) -> bool:
         if "*" in self._names or host in self._names:
             return True
         try:

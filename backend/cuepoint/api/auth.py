@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections import OrderedDict
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,6 +19,11 @@ from cuepoint.features.users import service as users
 from cuepoint.viewer import Viewer
 
 NOTE_USE_SECONDS = 60.0
+# For so long an API key is not looked up again. What this process itself changes meanwhile counts at once; a key that
+# is revoked by another process is refused after that time, within the 5 s in which open subscriptions end as well.
+KNOWN_SECONDS = 2.0
+MAX_KNOWN = 10_000
+_UNKNOWN: tuple[Viewer | None, float, int] = (None, 0.0, 0)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -37,11 +43,15 @@ def bearer_token(authorization: str | None) -> str | None:
 class Authenticator:
     """Turns tokens into viewers and notes, once a minute for each key, that it was used."""
 
-    def __init__(self, db: Database, signer: UrlSigner | None = None) -> None:
+    def __init__(
+        self, db: Database, signer: UrlSigner | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Without a signer nobody comes by a share link."""
         self._db = db
         self._signer = signer
+        self._clock = clock
         self._noted: dict[UUID, float] = {}
+        self._known: OrderedDict[str, tuple[Viewer, float, int]] = OrderedDict()
 
     async def viewer(self, authorization: str | None, address: str = "") -> Viewer | None:
         """The viewer of an `Authorization` value; None without a token. Raises UnauthenticatedError for a wrong one.
@@ -52,12 +62,24 @@ class Authenticator:
             return None
         if not token.isascii() or "\0" in token:
             raise UnauthenticatedError("The token is malformed. Make a new one with `cuepoint token`.")
+        viewer = await self._viewer_of(token)
+        await self._note_use(viewer, address)
+        return viewer
+
+    async def _viewer_of(self, token: str) -> Viewer:
+        digest, now, writes = users.hash_secret(token), self._clock(), self._db.writes
+        viewer, since, writes_then = self._known.get(digest, _UNKNOWN)
+        if viewer is not None and now - since < KNOWN_SECONDS and writes == writes_then:
+            return viewer
         async with self._db.read() as session:
             if self._signer is not None and token.startswith(visitors.MARK):
-                viewer = await visitors.viewer_of_visit(session, self._signer, token)
-            else:
-                viewer = await users.authenticate(session, token)
-        await self._note_use(viewer, address)
+                return await visitors.viewer_of_visit(session, self._signer, token)
+            viewer = await users.authenticate(session, token)
+        if token.startswith(users.MARK):
+            self._known[digest] = (viewer, now, writes)
+            self._known.move_to_end(digest)
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
         return viewer
 
     async def required_viewer(self, authorization: str | None, address: str = "") -> Viewer:
@@ -77,7 +99,7 @@ class Authenticator:
         return valid
 
     async def _note_use(self, viewer: Viewer, address: str) -> None:
-        now = time.monotonic()
+        now = self._clock()
         key = viewer.api_key_id
         if key is None or now - self._noted.get(key, -NOTE_USE_SECONDS) < NOTE_USE_SECONDS:
             return

@@ -31,7 +31,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 REVOKED = "The credential was revoked or has expired."
-Bodies = AsyncGenerator[tuple[dict[str, Any], int | str | None], None]
+Bodies = AsyncGenerator[tuple[str, int | str | None], None]  # JSON, and the event's number or cursor
 
 
 class Framing(Protocol):
@@ -43,7 +43,7 @@ class Framing(Protocol):
     def first(self) -> str:
         """What comes before everything."""
 
-    def result(self, body: dict[str, Any], event: int | str | None) -> str:
+    def result(self, body: str, event: int | str | None) -> str:
         """One body, and the number or cursor that a client may resume after."""
 
     def heartbeat(self) -> str:
@@ -66,10 +66,10 @@ class EventFraming:
         """A comment, so that the client knows at once that it is heard."""
         return ":\n\n"
 
-    def result(self, body: dict[str, Any], event: int | str | None) -> str:
+    def result(self, body: str, event: int | str | None) -> str:
         """`next`, with an `id` where the subscription can be resumed after it."""
         number = "" if event is None else f"id: {event}\n"
-        return f"{number}event: next\ndata: {_json(body)}\n\n"
+        return f"{number}event: next\ndata: {body}\n\n"
 
     def heartbeat(self) -> str:
         """A comment."""
@@ -77,7 +77,7 @@ class EventFraming:
 
     def refusal(self, errors: list[dict[str, Any]]) -> str:
         """A result without data, then the end."""
-        return self.result({"errors": errors}, None) + self.last()
+        return self.result(_json({"errors": errors}), None) + self.last()
 
     def last(self) -> str:
         """EventSource takes no event without data."""
@@ -94,24 +94,24 @@ class MultipartFraming:
         """The boundary that every part ends with."""
         return "\r\n--graphql"
 
-    def result(self, body: dict[str, Any], event: int | str | None) -> str:  # noqa: ARG002  # the protocol has no numbers
+    def result(self, body: str, event: int | str | None) -> str:  # noqa: ARG002  # the protocol has no numbers
         """A part with the body as its payload."""
-        return self._part({"payload": body})
+        return self._part(f'{{"payload":{body}}}')
 
     def heartbeat(self) -> str:
         """An empty object."""
-        return self._part({})
+        return self._part("{}")
 
     def refusal(self, errors: list[dict[str, Any]]) -> str:
         """Errors beside an empty payload concern the connection."""
-        return self._part({"payload": None, "errors": errors}) + self.last()
+        return self._part(_json({"payload": None, "errors": errors})) + self.last()
 
     def last(self) -> str:
         """The end of the last boundary."""
         return "--\r\n"
 
-    def _part(self, body: dict[str, Any]) -> str:
-        return f"\r\nContent-Type: application/json\r\n\r\n{_json(body)}\r\n--graphql"
+    def _part(self, body: str) -> str:
+        return f"\r\nContent-Type: application/json\r\n\r\n{body}\r\n--graphql"
 
 
 class IncrementFraming(MultipartFraming):
@@ -120,7 +120,7 @@ class IncrementFraming(MultipartFraming):
     def __init__(self, spec: str) -> None:
         self.media_type = f'multipart/mixed;boundary="graphql";{spec}'
 
-    def result(self, body: dict[str, Any], event: int | str | None) -> str:  # noqa: ARG002
+    def result(self, body: str, event: int | str | None) -> str:  # noqa: ARG002
         """A part that is the body."""
         return self._part(body)
 

@@ -17,6 +17,7 @@ from strawberry.types.graphql import OperationType
 from cuepoint.api.addresses import base_url
 from cuepoint.api.auth import Authenticator
 from cuepoint.api.errors import HttpError
+from cuepoint.api.fanout import Fanout
 from cuepoint.api.graphql_request import GraphQLRequest
 from cuepoint.api.increments import Increments
 from cuepoint.api.persisted import RegisteredTexts, load_allowlist
@@ -48,6 +49,7 @@ class Gateway:
         self.process = process
         self.authenticator = authenticator
         self.streams = Streams(settings, authenticator.still_valid)
+        self.fanout = Fanout(self.stream)
         self._rates = RateLimiter(settings.rate_limit_per_minute, settings.rate_limit_burst)
         self._registered = RegisteredTexts()
         self._allowed = load_allowlist(settings.operations_allowlist)
@@ -55,6 +57,7 @@ class Gateway:
     async def close(self) -> None:
         """End what is still open."""
         await self.streams.close()
+        await self.fanout.close()
 
     async def admit(self, authorization: str | None, scope: Scope) -> Viewer | None:
         """Who asks for one more operation. Raises UnauthenticatedError, and RateLimitedError for one too many.
@@ -82,7 +85,8 @@ class Gateway:
             return replace(operation, query=store.find(operation.digest))
         if self._allowed is not None and is_held:
             self._allowed.check(operation.query)
-        check_text(operation.query)
+        if not self.schema.documents.knows(operation.query):
+            check_text(operation.query)
         return operation
 
     def context(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from cuepoint.api.errors import HttpError, error_response, response_of
 from cuepoint.api.event_streams import Bodies, EventFraming, Framing, IncrementFraming, MultipartFraming, StreamResponse
+from cuepoint.api.fanout import Frame
 from cuepoint.api.gateway import (
     ANY_KIND,
     READ,
@@ -108,8 +109,8 @@ class _Exchange:
             raise HttpError(405, text, headers=ALLOW)
         allowed = READ_AND_WATCH if self._request.method == "GET" else ANY_KIND
         context.takes_increments = False
-        results = self._gateway.stream(operation, context, allowed)
-        return self._respond(context, _numbered(results, context), FRAMING[self._accepted.stream]())
+        frames = self._gateway.fanout.follow(operation, context, allowed)
+        return self._respond(context, _numbered(frames), FRAMING[self._accepted.stream]())
 
     def _pieces(self, result: Increments, context: Context) -> Response:
         kind = self._accepted.increments
@@ -143,16 +144,16 @@ def _last_event(value: str | None) -> int | str | None:
     return text
 
 
-async def _numbered(results: AsyncGenerator[dict[str, Any], None], context: Context) -> Bodies:
-    async with aclosing(results):
-        async for body in results:
-            yield body, context.event
+async def _numbered(frames: AsyncGenerator[Frame, None]) -> Bodies:
+    async with aclosing(frames):
+        async for frame in frames:
+            yield frame.body, frame.event
 
 
 async def _unnumbered(bodies: AsyncGenerator[dict[str, Any], None]) -> Bodies:
     async with aclosing(bodies):
         async for body in bodies:
-            yield body, None
+            yield orjson.dumps(body).decode(), None
 
 
 def _wants_page(request: Request, accept: str | None) -> bool:

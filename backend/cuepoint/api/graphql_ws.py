@@ -17,11 +17,12 @@ from uuid import uuid4
 
 import orjson
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from cuepoint.api.auth import is_origin_allowed
 from cuepoint.api.errors import HttpError, details_of, response_of
-from cuepoint.api.gateway import Gateway, address_of
+from cuepoint.api.gateway import ANY_KIND, Gateway, address_of
 from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, parse_operation
 from cuepoint.api.streams import Ending, Stream
 from cuepoint.errors import CuepointError, ErrorCode, RateLimitedError, UnauthenticatedError
@@ -62,6 +63,22 @@ class CloseSocketError(Exception):
         self.reason = reason
 
 
+class WebSockets:
+    """Middleware: serves the sockets of one path itself. On the way through routes each would hold 5 KiB more."""
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        self.app = app
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or go on."""
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] == "websocket" and path == self._path:
+            await serve_websocket(scope["app"].state.gateway, WebSocket(scope, receive, send))
+        else:
+            await self.app(scope, receive, send)
+
+
 async def serve_websocket(gateway: Gateway, socket: WebSocket, *, init_seconds: float = INIT_SECONDS) -> None:
     """Serve one connection until it closes."""
     if not is_origin_allowed(socket.headers, gateway.process.settings.cors_origins):
@@ -83,6 +100,18 @@ async def serve_websocket(gateway: Gateway, socket: WebSocket, *, init_seconds: 
 
 
 class _Connection:
+    __slots__ = (
+        "_credential",
+        "_gateway",
+        "_init_seconds",
+        "_is_acknowledged",
+        "_is_initialised",
+        "_operations",
+        "_reports",
+        "_socket",
+        "_stream",
+    )
+
     def __init__(self, gateway: Gateway, socket: WebSocket, stream: Stream, init_seconds: float) -> None:
         self._gateway = gateway
         self._socket = socket
@@ -93,7 +122,6 @@ class _Connection:
         self._is_acknowledged = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._reports: set[asyncio.Task[None]] = set()
-        self._sending = asyncio.Lock()
 
     async def serve(self) -> None:
         try:
@@ -101,7 +129,7 @@ class _Connection:
         except WebSocketDisconnect:
             await self._end_operations()
         else:
-            await self._end_operations()  # first, since one that waits for a slow client holds the lock
+            await self._end_operations()  # first: nothing may follow the close
             await self._close(code, reason)
 
     async def _receive_all(self) -> tuple[int, str]:
@@ -215,28 +243,35 @@ class _Connection:
         request_id.set(own_request_id)
         try:
             with self._stream.operation():
-                last = await self._send_results(operation_id, operation, own_request_id)
-            await self._send_last(operation_id, last)
+                refusal = await self._send_results(operation_id, operation, own_request_id)
+            if refusal is None:
+                await self._send_last(operation_id, "complete")
+            else:
+                await self._send_last(operation_id, "error", refusal)
         except (CuepointError, HttpError) as error:
             text = message_of(error) if isinstance(error, CuepointError) else error.message
             await self._send_error(operation_id, error.code, text, own_request_id, details_of(error))
         except WebSocketDisconnect:
             pass
 
-    async def _send_results(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> dict[str, Any]:
-        """Send each result; the message that ends the operation."""
+    async def _send_results(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> str | None:
+        """Send each result; the errors of an operation that did not run."""
         # Again for each operation: the token may have been revoked since the connection began.
         viewer = await self._gateway.admit(self._credential, self._socket.scope)
+        if viewer == self._stream.viewer:
+            viewer = self._stream.viewer  # one object for as long as it is open
         operation = self._gateway.known(operation, viewer)
         context = self._gateway.context(self._socket.scope, viewer, own_request_id)
+        begin = f'{{"id":{_json(operation_id)},"type":"next","payload":'
         is_first = True
-        async with aclosing(self._gateway.stream(operation, context)) as results:
-            async for body in results:
-                if is_first and "data" not in body:
-                    return {"type": "error", "payload": body["errors"]}
+        async with aclosing(self._gateway.fanout.follow(operation, context, ANY_KIND)) as frames:
+            async for frame in frames:
+                if is_first and frame.refusal is not None:
+                    return frame.refusal
                 is_first = False
-                await self._send({"id": operation_id, "type": "next", "payload": body})
-        return {"type": "complete"}
+                await self._send_text(f"{begin}{frame.body}}}")
+                del frame  # a snapshot is its reader's own, who may wait for hours
+        return None
 
     async def _send_error(
         self,
@@ -248,26 +283,32 @@ class _Connection:
     ) -> None:
         extensions = {"code": code.value, "requestId": own_request_id, **details}
         payload = [{"message": text, "extensions": extensions}]
-        await self._send_last(operation_id, {"type": "error", "payload": payload})
+        await self._send_last(operation_id, "error", _json(payload))
 
-    async def _send_last(self, operation_id: str, message: dict[str, Any]) -> None:
+    async def _send_last(self, operation_id: str, kind: str, payload: str | None = None) -> None:
         """The id is free again before the client can know that the operation ended."""
         if self._operations.get(operation_id) is asyncio.current_task():
             del self._operations[operation_id]
-        await self._send({"id": operation_id, **message})
+        end = "" if payload is None else f',"payload":{payload}'
+        await self._send_text(f'{{"id":{_json(operation_id)},"type":"{kind}"{end}}}')
 
     async def _send(self, message: dict[str, Any]) -> None:
-        text = orjson.dumps(message).decode()
-        async with self._sending:
-            await self._socket.send_text(text)
+        await self._send_text(_json(message))
+
+    async def _send_text(self, text: str) -> None:
+        """No lock: the server writes a frame as a whole once its client takes more."""
+        await self._socket.send_text(text)
 
     async def _close(self, code: int, reason: str) -> None:
         if self._socket.application_state is not WebSocketState.CONNECTED:
             return
         short = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        async with self._sending:
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the peer was quicker
-                await self._socket.close(code, short)
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the peer was quicker
+            await self._socket.close(code, short)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _operation_id(message: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 GRAPHQL_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
@@ -42,6 +43,7 @@ class _Range:
     parameters: dict[str, str]
 
 
+@lru_cache(1_000)
 def negotiate(accept: str | None) -> Accepted | None:
     """What `accept` allows; None if it takes nothing that is offered."""
     if accept is None or not accept.strip():

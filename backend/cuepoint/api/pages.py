@@ -1,7 +1,9 @@
 """The player page `/v/<id>`: one page of plain files, signed in by a cookie that opens the public API and nothing else.
 
 The cookie is HttpOnly and SameSite=Strict, and counts only for a POST of JSON that the browser itself says comes from a
-page of this very origin: another site can neither read it, nor send it, nor make the page send it.
+page of this very origin: another site can neither read it, nor send it, nor make the page send it. A code or link that
+somebody put into the page's address replaces nobody's session unasked: by `dryRun` the page learns whom it would sign
+in and who is signed in now, and puts the question.
 """
 
 from __future__ import annotations
@@ -23,12 +25,17 @@ from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode, UnauthenticatedError
 from cuepoint.features.shares import service as shares
 from cuepoint.features.users import page_sessions
+from cuepoint.features.users.models import User
+from cuepoint.graphql.scalars import encode_id
 
 STATIC = Path(__file__).parent / "static" / "page"
 COOKIE = "cuepoint_page"
 SESSION_PATH = "/page/session"
 MAX_BODY_BYTES = 4096
-_SHAPE = 'The body must be {"code": "..."}, or {"share": "..."} with a "password" if the link has one.'
+_SHAPE = (
+    'The body must be {"code": "..."}, or {"share": "..."} with a "password" if the link has one; '
+    '"dryRun": true only asks who that is.'
+)
 
 
 async def serve_page(gateway: Gateway, _request: Request) -> Response:
@@ -59,7 +66,7 @@ def _origin(url: str | None) -> str | None:
 
 
 async def serve_session(gateway: Gateway, request: Request) -> Response:
-    """POST {"code"} or {"share", "password"} signs this browser in, DELETE signs it out."""
+    """POST {"code"} or {"share", "password"} signs this browser in, with "dryRun" it tells whom; DELETE signs out."""
     try:
         return await _session(gateway, request)
     except (HttpError, CuepointError) as error:
@@ -78,7 +85,10 @@ async def _session(gateway: Gateway, request: Request) -> Response:
         response.delete_cookie(COOKIE, path=_path(request), httponly=True, samesite="strict", secure=_is_tls(request))
         return response
     await gateway.admit(None, request.scope)  # guesses count as operations of the address
-    token, expires_at = await _token(gateway, await _credential(request))
+    credential, is_question = await _credential(request)
+    if is_question:
+        return await _answer(gateway, request, credential)
+    token, expires_at = await _token(gateway, credential)
     response = JSONResponse({"expiresAt": expires_at.isoformat()}, headers={"Cache-Control": "no-store"})
     response.set_cookie(
         COOKIE,
@@ -92,6 +102,19 @@ async def _session(gateway: Gateway, request: Request) -> Response:
     return response
 
 
+async def _answer(gateway: Gateway, request: Request, credential: dict[str, str]) -> Response:
+    """Whom the code would sign in, null for a link; and who is signed in now, null for nobody and for visitors."""
+    async with gateway.process.db.read() as session:
+        code = credential.get("code")
+        wanted = None if code is None else await page_sessions.whose_code(session, code)
+        current = await page_sessions.whose_session(session, request.cookies.get(COOKIE, ""))
+    return JSONResponse({"user": _shown(wanted), "current": _shown(current)}, headers={"Cache-Control": "no-store"})
+
+
+def _shown(user: User | None) -> dict[str, str] | None:
+    return None if user is None else {"id": encode_id("User", user.id), "name": user.name, "email": user.email}
+
+
 async def _token(gateway: Gateway, credential: dict[str, str]) -> tuple[str, datetime]:
     """What the cookie shall hold, and how long. Raises what the service says of a wrong code, link or password."""
     process = gateway.process
@@ -103,18 +126,22 @@ async def _token(gateway: Gateway, credential: dict[str, str]) -> tuple[str, dat
         return await page_sessions.exchange_page_code(session, credential["code"])
 
 
-async def _credential(request: Request) -> dict[str, str]:
+async def _credential(request: Request) -> tuple[dict[str, str], bool]:
+    """What the body holds, and whether it is only a question."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HttpError(415, "The body must be application/json.")
     body = decode_json(await read_body(request, MAX_BODY_BYTES), "The body")
-    known = {"code", "share", "password"}
+    known = {"code", "share", "password", "dryRun"}
     if not isinstance(body, dict) or not set(body) <= known or ("code" in body) is ("share" in body):
+        raise HttpError(400, _SHAPE)
+    is_question = body.pop("dryRun", False)
+    if not isinstance(is_question, bool):
         raise HttpError(400, _SHAPE)
     if not all(isinstance(value, str) for value in body.values()):
         raise HttpError(400, _SHAPE)
     if not all(body[name].isascii() for name in ("code", "share") if name in body):
         raise HttpError(400, _SHAPE)
-    return body
+    return body, is_question
 
 
 def page_authorization(request: Request) -> str | None:

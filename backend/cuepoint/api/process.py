@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 from cuepoint.adapters.bundle import build_adapters
+from cuepoint.adapters.live.switchboard import Switchboard
 from cuepoint.api.auth import Authenticator
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.health import HealthChecks
@@ -18,6 +20,7 @@ from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs.announce import dispatcher
 from cuepoint.features.jobs.backpressure import queue_limits
 from cuepoint.features.jobs.hub import JobHub
+from cuepoint.features.quotas.metering import metering
 from cuepoint.graphql.context import Process
 
 # Measured: after start-up these took a third off the CPU of a large response and three quarters off its p99.
@@ -34,12 +37,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     if settings.database_url is None:
         raise MissingDatabaseError("Set CUEPOINT_DATABASE_URL, or start everything with `cuepoint up`.")
     adapters = build_adapters(settings)
+    adapters = replace(adapters, live=Switchboard(adapters.live))
     engine = create_engine(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_pool_size,
         application_name="cuepoint api",
     )
-    db = Database(engine, dispatch=dispatcher(adapters.live), info=queue_limits(settings))
+    db = Database(engine, dispatch=dispatcher(adapters.live), info=queue_limits(settings) | metering(settings))
     needed = newest_revision()
     try:
         await require_head(db, needed)

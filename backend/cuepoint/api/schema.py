@@ -7,6 +7,7 @@ import strawberry
 from cuepoint.api.server_info import ServerQuery
 from cuepoint.features.administration.schema import AdministrationMutation, AdministrationQuery
 from cuepoint.features.batches.schema import BatchMutation, BatchQuery
+from cuepoint.features.clips.deletion_schema import ClipDeletionMutation
 from cuepoint.features.clips.loaders import BINDINGS as CLIP_BINDINGS
 from cuepoint.features.clips.schema import ClipMutation, ClipQuery
 from cuepoint.features.deletions.schema import DeletionMutation
@@ -108,6 +109,7 @@ class Mutation(
     StorageMutation,
     MomentMutation,
     ClipMutation,
+    ClipDeletionMutation,
     DeletionMutation,
     ShareMutation,
     AdministrationMutation,

@@ -125,7 +125,7 @@ async def _features(info: Info) -> list[ServerFeature] | None:
         ServerFeature.GRAPHIQL: settings.graphiql,
         ServerFeature.INTROSPECTION: settings.introspection,
         ServerFeature.MODEL_DOWNLOADS: settings.model_downloads,
-        ServerFeature.PROVIDER_EMBEDDINGS: bool(settings.openai_api_key or settings.openai_base_url),
+        ServerFeature.PROVIDER_EMBEDDINGS: settings.embeds_by_provider,
         ServerFeature.BURNED_CAPTIONS: await burns_captions(),
     }
     return [feature for feature, is_on in switches.items() if is_on]

@@ -48,8 +48,12 @@ class Stream:
 
     @property
     def caller(self) -> UUID | str:
-        """Whom it counts for: the user, or the address of whoever brought none, or a link."""
-        return self.viewer.user_id if self.viewer and self.viewer.share is None else self._address
+        """Whom it counts for."""
+        return self.caller_with(self.viewer)
+
+    def caller_with(self, viewer: Viewer | None) -> UUID | str:
+        """Whom it would count for: the user, or the address of whoever brought no credential, or came by a link."""
+        return viewer.user_id if viewer is not None and viewer.share is None else self._address
 
     @asynccontextmanager
     async def until_ended(self, seconds: float | None = None) -> AsyncIterator[asyncio.Timeout]:
@@ -121,12 +125,12 @@ class Streams:
 
     def move(self, stream: Stream, viewer: Viewer | None) -> None:
         """The stream counts for this viewer. Raises RateLimitedError for one who has too many."""
-        if viewer is None:
-            return
-        self._require_place(viewer.user_id)
-        _decrement(self._of_caller, stream.caller)
+        caller = stream.caller_with(viewer)
+        if caller != stream.caller:
+            self._require_place(caller)
+            _decrement(self._of_caller, stream.caller)
+            self._of_caller[caller] += 1
         stream.viewer = viewer
-        self._of_caller[stream.caller] += 1
         self._watch()
 
     def begin(self, caller: UUID | str) -> None:

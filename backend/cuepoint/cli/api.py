@@ -26,7 +26,9 @@ def command(fd: int | None) -> None:
     """Serve until SIGTERM."""
     from cuepoint.cli.product import listen, local_url
     from cuepoint.logs import configure_logging
+    from cuepoint.processes.memory import keep_freed_memory
 
+    keep_freed_memory()
     settings = connected_settings(open_settings())
     listener = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
-from cuepoint.client.errors import GraphQLFailure, RequestFailure
 from cuepoint.client.http import CuepointClient
-from cuepoint.client.jobs import RETRY_SECONDS, TRIES
+from cuepoint.client.resuming import resumed
 
 UPDATE = """{
   cursor jobId kind videoId result
@@ -59,22 +58,16 @@ async def watch_feed(
     nothing comes twice but SNAPSHOTs. Keep `cursor` to go on in another process. Raises RequestFailure when the
     server stays away, GraphQLFailure when it refuses.
     """
-    failures = 0
-    while True:
-        try:
-            async with aclosing(client.subscribe(document, {**variables, "after": after})) as answers:
-                async for data in answers:
-                    failures = 0
-                    [update] = data.values()
-                    after = update["cursor"]
-                    yield update
-            failures += 1  # a feed has no end: the server stops
-        except (RequestFailure, GraphQLFailure) as failure:
-            failures += 1
-            # INTERNAL: the server is there, what it needs is not.
-            is_refused = isinstance(failure, GraphQLFailure) and set(failure.codes) != {"INTERNAL"}
-            if is_refused or failures >= TRIES:
-                raise
-        if failures >= TRIES:
-            raise RequestFailure(f"the server ended the feed {failures} times without an update")
-        await asyncio.sleep(RETRY_SECONDS)
+    async with aclosing(resumed(client, document, variables, _ByCursor(after))) as updates:
+        async for update in updates:
+            yield update
+
+
+@dataclass
+class _ByCursor:
+    after: str | None
+
+    def note(self, update: Mapping[str, Any]) -> bool:
+        """A feed has no end."""
+        self.after = update["cursor"]
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -13,22 +13,29 @@ from uuid import UUID
 import orjson
 from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, func, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased, defer
+from sqlalchemy.orm import class_mapper
 
+from cuepoint.db.reading import detached
 from cuepoint.errors import BadInputError
 
 T = TypeVar("T")
 
 MAX_CURSOR = 500  # characters; the longest of ours, a time and a UUID, has 102
-INT32 = range(-(2**31), 2**31)  # every number that lists are sorted by is an `integer` column
+INT32 = range(-(2**31), 2**31)
+INT64 = range(-(2**63), 2**63)
+
+
+class Int64(int):
+    """The kind of a key whose column is `bigint`; `int` stands for `integer` columns."""
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What a client asks for: the first `first` rows after the cursor `after`."""
+    """What a client asks for: the first `first` rows after the cursor `after`, and the length of the whole list."""
 
     first: int
     after: str | None = None
+    with_total: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Page(Generic[T]):
     cursors: Sequence[str]
     has_next_page: bool
     has_previous_page: bool
+    total: int | None = None  # length of the whole list, where it was asked for along with the page
 
 
 def encode_cursor(values: Sequence[Any]) -> str:
@@ -72,9 +80,26 @@ def _convert(value: Any, kind: type) -> Any:
         raise ValueError(value)
     if kind is float and isinstance(value, int | float):
         return float(value)
+    if kind is Int64 and isinstance(value, int) and value in INT64:
+        return value
     if not isinstance(value, kind) or (kind is int and value not in INT32):
         raise ValueError(value)
     return value
+
+
+class Cursors(Sequence[str]):
+    """The cursors of rows, made when they are looked at: most pages are read without."""
+
+    def __init__(self, rows: Sequence[Any], names: Sequence[str]) -> None:
+        self._rows = rows
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        row = self._rows[place]
+        return encode_cursor([getattr(row, name) for name in self._names])
 
 
 async def fetch_page(
@@ -87,22 +112,35 @@ async def fetch_page(
 ) -> Page[Any]:
     """One page of entities of `statement`, ordered by `keys` (attribute, Python type); the last key must be unique.
 
-    All keys run in one direction, so that the row comparison can use an index on them. One statement.
+    All keys run in one direction, so that the row comparison can use an index on them. One statement, total included.
     """
     columns = [column for column, _ in keys]
+    wanted = statement
     if page.after is not None:
         values = decode_cursor(page.after, [kind for _, kind in keys])
         bound = tuple_(*[literal(v, column.type) for v, column in zip(values, columns, strict=True)])
-        statement = statement.where(tuple_(*columns) < bound if descending else tuple_(*columns) > bound)
+        wanted = wanted.where(tuple_(*columns) < bound if descending else tuple_(*columns) > bound)
     order = [column.desc() if descending else column.asc() for column in columns]
-    rows = list((await session.scalars(statement.order_by(*order).limit(page.first + 1))).all())
-    return _page_of(rows, columns, page)
+    wanted = wanted.order_by(*order).limit(page.first + 1)
+    if not page.with_total:
+        return _page_of(list((await session.scalars(wanted)).all()), columns, page)
+    total = select(func.count()).select_from(statement.subquery()).scalar_subquery()
+    rows = (await session.execute(wanted.add_columns(total))).all()
+    return replace(_page_of([row[0] for row in rows], columns, page), total=_total(rows, page))
+
+
+def _total(rows: Sequence[Any], page: PageRequest) -> int | None:
+    """Behind the end of a list nothing says how long it is."""
+    if rows:
+        return int(rows[0][-1])
+    return 0 if page.after is None else None
 
 
 def _page_of(rows: list[Any], columns: Sequence[Any], page: PageRequest) -> Page[Any]:
     shown = rows[: page.first]
-    cursors = [encode_cursor([getattr(row, str(column.key)) for column in columns]) for row in shown]
-    return Page(shown, cursors, len(rows) > page.first, page.after is not None)
+    return Page(
+        shown, Cursors(shown, [str(column.key) for column in columns]), len(rows) > page.first, page.after is not None
+    )
 
 
 async def fetch_pages(
@@ -119,7 +157,7 @@ async def fetch_pages(
 ) -> dict[UUID, Page[T]]:
     """The same page of each parent's list, in one statement: a lateral join reads `first` + 1 rows per parent.
 
-    Attributes named in `without` are not read; the rows raise if they are asked for them.
+    Attributes named in `without` are not read; the rows, which belong to no session, raise if they are asked for them.
     """
     columns = [column for column, _ in keys]
     parents = func.unnest(literal(list(parent_ids), ARRAY(Uuid))).table_valued("id", name="parents").render_derived()
@@ -129,13 +167,13 @@ async def fetch_pages(
         bound = tuple_(*[literal(v, column.type) for v, column in zip(values, columns, strict=True)])
         inner = inner.where(tuple_(*columns) < bound if descending else tuple_(*columns) > bound)
     order = [column.desc() if descending else column.asc() for column in columns]
-    lateral = inner.order_by(*order).limit(page.first + 1).lateral("page")
-    row_of = aliased(entity, lateral)
-    statement = select(parents.c.id, row_of).select_from(parents).join(lateral, true())
-    outer = [getattr(row_of, str(column.key)) for column in columns]
-    statement = statement.options(*[defer(getattr(row_of, name), raiseload=True) for name in without])
+    names = [one.key for one in class_mapper(entity).column_attrs if one.key not in without]
+    read = [getattr(entity, name).label(name) for name in names]
+    lateral = inner.with_only_columns(*read).order_by(*order).limit(page.first + 1).lateral("page")
+    statement = select(parents.c.id, *[lateral.c[name] for name in names]).select_from(parents).join(lateral, true())
+    outer = [lateral.c[str(column.key)] for column in columns]
     statement = statement.order_by(parents.c.id, *[c.desc() if descending else c.asc() for c in outer])
     grouped: dict[UUID, list[T]] = {parent_id: [] for parent_id in parent_ids}
-    for parent_id, row in (await session.execute(statement)).all():
-        grouped[parent_id].append(row)
+    for row in await session.execute(statement):
+        grouped[row[0]].append(detached(entity, dict(zip(names, row[1:], strict=True))))
     return {parent_id: _page_of(rows, columns, page) for parent_id, rows in grouped.items()}

@@ -10,10 +10,13 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+import orjson
 from pgvector.asyncpg import register_vector
 from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from cuepoint.db.reading import Reader, Selects
 
 # A transaction that sits idle for a minute holds locks and blocks vacuum: no session may be open across an
 # adapter call (HOUSE section 7), and this ends the one that is.
@@ -81,13 +84,18 @@ class Database:
         # READ COMMITTED, the level of both, a transaction would not show it anything else.
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(reading.sync_engine, "before_cursor_execute", _refuse_change)
-        self._readers = async_sessionmaker(reading, expire_on_commit=False, autoflush=False, info=dict(info or {}))
+        self._selects = Selects(reading.sync_engine)
+        self._reading = {"bind": reading, "expire_on_commit": False, "autoflush": False, "info": dict(info or {})}
+        self.writes = 0  # transactions that have committed here: what was read before the last of them may be stale
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A short session for statements that change nothing; a lock that one of them takes is gone with it."""
-        async with self._readers() as session:
+        session = Reader(self._selects, **self._reading)
+        try:
             yield session
+        finally:
+            await session.close()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
@@ -95,6 +103,7 @@ class Database:
         async with self._sessions() as session:
             async with session.begin():
                 yield session
+            self.writes += 1
             effects = session.info.pop(_EFFECTS, [])
         if effects and self._dispatch is not None:
             await self._dispatch(effects)
@@ -124,6 +133,7 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=pool_size,
         skip_autocommit_rollback=True,
+        json_deserializer=orjson.loads,
         connect_args={
             "server_settings": {
                 "application_name": application_name,

@@ -30,6 +30,7 @@ from cuepoint.graphql.executor import QuickExecutor
 from cuepoint.graphql.limits import MAX_COMMENTS, MAX_COST, MAX_TOKENS
 from cuepoint.graphql.list_sizes import Cost, ListSize, publish_list_sizes
 from cuepoint.graphql.public_errors import PublicErrors, public_errors
+from cuepoint.graphql.resolvers import shorten_resolvers
 from cuepoint.graphql.scalars import SCALARS
 
 READ_AND_WRITE = frozenset({OperationType.QUERY, OperationType.MUTATION})
@@ -167,4 +168,5 @@ def build_schema(
         config=StrawberryConfig(scalar_map=SCALARS, enable_experimental_incremental_execution=True),
     )
     publish_list_sizes(schema._schema)  # noqa: SLF001  # the one way to it
+    shorten_resolvers(schema._schema, schema.config)  # noqa: SLF001
     return schema

@@ -9,7 +9,9 @@ import strawberry
 
 from cuepoint.db.keyset import Page, PageRequest
 from cuepoint.errors import BadInputError
+from cuepoint.graphql.context import Info
 from cuepoint.graphql.list_sizes import cost_of
+from cuepoint.graphql.selections import names_below
 
 DEFAULT_FIRST = 25
 MAX_FIRST = 100
@@ -41,16 +43,35 @@ class Edge(Generic[T]):
 class Connection(Generic[T]):
     """A page of nodes. `count` is called only if `totalCount` is selected."""
 
-    edges: list[Edge[T]] = strawberry.field(description="The members on this page, in order, with their cursors.")
-    page_info: PageInfo = strawberry.field(description="Where this page lies, and how to get the next one.")
+    page: strawberry.Private[Page[Any]]
+    convert: strawberry.Private[Callable[[Any], T]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
+    def _edges(self) -> list[Edge[T]]:
+        pairs = zip(self.page.rows, self.page.cursors, strict=True)
+        return [Edge(cursor=cursor, node=self.convert(row)) for row, cursor in pairs]
+
+    def _page_info(self) -> PageInfo:
+        cursors = self.page.cursors
+        return PageInfo(
+            has_next_page=self.page.has_next_page,
+            has_previous_page=self.page.has_previous_page,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+
     def _nodes(self) -> list[T]:
-        return [edge.node for edge in self.edges]
+        return [self.convert(row) for row in self.page.rows]
 
     async def _total_count(self) -> int:
-        return await self.count()
+        return await self.count() if self.page.total is None else self.page.total
 
+    edges: list[Edge[T]] = strawberry.field(
+        resolver=_edges, description="The members on this page, in order, with their cursors."
+    )
+    page_info: PageInfo = strawberry.field(
+        resolver=_page_info, description="Where this page lies, and how to get the next one."
+    )
     nodes: list[T] = strawberry.field(
         resolver=_nodes, description="The members on this page, in order, for clients that need no cursors."
     )
@@ -65,23 +86,22 @@ class Connection(Generic[T]):
         cls, page: Page[Row], convert: Callable[[Row], T], count: Callable[[], Awaitable[int]]
     ) -> Connection[T]:
         """The connection of a page of rows, each converted to its GraphQL type."""
-        edges: list[Any] = [
-            Edge(cursor=cursor, node=convert(row)) for row, cursor in zip(page.rows, page.cursors, strict=True)
-        ]
-        info = PageInfo(
-            has_next_page=page.has_next_page,
-            has_previous_page=page.has_previous_page,
-            start_cursor=page.cursors[0] if page.cursors else None,
-            end_cursor=page.cursors[-1] if page.cursors else None,
-        )
-        return cls(edges=edges, page_info=info, count=count)
+        return cls(page=page, convert=convert, count=count)
 
 
 def page_request(
-    first: int | None, after: str | None, *, default: int = DEFAULT_FIRST, maximum: int = MAX_FIRST
+    first: int | None,
+    after: str | None,
+    info: Info | None = None,
+    *,
+    default: int = DEFAULT_FIRST,
+    maximum: int = MAX_FIRST,
 ) -> PageRequest:
-    """The page a client asks for. Raises BadInputError for a `first` below 1 or above `maximum`."""
+    """The page a client asks for. Raises BadInputError for a `first` below 1 or above `maximum`.
+
+    With `info` of a list that `db.keyset.fetch_page` reads, the total comes along where it is selected.
+    """
     size = default if first is None else first
     if not 1 <= size <= maximum:
         raise BadInputError(f"`first` must be between 1 and {maximum}, not {size}.", field=("first",))
-    return PageRequest(size, after)
+    return PageRequest(size, after, with_total=info is not None and "totalCount" in names_below(info, depth=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -15,6 +15,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, UnauthenticatedError
 from cuepoint.graphql.loaders import BindingError, Loader, LoaderKey
 from cuepoint.graphql.media_urls import MediaKind, media_url
+from cuepoint.graphql.sources import Source
 from cuepoint.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class Context:
         self.takes_increments = takes_increments  # of @defer and @stream
         self.last_event = last_event  # number or cursor in Last-Event-ID: what an event stream is resumed after
         self.event: int | str | None = None  # number or cursor of the event that a subscription has just yielded
+        self.replaces: Hashable | None = None  # set beside it for progress: of one such thing only the newest counts
+        self.source: Source | None = None  # what a subscription reads from, if others may be told with it
+        self.goes_on = False  # behind `last_event`, without snapshots: another subscription told what came before
         self._transaction: Database | None = None
         self._loaders: dict[type[Loader[Any, Any]], Loader[Any, Any]] = {}
 
@@ -129,6 +133,23 @@ class Context:
         if isinstance(self.last_event, int):
             raise BadInputError("`Last-Event-ID` must be a cursor of this subscription.")
         return after if self.last_event is None else self.last_event
+
+    def introduce(self, source: Source) -> None:
+        """The subscription reads from this source."""
+        self.source = source
+
+    def continued(self, position: int | str) -> Context:
+        """The context of the same subscription, going on behind that position."""
+        following = Context(
+            self.process,
+            viewer=self.viewer,
+            request_id=self.request_id,
+            base_url=self.base_url,
+            last_event=position,
+            address=self.address,
+        )
+        following.goes_on = True
+        return following
 
     def forget_loaded(self) -> None:
         """Start with empty loaders: before a mutation's payload and before each event of a subscription."""

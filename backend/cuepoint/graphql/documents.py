@@ -99,6 +99,10 @@ class Documents:
         self._known: OrderedDict[tuple[str, bool], Document] = OrderedDict()
         self._characters = 0
 
+    def knows(self, text: str) -> bool:
+        """Whether the text has run lately."""
+        return (text, True) in self._known or (text, False) in self._known
+
     def parsed(self, text: str, *, reveals_schema: bool) -> Document:
         """The document of a text, new or known. Raises RefusedDocumentError for one that is no GraphQL."""
         known = self._known.get((text, reveals_schema))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 import strawberry
@@ -16,6 +17,10 @@ from cuepoint.errors import (
     LockedError,
     NotFoundError,
     QueueFullError,
+    QuotaExceededError,
+    QuotaExcess,
+    QuotaLimit,
+    QuotaScope,
 )
 from cuepoint.graphql.codes import CODE_DESCRIPTIONS
 from cuepoint.graphql.context import Context
@@ -31,12 +36,57 @@ describe_enum(
     description="Why something was refused or failed. The list only grows; treat a code you do not know as INTERNAL.",
 )
 
+describe_enum(
+    QuotaScope,
+    {
+        QuotaScope.INSTANCE: "Everything on this instance.",
+        QuotaScope.PROJECT: "One project.",
+        QuotaScope.USER: "What one user starts and uploads, in whatever project.",
+    },
+    description="For whom a quota holds.",
+)
+describe_enum(
+    QuotaLimit,
+    {
+        QuotaLimit.STORAGE_BYTES: "Bytes in storage.",
+        QuotaLimit.MEDIA_MINUTES_PER_MONTH: "Minutes of media transcribed in a month.",
+        QuotaLimit.CONCURRENT_JOBS: "Jobs that wait or run.",
+        QuotaLimit.TOKENS_PER_MONTH: "Tokens that paid models take in a month.",
+        QuotaLimit.COST_PER_MONTH: "What these tokens cost.",
+    },
+    description="What a quota limits.",
+)
+
 # These concern the request, not the input: they are top-level errors even in a mutation.
 TOP_LEVEL = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.RATE_LIMITED})
 
 P = ParamSpec("P")
 T = TypeVar("T")
 PayloadT = TypeVar("PayloadT", bound="Payload")
+
+
+@strawberry.type(description="The quota that a request would pass, and how much of it is taken.")
+class QuotaExceeded:
+    """Figures of QUOTA_EXCEEDED."""
+
+    scope: QuotaScope = strawberry.field(description="For whom the quota holds.")
+    what: QuotaLimit = strawberry.field(description="What it limits; the figures are in the unit of that.")
+    limit: float = strawberry.field(description="How much is allowed.")
+    used: float = strawberry.field(description="How much is used up.")
+    reserved: float = strawberry.field(description="How much would be reserved with this request.")
+    resets_at: datetime | None = strawberry.field(description="When `used` begins at 0 again; null = never by itself.")
+
+    @classmethod
+    def from_excess(cls, excess: QuotaExcess) -> QuotaExceeded:
+        """Copy the figures."""
+        return cls(
+            scope=excess.scope,
+            what=excess.what,
+            limit=excess.limit,
+            used=excess.used,
+            reserved=excess.reserved,
+            resets_at=excess.resets_at,
+        )
 
 
 @strawberry.type(description="Why a mutation was refused. A refused mutation changes nothing.")
@@ -50,6 +100,7 @@ class UserError:
     retry_after_seconds: float | None = strawberry.field(
         default=None, description="When to send the same request again; null where nothing says so."
     )
+    quota: QuotaExceeded | None = strawberry.field(default=None, description="Beside QUOTA_EXCEEDED; null otherwise.")
 
     @classmethod
     def from_error(cls, error: CuepointError | AdapterError) -> UserError:
@@ -68,6 +119,7 @@ class UserError:
             message=message_of(error),
             retryable=error.retryable,
             retry_after_seconds=error.retry_after_seconds if isinstance(error, QueueFullError | LockedError) else None,
+            quota=QuotaExceeded.from_excess(error.excess) if isinstance(error, QuotaExceededError) else None,
         )
 
 

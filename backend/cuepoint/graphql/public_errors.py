@@ -12,7 +12,14 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode, RateLimitedError
+from cuepoint.errors import (
+    AdapterError,
+    CuepointError,
+    ErrorCode,
+    QuotaExceededError,
+    QuotaExcess,
+    RateLimitedError,
+)
 from cuepoint.graphql.context import Context
 from cuepoint.graphql.errors import message_of
 
@@ -69,6 +76,8 @@ def public_error(error: GraphQLError, request_id: str, *, reveals_schema: bool =
             extensions["field"] = list(cause.field)
         if isinstance(cause, RateLimitedError):
             extensions["retryAfterSeconds"] = cause.retry_after_seconds
+        if isinstance(cause, QuotaExceededError):
+            extensions["quota"] = _figures(cause.excess)
     elif isinstance(cause, AdapterError):
         message = cause.message
         extensions.update(code=cause.code.value, retryable=cause.retryable)
@@ -88,6 +97,18 @@ def public_error(error: GraphQLError, request_id: str, *, reveals_schema: bool =
         path=error.path,
         extensions=extensions,
     )
+
+
+def _figures(excess: QuotaExcess) -> dict[str, Any]:
+    """As `UserError.quota` tells them."""
+    return {
+        "scope": excess.scope.value,
+        "what": excess.what.value,
+        "limit": excess.limit,
+        "used": excess.used,
+        "reserved": excess.reserved,
+        "resetsAt": None if excess.resets_at is None else excess.resets_at.isoformat(),
+    }
 
 
 def _cause(error: GraphQLError) -> BaseException | None:

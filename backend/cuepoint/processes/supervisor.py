@@ -67,7 +67,7 @@ class Supervisor:
 
     async def _keep(self, program: Program) -> int:
         """Run `program` again and again; return its code when it is misconfigured."""
-        delay = FIRST_DELAY_SECONDS
+        delay = 0.0
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -77,11 +77,9 @@ class Supervisor:
             self.pids.pop(program.name, None)
             if code == EXIT_MISCONFIGURED:
                 return code
-            if loop.time() - began > HEALTHY_SECONDS:
-                delay = FIRST_DELAY_SECONDS
+            delay = next_delay(delay, loop.time() - began)
             _log.error("%s ended with %s; starting it again in %.1f s", program.name, code, delay)
             await asyncio.sleep(delay)
-            delay = min(LONGEST_DELAY_SECONDS, delay * 2)
 
     async def _start(self, program: Program) -> asyncio.subprocess.Process:
         output = None
@@ -104,6 +102,14 @@ class Supervisor:
         process = self._processes.get(program.name)
         if process is not None:
             await end_child(process, grace=program.grace_seconds)
+
+
+def next_delay(before: float, lived_seconds: float) -> float:
+    """Seconds until a program that has ended is started again: doubles while it does not live long. `before` is the
+    pause before the start that has ended now; 0 = it was the first."""
+    if before == 0 or lived_seconds > HEALTHY_SECONDS:
+        return FIRST_DELAY_SECONDS
+    return min(LONGEST_DELAY_SECONDS, before * 2)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from cuepoint.errors import AdapterError, ErrorCode
 from cuepoint.features.jobs.claims import Claimed, Fence, Progress
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.progress import Pace, ProgressMessage
+from cuepoint.processes.metering import Meter
 from cuepoint.worker.job_log import AttemptLog
 
 FULL_DISK_SECONDS = 60.0  # until a job looks again whether there is room for it
@@ -38,6 +39,7 @@ class Attempt:
         self.claimed = claimed
         self._min_free_bytes = min_free_bytes
         self.log = log or AttemptLog()
+        self.meter = Meter()
         self.stop_reason: StopReason | None = None
         self.stop_asked_at: float | None = None
         self.is_over = False  # the body has returned: nothing is left to be stopped
@@ -45,7 +47,7 @@ class Attempt:
         self.has_temp_dir = False
         self.started = time.monotonic()
         self._body: asyncio.Task[object] | None = None
-        self._directory = temp_root / str(claimed.fence.job_id) / str(claimed.fence.attempt)
+        self._temp_root = temp_root
         self._fraction = 0.0
         self._stage: str | None = None
         self._processed_ms: int | None = None
@@ -60,6 +62,10 @@ class Attempt:
     def fence(self) -> Fence:
         """The right to touch the job."""
         return self.claimed.fence
+
+    @property
+    def _directory(self) -> Path:
+        return self._temp_root / str(self.fence.job_id) / str(self.fence.attempt)
 
     @property
     def deadline(self) -> float:

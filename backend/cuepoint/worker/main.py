@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -25,6 +26,9 @@ async def run_worker(settings: Settings) -> int:
         return EXIT_MISCONFIGURED
     adapters = build_adapters(settings)
     process = WorkerProcess(settings, adapters, bodies)
+    # What is there now stays for ever: the collector need not look at it, neither now and then nor at the end, where
+    # that would take longer than all the rest of a drain.
+    gc.freeze()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.drain)

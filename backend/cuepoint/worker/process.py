@@ -20,6 +20,7 @@ from cuepoint.features.jobs.context import TaskBody
 from cuepoint.features.jobs.leases import Renewal, drain_worker, register_worker, remove_worker
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.features.quotas.metering import metering
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.attempt import Attempt, Attempts, StopReason
 from cuepoint.worker.connections import Connections, persistently
@@ -36,7 +37,7 @@ from cuepoint.worker.runner import Runner
 from cuepoint.worker.ticker import Ticker, temp_root
 
 FALLBACK_REDIS = "redis://127.0.0.1:6379/0"  # SAQ wants an address; without a Redis nothing is ever sent there
-CANCEL_AGAIN_SECONDS = 0.2
+CANCEL_AGAIN_SECONDS = 0.05
 LAST_WORDS_SECONDS = 5.0  # for saying goodbye to a Postgres or Redis that may be away
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class WorkerProcess:
                 self._database_url, pool_size=settings.database_pool_size, application_name="cuepoint worker"
             ),
             self._announcer.dispatch,
+            info=metering(settings),
         )
         self._finisher = Finisher(self._connections, self._attempts, self._announcer)
         self._logs = LogWriter(self._connections, self._attempts)
@@ -174,8 +176,8 @@ class WorkerProcess:
         log, min_free_bytes = AttemptLog(self._masked), self._settings.min_free_bytes
         attempt = Attempt(claimed, self._temp_root, log, min_free_bytes=min_free_bytes)
         self._attempts.add(attempt)
+        self.queue.put(attempt)  # first: the job begins before the word of it goes out
         self._announcer.put([claimed.change])
-        self.queue.put(attempt)
 
     async def _run_job(self, context: dict[str, Any]) -> None:
         await self._runner.run(self.queue.attempt_of(context["job"]))

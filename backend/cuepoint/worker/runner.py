@@ -21,8 +21,10 @@ from cuepoint.features.jobs.claims import Outcome
 from cuepoint.features.jobs.context import FenceLost, FinishInterrupted, JobCancelled, TaskBody, TaskContext
 from cuepoint.features.jobs.freshness import reused_result
 from cuepoint.features.jobs.models import JobKind
-from cuepoint.features.jobs.statements import is_outage
+from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
+from cuepoint.features.quotas import service as quotas
 from cuepoint.processes.listening import listening
+from cuepoint.processes.metering import metering
 from cuepoint.worker.attempt import Attempt, Attempts, StopReason
 from cuepoint.worker.finisher import Finisher
 from cuepoint.worker.log_writer import LogWriter
@@ -84,6 +86,7 @@ class Runner:
             if attempt.has_temp_dir:
                 await asyncio.to_thread(attempt.remove_temp_dir)
         ending = self._ending(attempt, body)
+        await self._settle(attempt)
         await self._logs.finish(attempt)
         if ending.is_written:
             self._attempts.remove(attempt)
@@ -107,11 +110,22 @@ class Runner:
             settings=self._settings,
             control=attempt,
         )
-        with listening(attempt.log.write):
+        with listening(attempt.log.write), metering(attempt.meter):
             reused = await reused_result(context)
             if reused is not None:
                 return reused
             return await self._bodies[context.kind](context)
+
+    async def _settle(self, attempt: Attempt) -> None:
+        """What the attempt took of paid models and did not save along counts too, however it ended."""
+        while attempt.meter.is_running:
+            try:
+                async with self._db.write() as session:
+                    await quotas.settle(session, attempt.meter, attempt.fence.job_id)
+            except DATABASE_ERRORS as error:
+                if not is_outage(error):
+                    raise
+                await asyncio.sleep(OUTAGE_DELAY_SECONDS)
 
     async def _wait(self, attempt: Attempt, body: asyncio.Task[Any]) -> None:
         """Until the body has returned: after its time-out, or when the process stops, it is told to."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cuepoint.adapters.embedding.openai import BATCH_BYTES, BATCH_TEXTS, TEXT_BYTES, OpenAIEmbedder
-from cuepoint.adapters.openai_client import OpenAIClient
+from cuepoint.adapters.openai_client import OpenAIClient, use_of
 from cuepoint.errors import AdapterError, ErrorCode
+from cuepoint.processes.metering import Meter, Use, metering
 from tests.support.openai_server import Fault, OpenAIServer, openai_server, vector_of
 
 MakeEmbedder = Callable[..., OpenAIEmbedder]
@@ -62,6 +64,28 @@ class TestEmbed:
             {"input": ["one", "two"], "model": "text-embedding-3-small", "encoding_format": "base64"}
         ]
         assert server.headers[0]["authorization"] == "Bearer k"
+
+    async def test_the_tokens_that_the_server_says_it_took_are_metered(
+        self, server: OpenAIServer, make: MakeEmbedder
+    ) -> None:
+        with metering(Meter()) as meter:
+            await make().embed(["one", "two"])
+
+        assert meter.take() == [Use("text-embedding-3-small", 1)]
+
+    @pytest.mark.parametrize(
+        ("answer", "use"),
+        [
+            ({"usage": {"input_tokens": 7, "output_tokens": 2}}, Use("m", 7, 2)),
+            ({"usage": {"total_tokens": 7}}, Use("m", 7)),
+            ({"usage": {"prompt_tokens": "7"}}, Use("m", 4)),
+            ({"usage": None}, Use("m", 4)),
+            ([], Use("m", 4)),
+        ],
+        ids=["responses", "total", "text", "null", "no object"],
+    )
+    def test_what_a_server_does_not_say_is_counted_by_bytes(self, answer: Any, use: Use) -> None:
+        assert use_of(answer, "m", sent_bytes=10) == use
 
     @pytest.mark.parametrize("fault", [Fault.SHUFFLED, Fault.FLOATS, Fault.UNSCALED])
     async def test_other_right_answers_give_the_same_vectors(

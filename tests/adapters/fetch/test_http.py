@@ -73,6 +73,16 @@ class TestOpen:
 
         assert (opened.start, opened.validator, data) == (0, '"two"', b"another file")
 
+    async def test_begins_anew_when_a_server_gives_the_end_of_another_file(
+        self, network: Network, web: HostileWeb
+    ) -> None:
+        web.file, web.etag, web.ignores_if_range = b"another file" * 200, '"two"', True
+
+        opened, data = await read(source(network), "/file", start=1000, validator=ETAG)
+
+        assert (opened.start, opened.validator, data) == (0, '"two"', web.file)
+        assert ["range" in request.headers for request in web.requests] == [True, False]
+
     async def test_begins_anew_without_a_validator(self, network: Network, web: HostileWeb) -> None:
         opened, data = await read(source(network), "/file", start=1000)
 

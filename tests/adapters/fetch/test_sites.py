@@ -24,6 +24,14 @@ async def web() -> AsyncIterator[HostileWeb]:
             "/seg/2.ts": ("video/mp2t", b"H" * 188 * 10),
             "/bad.m3u8": ("application/vnd.apple.mpegurl", playlist("/seg/1.ts", "http://127.0.0.2:9/secret.ts")),
             "/bad-live": ("text/html", page(running.url("/bad.m3u8"))),
+            "/good.mpd": ("application/dash+xml", manifest("/begin.mp4", "/seg/1.m4s", "/seg/2.m4s")),
+            "/begin.mp4": ("video/mp4", b"F" * 100),
+            "/seg/1.m4s": ("video/mp4", b"G" * 1000),
+            "/seg/2.m4s": ("video/mp4", b"H" * 1000),
+            "/bad.mpd": (
+                "application/dash+xml",
+                manifest("/begin.mp4", "/seg/1.m4s", "http://127.0.0.2:9/secret.m4s"),
+            ),
             "/slow": ("text/html", page(running.url("/trickle/film.mp4"))),
             "/feed.rss": ("application/rss+xml", feed(running.url("/live"), running.url("/slow"))),
         }
@@ -41,6 +49,21 @@ def playlist(*segments: str) -> bytes:
     entries = "".join(f"#EXTINF:2.0,\n{segment}\n" for segment in segments)
     head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n"
     return f"{head}{entries}#EXT-X-ENDLIST\n".encode()
+
+
+def manifest(first: str, *segments: str) -> bytes:
+    """MPEG-DASH: one stream in pieces of two seconds."""
+    pieces = "".join(f'<SegmentURL media="{segment}"/>' for segment in segments)
+    stream = (
+        '<Representation id="v" bandwidth="8000" codecs="avc1.42c00d" width="64" height="36">'
+        f'<SegmentList duration="2"><Initialization sourceURL="{first}"/>{pieces}</SegmentList></Representation>'
+    )
+    head = '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"'
+    length = f"PT{2 * len(segments)}S"
+    return (
+        f'{head} mediaPresentationDuration="{length}"><Period duration="{length}">'
+        f'<AdaptationSet mimeType="video/mp4">{stream}</AdaptationSet></Period></MPD>'
+    ).encode()
 
 
 def feed(*links: str) -> bytes:
@@ -82,8 +105,14 @@ class TestDownload:
         assert found.extractor_version.startswith("yt-dlp 20")
         assert told[-1] == 3760
 
-    async def test_a_segment_at_an_inner_address_is_refused(self, web: HostileWeb, tmp_path: Path) -> None:
-        error = await failure(YtDlpSites(settings(tmp_path)), web.url("/bad-live"), tmp_path)
+    async def test_puts_the_pieces_of_a_dash_manifest_together(self, web: HostileWeb, tmp_path: Path) -> None:
+        found = await YtDlpSites(settings(tmp_path)).download(web.url("/good.mpd"), tmp_path, nothing)
+
+        assert found.path.read_bytes() == b"F" * 100 + b"G" * 1000 + b"H" * 1000
+
+    @pytest.mark.parametrize("path", ["/bad-live", "/bad.mpd"], ids=["hls", "dash"])
+    async def test_a_segment_at_an_inner_address_is_refused(self, web: HostileWeb, tmp_path: Path, path: str) -> None:
+        error = await failure(YtDlpSites(settings(tmp_path)), web.url(path), tmp_path)
 
         assert error.code is ErrorCode.URL_FORBIDDEN
 

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 from pathlib import Path
 
 import av
 import pytest
 
-from cuepoint.adapters.media.base import ClipMode, MediaCaps, RenderedClip
-from cuepoint.adapters.media.commands import clip_command
-from cuepoint.adapters.media.cut import check_clip, plan_clip
-from cuepoint.adapters.media.probe import probe
+from cuepoint.adapters.media.base import ClipMode, RenderedClip
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from tests.support.cut_sources import CUT_SOURCES, cut_source, places
-from tests.support.cuts import Cut, assert_exact, assert_in_sync
-from tests.support.media import frame_numbers, make_wav
+from tests.support.cuts import assert_exact, assert_in_sync, rendered
+from tests.support.media import frame_numbers, make_wav, names
 
 pytestmark = pytest.mark.media
-
-CAPS = MediaCaps()
 
 
 @pytest.fixture
@@ -39,35 +32,6 @@ async def cut(
         source, target, start_ms=start_ms, end_ms=end_ms, info=info, on_progress=told.append, mode=mode
     )
     return made, told
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
-
-
-def rendered(source: Path, target: Path, start_ms: int, end_ms: int) -> Cut:
-    """As the children do it, without starting them."""
-    descriptors = [os.open(source, os.O_RDONLY) for _ in range(4)]
-    info = probe(descriptors[0], CAPS)
-    assert info.video is not None
-    assert info.audio is not None
-    plan = plan_clip(
-        descriptors[1],
-        CAPS,
-        start_ms=start_ms,
-        end_ms=end_ms,
-        video_index=info.video.index,
-        audio_index=info.audio.index,
-    )
-    argv = clip_command(
-        descriptors[2], descriptors[3], target, plan=plan, container=info.container, size=(320, 180), caps=CAPS
-    )
-    subprocess.run(argv, pass_fds=descriptors[2:], check=True, capture_output=True)
-    descriptors.append(os.open(target, os.O_RDONLY))
-    made = check_clip(descriptors[-1], CAPS, plan)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return Cut(source, target, plan, made)
 
 
 class TestRender:

@@ -20,6 +20,7 @@ from tests.support.media import (
     make_playlist,
     make_truncated,
     make_wav,
+    names,
     read_samples,
     run_ffmpeg,
 )
@@ -30,10 +31,6 @@ pytestmark = pytest.mark.media
 @pytest.fixture
 def tools() -> ChildMediaTools:
     return ChildMediaTools(Settings())
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 async def extract(tools: ChildMediaTools, source: Path, track_index: int = 1) -> tuple[AudioInfo, Path]:

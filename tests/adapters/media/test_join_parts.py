@@ -14,7 +14,7 @@ from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_plain, pictures
 from tests.support.cuts import numbers_by_command_line
-from tests.support.media import click_times, frame_numbers, make_clip, make_wav, read_samples
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples
 
 pytestmark = pytest.mark.media
 
@@ -35,10 +35,6 @@ async def part(tools: ChildMediaTools, path: Path, start_ms: int, end_ms: int) -
 
 async def join(tools: ChildMediaTools, parts: list[ReelPart], target: Path, **values: object) -> RenderedClip:
     return await tools.join_parts(parts, target, on_progress=lambda _: None, **values)  # type: ignore[arg-type]
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 class TestJoinParts:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
-from tests.support.media import CodedClip, make_clip, make_coded_clip, make_truncated, make_wav, run_ffmpeg
+from tests.support.media import CodedClip, make_clip, make_coded_clip, make_truncated, make_wav, names, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -17,10 +17,6 @@ pytestmark = pytest.mark.media
 @pytest.fixture
 def tools() -> ChildMediaTools:
     return ChildMediaTools(Settings())
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 class TestPoster:

@@ -21,15 +21,12 @@ from tests.support.media import (
     make_clip,
     make_coded_clip,
     make_wav,
+    names,
     read_samples,
     run_ffmpeg,
 )
 
 pytestmark = pytest.mark.media
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 @pytest.fixture

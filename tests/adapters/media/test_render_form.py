@@ -32,7 +32,7 @@ from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_plain, pictures
-from tests.support.media import click_times, frame_numbers, make_clip, make_wav, read_samples, run_ffmpeg
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -73,10 +73,6 @@ async def render(
         form=form,
         captions=captions,
     )
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 def said(*words: str, start_ms: int = 0, word_ms: int = 400) -> CaptionText:

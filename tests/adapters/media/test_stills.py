@@ -12,13 +12,9 @@ from cuepoint.adapters.media.base_looks import StillPicture
 from cuepoint.adapters.media.look_tools import ChildLookTools
 from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
-from tests.support.media import CodedClip, make_clip, make_coded_clip, make_wav, read_bars, run_ffmpeg
+from tests.support.media import CodedClip, make_clip, make_coded_clip, make_wav, names, read_bars, run_ffmpeg
 
 pytestmark = pytest.mark.media
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 @pytest.fixture

@@ -51,6 +51,13 @@ class TestAppend:
         assert await storage.append("u1", 3, stream(b"def"), limit=6) == 6
         assert await uploaded(storage, "u1") == b"abcdef"
 
+    async def test_fewer_bytes_than_were_left_unconfirmed_are_all_there_is(self, storage: Storage) -> None:
+        await storage.append("u1", 0, stream(b"abcXYZ and more"), limit=99)
+
+        assert await storage.append("u1", 3, stream(b"de"), limit=99) == 5
+        assert await uploaded(storage, "u1") == b"abcde"
+        assert (await storage.finish_upload("u1", "v1")).size_bytes == 5
+
     async def test_more_than_announced_is_refused(self, storage: Storage) -> None:
         await storage.append("u1", 0, stream(b"abc"), limit=5)
 

@@ -15,10 +15,11 @@ import httpx2
 import pytest
 
 from cuepoint.adapters.storage.base import DirectFile
+from cuepoint.adapters.storage.bucket import DOWNLOAD_BYTES
 from cuepoint.adapters.storage.choose import build_storage
 from cuepoint.adapters.storage.copies import CopyDirectory
 from cuepoint.adapters.storage.local import LocalStorage
-from cuepoint.adapters.storage.s3 import DOWNLOAD_BYTES, S3Storage
+from cuepoint.adapters.storage.s3 import S3Storage
 from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.config import load_settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode

@@ -16,7 +16,7 @@ from cuepoint.adapters.storage.s3 import S3Storage
 from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.adapters.storage.s3_copy import copy_whole
 from cuepoint.adapters.storage.s3_multipart import Multipart
-from cuepoint.adapters.storage.s3_objects import S3Objects
+from cuepoint.adapters.storage.s3_objects import s3_objects
 from cuepoint.adapters.storage.s3_state import PART_BYTES
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from tests.support.s3_server import S3Server
@@ -218,7 +218,7 @@ class TestCopyWhole:
         config = S3Config.of(bucket.server.settings(tmp_path, f"{bucket.prefix}/objects"))
         multipart = Multipart(config)
 
-        await copy_whole(S3Objects(config), multipart, source, "copy", most=5 * MIB)
+        await copy_whole(s3_objects(config), multipart, source, "copy", most=5 * MIB)
 
         await multipart.close()
         copied = await storage.head("copy")

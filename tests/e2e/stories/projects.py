@@ -42,6 +42,7 @@ async def _presets(run: Run, key: str) -> str:
     await run("UpdatePreset", input={"id": preset["id"], "version": 1, "name": "quick look"})
     assert [one["name"] for one in (await run("Presets", projectId=key))["nodes"]] == ["quick look"]
     assert (await run("Preset", id=preset["id"]))["options"]["steps"] == ["PROBE"]
+    assert (await run("Presets"))["nodes"] == []  # the instance has none
     return str(preset["id"])
 
 
@@ -70,8 +71,10 @@ async def _share(run: Run, key: str, video: str) -> None:
 
 
 async def _limit(run: Run, key: str) -> None:
-    limited = await run("SetQuota", input={"projectId": key, "concurrentJobs": 20, "storageBytes": 10**9})
+    limits = {"concurrentJobs": 20, "storageBytes": 10**9, "tokensPerMonth": 10**6, "costPerMonth": 2.5}
+    limited = await run("SetQuota", input={"projectId": key, **limits})
     assert limited["quota"]["concurrentJobs"]["limit"] == 20
+    assert (limited["quota"]["tokensPerMonth"]["limit"], limited["quota"]["costPerMonth"]["limit"]) == (10**6, 2.5)
     assert (await run("Quota", projectId=key))["storageBytes"]["used"] >= VIDEO.stat().st_size
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from cuepoint.client.errors import GraphQLFailure
 from tests.e2e.conftest import Sample
 from tests.e2e.stories.run import Run
 from tests.support.product import finish
@@ -43,3 +46,15 @@ async def clips_and_reels(run: Run, sample: Sample) -> None:
     assert reel["url"]
     assert [item["clip"] and item["clip"]["id"] for item in reel["items"]] == [None, upright["id"]]
     assert (await run("Reels", projectId=sample.project_id))["totalCount"] == 1
+
+    await _deleted(run, beside["id"], joined["reel"]["id"])
+
+
+async def _deleted(run: Run, clip_id: str, reel_id: str) -> None:
+    """This product keeps no deleted works: there is nothing to restore."""
+    assert (await run("DeleteClip", input={"id": clip_id}))["restorableUntil"] is None
+    assert (await run("DeleteReel", input={"id": reel_id}))["restorableUntil"] is None
+    for name, key in (("RestoreClip", clip_id), ("RestoreReel", reel_id)):
+        with pytest.raises(GraphQLFailure) as refused:
+            await run(name, input={"id": key})
+        assert refused.value.codes == ("NOT_FOUND",)

@@ -51,7 +51,7 @@ class TestAuditEvents:
         second = (await api.data(EVENTS, {"first": 1, "after": first["pageInfo"]["endCursor"]}))["auditEvents"]
 
         assert [page["nodes"][0]["after"] for page in (first, second)] == [{"number": 3}, {"number": 2}]
-        assert await api.statements(EVENTS, {"first": 1}) == await api.statements(EVENTS, {"first": 4}) == 4
+        assert await api.statements(EVENTS, {"first": 1}) == await api.statements(EVENTS, {"first": 4}) == 3
 
     async def test_one_object_is_found_by_its_id(self, db: Database, settings: Settings) -> None:
         admin, key = await make_viewer(db, is_admin=True), uuid7()

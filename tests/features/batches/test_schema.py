@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from cuepoint.features.projects.models import ProjectRole
 from cuepoint.graphql.scalars import encode_id
 from tests.support.builders.jobs import make_project, make_video, make_viewer
 from tests.support.graphql import Api, api_of
-from tests.support.jobs import connect, make_worker, run, status, take, violations
+from tests.support.jobs import make_worker, run, status, take
 
 BATCH = "batch { id total done failed progress counts { status count } }"
 START = f"""mutation ($input: StartPipelinesInput!) {{ startPipelines(input: $input) {{ {BATCH}
@@ -28,13 +27,6 @@ CANCEL = f"""mutation ($input: CancelBatchInput!) {{ cancelBatch(input: $input) 
 RETRY = f"""mutation ($input: RetryBatchInput!) {{ retryBatch(input: $input) {{ {BATCH}
   jobs {{ id status }} skippedCount errors {{ code }} }} }}"""
 LIST = "query ($id: ID!) { batch(id: $id) { total } jobs(filter: {batchId: $id}) { totalCount } }"
-
-
-@pytest.fixture
-async def sql(database_url: str) -> AsyncIterator[Any]:
-    async with connect(database_url) as connection:
-        yield connection
-        assert await violations(connection) == []
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
+from cuepoint.adapters.media.fake import FakeMediaTools
 from cuepoint.adapters.media.forms import PLAIN, ClipForm
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
@@ -47,7 +48,9 @@ class TestRequestClips:
         good = ClipRequest(video.id, Place(0, 1_000))
         asked = [good, ClipRequest(video.id, Place(80_000, 90_000)), NotFoundError("moment"), good]
 
-        items = await bulk.request_clips(db, viewer, asked, batch_id=batch_id, is_all_or_nothing=False)
+        items = await bulk.request_clips(
+            db, viewer, asked, batch_id=batch_id, is_all_or_nothing=False, media=FakeMediaTools()
+        )
 
         assert [item.error and item.error.code for item in items] == [
             None,
@@ -62,7 +65,9 @@ class TestRequestClips:
         asked = [ClipRequest(video.id, Place(0, 1_000)), ClipRequest(video.id, Place(80_000, 90_000))]
 
         with pytest.raises(CuepointError) as caught:
-            await bulk.request_clips(db, viewer, asked, batch_id=uuid7(), is_all_or_nothing=True)
+            await bulk.request_clips(
+                db, viewer, asked, batch_id=uuid7(), is_all_or_nothing=True, media=FakeMediaTools()
+            )
 
         assert (caught.value.code, caught.value.field) == (ErrorCode.RANGE_OUTSIDE_MEDIA, ("items", "1", "end"))
         assert await count(db) == 0
@@ -76,6 +81,7 @@ class TestRequestClips:
                 [ClipRequest(video.id, Place(0, 1_000))] * number,
                 batch_id=uuid7(),
                 is_all_or_nothing=False,
+                media=FakeMediaTools(),
             )
 
         assert await count(db) == 0

@@ -98,7 +98,7 @@ class TestForms:
 
         assert (done.content_type, done.width, done.loudness_lufs) == ("audio/mpeg", None, -16.0)
         assert service.filename_of(done) == "first-second.mp3"
-        assert (done.requested_mode, done.mode) == (None, ClipMode.RENDER)
+        assert (done.requested_mode, done.mode) == (ClipMode.SMART, ClipMode.RENDER)
         assert done.mode_reason == "Copied packets cannot have: format, loudness."
 
     async def test_burned_captions_get_the_words_of_the_range(

@@ -18,16 +18,10 @@ from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_project
 from tests.support.builders.transcripts import make_transcript
-from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_video
 
 # 300 ms a word, 400 ms between sentences: 0-1500, 1900-3400, 3800-5300.
 TEXTS = ("The seed lies in earth.", "It waits for warm rain.", "The seed lies no longer.")
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
 
 
 @pytest.fixture

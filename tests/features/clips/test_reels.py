@@ -23,21 +23,6 @@ from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_video
 
 
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
-@pytest.fixture
-async def video(db: Database, project: Project) -> Video:
-    return await make_video(db, project)
-
-
 async def ask(db: Database, viewer: Viewer, project: Project, *pieces: ReelPiece, **values: object) -> tuple[Reel, Job]:
     async with db.write() as session:
         return await reels.request_reel(session, viewer, ReelRequest(project.id, pieces, **values))  # type: ignore[arg-type]

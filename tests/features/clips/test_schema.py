@@ -12,10 +12,9 @@ from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.videos.models import Video
 from cuepoint.graphql.scalars import encode_id
-from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
 from tests.support.builders.clips import make_clip, make_moment
-from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_video
 from tests.support.graphql import Api, api_of
@@ -28,26 +27,6 @@ READ = """query ($id: ID!) { clip(id: $id) { title url durationSeconds sizeBytes
   actualRange { startSeconds endSeconds } } }"""
 LIST = """query ($videoId: ID, $first: Int!, $after: String) { clips(videoId: $videoId, first: $first, after: $after) {
   totalCount pageInfo { hasNextPage endCursor } nodes { title video { title } moment { title } job { kind } url } } }"""
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
-@pytest.fixture
-async def video(db: Database, project: Project) -> Video:
-    return await make_video(db, project)
-
-
-@pytest.fixture
-def api(db: Database, settings: Settings, viewer: Viewer) -> Api:
-    return api_of(db, settings, viewer)
 
 
 async def count(db: Database) -> int:
@@ -182,4 +161,4 @@ class TestClips:
         one = await api.statements(LIST, {"first": 1})
         five = await api.statements(LIST, {"first": 5})
 
-        assert one == five == 5  # page, total, videos, moments, jobs
+        assert one == five == 4  # page with total, videos, moments, jobs

@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import fields
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import update
 
 from cuepoint.adapters.media.base import ClipMode
+from cuepoint.adapters.media.forms import PLAIN, ClipForm
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
@@ -25,6 +26,7 @@ from tests.support.builders.clips import make_clip, make_moment
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_video
+from tests.support.rows import count
 from tests.support.waiting import blocked_or_done
 
 
@@ -50,9 +52,35 @@ async def ask(db: Database, viewer: Viewer, video: Video, **values: object) -> t
         return await service.request_clip(session, viewer, ClipRequest(video.id, place, **values))  # type: ignore[arg-type]
 
 
-async def count(db: Database, model: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
+class TestMode:
+    @pytest.mark.parametrize(
+        ("project_says", "form", "said", "mode"),
+        [
+            (None, PLAIN, None, ClipMode.SMART),
+            ("FAST", PLAIN, "FAST", ClipMode.FAST),
+            ("FAST", ClipForm(resolution=360), None, ClipMode.SMART),
+            ("RENDER", ClipForm(resolution=360), "RENDER", ClipMode.RENDER),
+        ],
+        ids=["nobody", "the-project", "a-default-gives-way", "the-project-and-a-form"],
+    )
+    async def test_the_job_and_the_clip_agree(
+        self,
+        db: Database,
+        viewer: Viewer,
+        project: Project,
+        video: Video,
+        project_says: str | None,
+        form: ClipForm,
+        said: str | None,
+        mode: ClipMode,
+    ) -> None:
+        async with db.write() as session:
+            stored = {"clip_mode": project_says} if project_says else {}
+            await session.execute(update(Project).where(Project.id == project.id).values(settings=stored))
+
+        clip, job = await ask(db, viewer, video, start_ms=0, end_ms=1_000, form=form)
+
+        assert (job.args.get("mode"), clip.requested_mode, clip.mode) == (said, mode, mode)
 
 
 class TestRequestClip:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -40,10 +42,15 @@ async def stored_video(db: Database, storage: LocalStorage, path: Path, *, info:
 
 
 async def cut(
-    db: Database, settings: Settings, video: Video, clip: Clip, media: MediaTools | None = None
+    db: Database,
+    settings: Settings,
+    video: Video,
+    clip: Clip,
+    media: MediaTools | None = None,
+    args: Mapping[str, object] = MappingProxyType({}),
 ) -> tuple[Clip, Job]:
-    args = {"clip_id": str(clip.id)}
-    context, _ = await begin_attempt(db, settings, JobKind.CLIP_EXTRACTION, video, args=args, media=media)
+    given = {"clip_id": str(clip.id), **args}
+    context, _ = await begin_attempt(db, settings, JobKind.CLIP_EXTRACTION, video, args=given, media=media)
     await extract_clip(context)
     async with db.read() as session:
         return await session.get_one(Clip, clip.id), await job_row(db, context)
@@ -88,6 +95,49 @@ class TestExtractClip:
         assert second.storage_key == first.storage_key
         directory = settings.storage_directory() / "objects" / Path(str(first.storage_key)).parent
         assert [path.name for path in directory.iterdir()] == [Path(str(first.storage_key)).name]
+
+    @pytest.mark.parametrize(
+        ("asked", "retried", "wanted"),
+        [
+            (ClipMode.SMART, None, ClipMode.SMART),
+            (ClipMode.SMART, "RENDER", ClipMode.RENDER),
+            (ClipMode.RENDER, "FAST", ClipMode.FAST),
+            (None, "FAST", ClipMode.FAST),
+        ],
+        ids=["as-asked", "rather-rendered", "rather-fast", "of-an-older-release"],
+    )
+    async def test_the_job_says_how_and_the_clip_says_the_same(
+        self,
+        db: Database,
+        settings: Settings,
+        video: Video,
+        asked: ClipMode | None,
+        retried: str | None,
+        wanted: ClipMode,
+    ) -> None:
+        clip = await make_clip(db, video, mode=asked or ClipMode.SMART, requested_mode=asked)
+
+        done, _ = await cut(db, settings, video, clip, args={"mode": retried} if retried else {})
+
+        assert (done.requested_mode, done.mode, done.mode_reason) == (wanted, wanted, None)
+
+    async def test_what_fails_in_another_mode_keeps_the_file_that_is_there_and_what_it_is(
+        self, db: Database, settings: Settings, video: Video
+    ) -> None:
+        clip = await make_clip(db, video, mode=ClipMode.SMART, requested_mode=ClipMode.SMART)
+        await cut(db, settings, video, clip)
+        failing = FakeMediaTools(
+            failures={
+                "render_clip": AdapterError(ErrorCode.RENDER_FAILED, "It could not be rendered.", retryable=False)
+            }
+        )
+
+        with pytest.raises(AdapterError):
+            await cut(db, settings, video, clip, failing, args={"mode": "RENDER"})
+
+        async with db.read() as session:
+            row = await session.get_one(Clip, clip.id)
+        assert (row.requested_mode, row.mode) == (ClipMode.RENDER, ClipMode.SMART)
 
     async def test_sound_alone_becomes_an_m4a(
         self, db: Database, settings: Settings, storage: LocalStorage, tmp_path: Path

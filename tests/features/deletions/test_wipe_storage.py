@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import select, update
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
@@ -12,15 +13,22 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenEr
 from cuepoint.features.clips.models import Clip
 from cuepoint.features.deletions import service
 from cuepoint.features.deletions.tasks import wipe_storage
+from cuepoint.features.files.models import StoredFile
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.uploads import service as uploads
+from cuepoint.features.uploads.duplicates import OnDuplicate
+from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos import service as videos
-from cuepoint.features.videos.models import Video
+from cuepoint.features.videos.models import RenditionKind, Video
 from tests.features.deletions.conftest import Full, rows_of
 from tests.support.builders.attempts import begin_attempt, job_row, make_job
 from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
+from tests.support.builders.videos import make_rendition, make_upload, make_video
+from tests.support.storage import stream
+from tests.support.uploads import DATA, SHA256
 
 GONE = {"stored_files", "uploads"}
 
@@ -76,6 +84,44 @@ class TestWipeStorage:
 
         assert GONE & set(await rows_of(db, full.project)) == set()
         assert (await job_row(db, second)).status is JobStatus.SUCCEEDED
+
+    async def test_what_came_after_it_was_asked_for_stays(self, db: Database, settings: Settings, full: Full) -> None:
+        job = await running_job(db, full)
+        await request(db, full)
+        video = await make_video(db, full.project)
+        poster = await make_rendition(db, video, RenditionKind.POSTER)
+        upload = await make_upload(db, full.project)
+        probe = await make_job(db, JobKind.PROBE, video)
+        context, _ = await begin_attempt(db, settings, JobKind.STORAGE_WIPE, job=job)
+
+        await wipe_storage(context)
+
+        async with db.read() as session:
+            kept = set(await session.scalars(select(StoredFile.key)))
+            uploads_left = list(await session.scalars(select(Upload.id)))
+            state = await session.get_one(Job, probe.id)
+        assert kept == {video.storage_key, poster.storage_key}
+        assert (uploads_left, state.status) == ([upload.id], JobStatus.QUEUED)
+
+    async def test_a_file_that_comes_again_is_a_new_video(self, db: Database, full: Full) -> None:
+        await request(db, full)
+        upload = await make_upload(db, full.project)
+        whole = await uploads.receive(db, full.storage, full.viewer, upload.id, 0, stream(DATA))
+        async with db.write() as session:  # the same bytes as those that were given up
+            await session.execute(update(Video).where(Video.id == full.video.id).values(content_hash=SHA256))
+
+        made = await videos.register_video(
+            db,
+            full.storage,
+            full.viewer,
+            upload_id=upload.id,
+            title=None,
+            auto_start=False,
+            on_duplicate=OnDuplicate.LINK,
+        )
+
+        assert whole.content_hash == SHA256
+        assert (made.duplicate_of, made.video is not None) == (None, True)
 
     async def test_nothing_can_be_started_any_more(self, db: Database, full: Full) -> None:
         await request(db, full)

@@ -13,15 +13,15 @@ from sqlalchemy import delete, select, text, update
 
 from cuepoint.db.base import Base, uuid7
 from cuepoint.db.session import Database
-from cuepoint.features.clips.models import Clip
+from cuepoint.features.clips.models import Clip, Reel
 from cuepoint.features.files.models import FileArea, FileRemoval, StoredFile
 from cuepoint.features.projects.models import Project
 from cuepoint.features.uploads.models import Upload, UploadStatus
-from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, Video
 from cuepoint.tables import MODELS
-from tests.support.builders.clips import make_clip
+from tests.support.builders.clips import make_clip, make_reel
 from tests.support.builders.projects import make_project
-from tests.support.builders.videos import make_rendition, make_upload, make_video
+from tests.support.builders.videos import make_audio_file, make_rendition, make_upload, make_video
 
 LOADED = MODELS
 # Keys that name no object of their own: what is on the way in, and this feature's own tables.
@@ -156,15 +156,15 @@ class TestCounters:
 
         for _ in range(60):
             done[await self.step(db, chance, projects)] += 1
+            await assert_exact(db)
 
-        assert len(done) == 7
-        await assert_exact(db)
+        assert len(done) == 9
 
     async def step(self, db: Database, chance: random.Random, projects: list[Project]) -> str:
         async with db.read() as session:
             videos = list(await session.scalars(select(Video).order_by(Video.id)))
             clips = list(await session.scalars(select(Clip).order_by(Clip.id)))
-        action = chance.choice(["video", "clip", "rendition", "resize", "replace", "delete", "undone"])
+        action = chance.choice(["video", "clip", "rendition", "audio", "reel", "resize", "replace", "delete", "undone"])
         video = chance.choice(videos) if videos else None
         if action == "video" or video is None:
             await make_video(db, chance.choice(projects))
@@ -173,6 +173,10 @@ class TestCounters:
             await make_clip(db, video, is_rendered=chance.random() < 0.7, created_at=made)
         elif action == "rendition":
             await self.replace_rendition(db, video, chance)
+        elif action == "audio":
+            await make_audio_file(db, video, is_written=chance.random() < 0.7)
+        elif action == "reel":
+            await make_reel(db, chance.choice(projects), is_rendered=chance.random() < 0.7)
         elif action == "resize":
             async with db.write() as session:
                 size = chance.randrange(10_000)
@@ -184,8 +188,9 @@ class TestCounters:
                 await session.execute(update(Clip).where(Clip.id == chance.choice(clips).id).values(storage_key=key))
         elif action == "delete":
             async with db.write() as session:
-                model, one = chance.choice([(Video, video.id), (Clip, clips[0].id if clips else None)])
-                await session.execute(delete(model).where(model.id == one))
+                model = chance.choice([Video, Clip, Reel, AudioFile])
+                oldest = select(model.id).order_by(model.id).limit(1).scalar_subquery()
+                await session.execute(delete(model).where(model.id == (video.id if model is Video else oldest)))
         elif action == "undone":
             with pytest.raises(ZeroDivisionError):
                 await self.undone(db)

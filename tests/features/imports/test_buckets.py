@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -13,31 +12,30 @@ from tests.features.imports.conftest import World, working
 from tests.features.imports.test_passes import make_source, run_pass, statuses
 from tests.support.hostile_web import FILE
 from tests.support.jobs import connect, ended
-from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_server
+from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
+def films(s3: S3Server) -> S3Server:
     """A bucket with two films."""
-    with s3_server() as running:
-        with closing(running.client()) as client:
-            client.put_object(Bucket=running.bucket, Key="films/one.mp4", Body=FILE)
-            client.put_object(Bucket=running.bucket, Key="films/deep/two.MP4", Body=b"two")
-            client.put_object(Bucket=running.bucket, Key="films/notes.txt", Body=b"no")
-        yield running
+    with closing(s3.client()) as client:
+        client.put_object(Bucket=s3.bucket, Key="films/one.mp4", Body=FILE)
+        client.put_object(Bucket=s3.bucket, Key="films/deep/two.MP4", Body=b"two")
+        client.put_object(Bucket=s3.bucket, Key="films/notes.txt", Body=b"no")
+    return s3
 
 
 @pytest.fixture
-def allowed(world: World, server: S3Server) -> S3Server:
+def allowed(world: World, films: S3Server) -> S3Server:
     """The instance may import from the bucket."""
     values = {
-        "import_buckets": (server.bucket,),
-        "s3_endpoint": server.url,
+        "import_buckets": (films.bucket,),
+        "s3_endpoint": films.url,
         "s3_access_key_id": ACCESS_KEY,
         "s3_secret_access_key": SecretStr(SECRET_KEY),
     }
     world.settings = world.settings.model_copy(update=values)
-    return server
+    return films
 
 
 class TestIngestFromABucket:

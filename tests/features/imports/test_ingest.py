@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from cuepoint.adapters.fetch.choose import build_fetcher
+from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode
+from cuepoint.features.files.removal import remove_files
 from cuepoint.features.imports import service
 from cuepoint.features.imports.downloading import STEP_BYTES
 from cuepoint.features.imports.models import Import
@@ -18,6 +22,7 @@ from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.retrying import retry_job
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.features.videos import service as videos
@@ -26,9 +31,11 @@ from cuepoint.graphql.scalars import encode_id
 from tests.features.imports.conftest import World, working
 from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
+from tests.support.faults import FragileStorage, Fuse, Killed, stored_keys
 from tests.support.graphql import api_of
 from tests.support.hostile_web import FILE
 from tests.support.jobs import connect, ended, row, status, until, violations
+from tests.support.uploads import expire_now
 from tests.support.workers import own_worker
 
 SHA256 = hashlib.sha256(FILE).hexdigest()
@@ -236,6 +243,76 @@ class TestInterruptions:
         video: Video = await world.one(Video, made.expected.video.id)
         assert (states, video.content_hash) == (["SUCCEEDED"], SHA256)
         assert len(world.web.requests) == 1
+
+    async def test_what_a_former_attempt_left_to_be_removed_never_takes_the_new_bytes(
+        self, world: World, database_url: str
+    ) -> None:
+        made = await world.ingest("/file/film.mp4", auto_start=False)
+        job_id, upload_id = made.expected.jobs[0].id, made.expected.video.upload_id
+        assert upload_id is not None
+        storage = LocalStorage(world.settings.storage_directory(), min_free_bytes=0)
+
+        async def is_moved() -> bool:
+            return len(stored_keys(storage)) == 1
+
+        async def is_whole_again() -> bool:
+            upload: Upload = await world.one(Upload, upload_id)
+            return upload.status is UploadStatus.COMPLETE
+
+        async with connect(database_url) as sql, held_before_the_end(sql) as held:
+            async with own_worker(world.settings, WORKER) as first:
+                await until(is_moved, seconds=60)
+                first.signal(signal.SIGKILL)
+                await first.wait()
+            await held.let_dead_one_go()
+            await expire_now(world.db, upload_id)
+            with pytest.raises(Killed):  # the sweep dies as well, right after it has claimed what it removes
+                await uploads.expire(world.db, FragileStorage(world.settings.storage_directory(), Fuse(1)), upload_id)
+            async with working(world.settings):
+                await until(lambda: _has_failed(sql, job_id), seconds=30)
+                refused, kept = await row(sql, job_id), stored_keys(storage)
+                await sql.execute("update file_removals set claimed_until = null")
+                await until(is_whole_again, seconds=30)
+                await until(is_moved, seconds=30)
+                in_between = await remove_files(world.db, storage)
+                await held.let_all_go()
+                states = await ended(sql, job_id, seconds=30)
+
+        await remove_files(world.db, storage)
+        video: Video = await world.one(Video, made.expected.video.id)
+        assert (refused["error_code"], len(kept)) == ("STORAGE_UNAVAILABLE", 1)
+        assert (in_between.files, states) == (0, ["SUCCEEDED"])
+        assert stored_keys(storage) == {video.storage_key}
+        assert world.files() == [len(FILE)]
+
+
+class Held:
+    """Attempts that have moved their bytes wait before they write their row."""
+
+    def __init__(self, sql: Any) -> None:
+        self._sql = sql
+
+    async def let_dead_one_go(self) -> None:
+        """The one whose process is gone, if it waits, finds that out; the next one waits again."""
+        await self.let_all_go()
+        await self._sql.execute("select pg_advisory_lock(7)")
+
+    async def let_all_go(self) -> None:
+        """Nobody waits."""
+        await self._sql.execute("select pg_advisory_unlock_all()")
+
+
+@asynccontextmanager
+async def held_before_the_end(sql: Any) -> AsyncIterator[Held]:
+    await sql.execute("select pg_advisory_lock(7)")
+    body = "$$ begin perform pg_advisory_xact_lock(7); return new; end $$"
+    await sql.execute(f"create function hold() returns trigger language plpgsql as {body}")
+    await sql.execute("create trigger hold before update on videos for each row execute function hold()")
+    try:
+        yield Held(sql)
+    finally:
+        await sql.execute("select pg_advisory_unlock_all()")
+        await sql.execute("drop function hold cascade")
 
 
 async def _has_failed(sql: Any, job_id: UUID) -> bool:

@@ -12,16 +12,7 @@ from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.db.session import Database
 from cuepoint.viewer import Viewer
 from tests.support.builders.jobs import make_project, make_viewer
-from tests.support.jobs import connect, make_worker, move_clock, violations
-
-
-@pytest.fixture
-async def sql(database_url: str) -> AsyncIterator[Any]:
-    """A worker's connection. Whatever a test did, the invariants hold at its end."""
-    async with connect(database_url) as connection:
-        yield connection
-        await move_clock(connection, 0)
-        assert await violations(connection) == []
+from tests.support.jobs import make_worker
 
 
 @pytest.fixture

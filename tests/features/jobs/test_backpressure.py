@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +13,7 @@ from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.errors import QueueFullError
 from cuepoint.features.jobs import service
-from cuepoint.features.jobs.backpressure import queue_limits, trust_seconds
+from cuepoint.features.jobs.backpressure import EVERY, QueueLimits, queue_limits, rest_seconds, trust_seconds
 from cuepoint.features.jobs.kinds import PIPELINE
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.graphql.errors import UserError
@@ -125,24 +127,54 @@ class TestRequireRoom:
         with count_statements(roomy.engine) as seen:
             await make_job(roomy, project_id=project)
 
-        assert not any("as every" in statement for statement, _ in seen.seen)
+        assert not any("count(*)" in statement for statement, _ in seen.seen)
+
+    async def test_what_was_created_since_is_added_without_a_whole_count(
+        self, db: Database, sql: Any, worker: UUID
+    ) -> None:
+        limits = QueueLimits(per_project=0, in_all=10)
+        limited = Database(db.engine, info={QueueLimits: limits})
+        project = await make_project(limited)
+
+        wholes = []
+        for number in range(12):
+            with count_statements(limited.engine) as seen:
+                job = await make_job(limited, project_id=project)
+            wholes += [number for statement, _ in seen.seen if "from jobs where status in" in statement]
+            limits.known[EVERY] = replace(limits.known[EVERY], until=0.0, whole_after=0.0)
+            if number < 6:
+                await run(sql, worker, job.id)
+
+        # Six of the first ten are over: the sum passes the limit at the eleventh, and the whole does not.
+        assert wholes == [0, 10]
+
+    async def test_a_sum_that_passes_the_limit_refuses_nobody_before_the_whole_may_be_counted(
+        self, db: Database
+    ) -> None:
+        limits = QueueLimits(per_project=0, in_all=10)
+        limited = Database(db.engine, info={QueueLimits: limits})
+        await make_job(limited)
+        later = time.monotonic() + 60
+        limits.known[EVERY] = replace(limits.known[EVERY], number=10, until=0.0, whole_after=later)
+
+        with count_statements(limited.engine) as seen:
+            await make_job(limited)
+            await make_job(limited)
+
+        assert [statement for statement, _ in seen.seen if "from jobs where status in" in statement] == []
+        assert limits.known[EVERY].until == later
 
 
 class TestTrustSeconds:
-    @pytest.mark.parametrize(
-        ("room", "took", "seconds"),
-        [
-            (None, 1.0, 2.0),
-            (100_000, 0.06, 2.0),
-            (4000, 0.06, 1.0),
-            (0, 0.06, 0.0),
-            (-1, 0.062, 0.62),
-            (-1, 0.004, 0.0),
-        ],
-        ids=["no-limit", "much", "some", "none-left", "full-and-slow", "full-and-quick"],
-    )
-    def test_follows_the_room_and_what_a_count_costs(self, room: int | None, took: float, seconds: float) -> None:
-        assert trust_seconds(room, took) == pytest.approx(seconds)
+    @pytest.mark.parametrize(("room", "seconds"), [(100_000, 2.0), (4000, 1.0), (0, 0.0)], ids=["much", "some", "none"])
+    def test_follows_the_room(self, room: int, seconds: float) -> None:
+        assert trust_seconds(room) == seconds
+
+
+class TestRestSeconds:
+    def test_whole_counts_take_a_tenth_of_the_time(self) -> None:
+        assert rest_seconds(94_000) == pytest.approx(0.62)
+        assert rest_seconds(3) < 0.0001
 
 
 class TestUserError:

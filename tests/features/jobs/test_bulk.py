@@ -8,13 +8,24 @@ from uuid import UUID
 
 import pytest
 
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
+from cuepoint.errors import (
+    BadInputError,
+    CuepointError,
+    ErrorCode,
+    ForbiddenError,
+    NotFoundError,
+    QuotaExceededError,
+    QuotaLimit,
+)
 from cuepoint.features.jobs import bulk, service
 from cuepoint.features.jobs.claims import Outcome
 from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.jobs.repository import JobFilter
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.quotas import service as quotas
+from cuepoint.features.quotas.service import Limits, Scope
 from cuepoint.viewer import Viewer
 from tests.support.builders.jobs import make_job, make_project, make_viewer
 from tests.support.jobs import run, status, take
@@ -51,6 +62,34 @@ class TestRetryFailed:
 
         assert ([job.id for job in done.jobs], done.skipped, done.has_more) == ([first.id], 0, False)
         assert await status(sql, first.id, child.id, good.id) == ["QUEUED", "BLOCKED", "SUCCEEDED"]
+
+    @pytest.mark.parametrize(
+        ("limits", "what"),
+        [
+            (Limits(concurrent_jobs=1), QuotaLimit.CONCURRENT_JOBS),
+            (Limits(media_ms_per_month=0), QuotaLimit.MEDIA_MINUTES_PER_MONTH),
+        ],
+        ids=["jobs", "media"],
+    )
+    async def test_what_passes_a_quota_stays_as_it_was_and_so_does_all_else(
+        self, db: Database, sql: Any, worker: UUID, project: UUID, editor: Viewer, limits: Limits, what: QuotaLimit
+    ) -> None:
+        first = await make_job(db, project_id=project)
+        child = await make_job(db, JobKind.TRANSCRIPTION, project_id=project, depends_on=[(first.id, True)])
+        await run(sql, worker, first.id, Outcome.PERMANENT)
+        async with db.write() as session:
+            admin = Viewer(uuid7(), is_admin=True)
+            await quotas.set_quota(session, admin, Scope(project_id=project), limits)
+
+        async def retry() -> None:
+            async with db.write() as session:
+                await bulk.retry_failed(session, editor, JobFilter())
+
+        with pytest.raises(QuotaExceededError) as refused:
+            await retry()
+
+        assert refused.value.excess.what is what
+        assert await status(sql, first.id, child.id) == ["FAILED", "CANCELLED"]
 
     async def test_only_what_matches(self, db: Database, sql: Any, worker: UUID, project: UUID, editor: Viewer) -> None:
         old = await failed(db, sql, worker, project_id=project)

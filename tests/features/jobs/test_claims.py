@@ -6,21 +6,25 @@ import dataclasses
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 
 from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.claims import (
+    _CLAIM,
     Fence,
     Held,
     Outcome,
     Progress,
     attempt_state,
+    claim,
     end_attempt,
     hold,
     save_progress,
     succeed,
 )
 from cuepoint.features.jobs.leases import drain_worker
+from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.transitions import cancel
 from tests.support.jobs import connect, event_types, make, make_worker, move_clock, row, status, take
 
@@ -31,6 +35,24 @@ async def make_project(sql: Any) -> UUID:
     project_id = uuid7()
     await sql.execute("insert into projects (id, name, description) values ($1, 'p', '')", project_id)
     return project_id
+
+
+_TEN_THOUSAND = """
+with j as (
+  insert into jobs (id, kind, lane, status, timeout_seconds, project_id, due, seq)
+  select gen_random_uuid(), 'PROBE', 'io', 'QUEUED', 100, $1, now() + n * interval '30 seconds', 1
+  from generate_series(1, 10000) n
+  returning id
+)
+insert into job_events (job_id, seq, type, attempt, data)
+select id, 1, 'CREATED', 0, '{"status": "QUEUED"}' from j
+"""
+
+
+def rows_of(plan: dict[str, Any]) -> list[float]:
+    """Rows that each node of a plan brought or threw away."""
+    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return [own, *(count for child in plan.get("Plans", ()) for count in rows_of(child))]
 
 
 class TestClaim:
@@ -53,6 +75,30 @@ class TestClaim:
 
         assert [c.fence.job_id for c in first + second] == jobs
         assert await take(sql, worker) == []
+
+    async def test_ten_thousand_queued_jobs_of_one_project_hold_up_neither_the_claim_nor_another_project(
+        self, sql: Any, worker: UUID
+    ) -> None:
+        many, other = await make_project(sql), await make_project(sql)
+        await sql.execute(_TEN_THOUSAND, many)
+        await sql.execute("analyze jobs")
+        late = await make(sql, project_id=other)
+
+        first, second = await take(sql, worker), await take(sql, worker)
+        explain = "explain (analyze, format json, timing off) " + _CLAIM
+        [explained] = orjson.loads(await sql.fetchval(explain, "io", worker, 10, ["PROBE"]))
+
+        assert late in (first[0].fence.job_id, second[0].fence.job_id)
+        assert max(rows_of(explained["Plan"])) == 10  # it reads those that it takes, from the front of their index
+
+    async def test_only_kinds_that_the_worker_knows(self, sql: Any, worker: UUID) -> None:
+        first, known = await make(sql, JobKind.MAINTENANCE), await make(sql, JobKind.PROBE)
+
+        taken = await claim(sql, lane="io", worker_id=worker, limit=2, kinds=["PROBE"])
+
+        assert [c.fence.job_id for c in taken] == [known]
+        assert await status(sql, first) == ["QUEUED"]
+        assert [c.fence.job_id for c in await claim(sql, lane="io", worker_id=worker, limit=2)] == [first]
 
     async def test_a_second_fetcher_skips_what_the_first_has_locked(
         self, sql: Any, worker: UUID, database_url: str

@@ -215,7 +215,7 @@ class TestConcurrency:
     async def test_ten_connections_on_a_few_hot_jobs(self, crowded_url: str) -> None:
         done: Counter[str] = Counter()
         for seed in range(3):
-            done += await run_round(crowded_url, seed, 2.5)
+            done += await run_round(crowded_url, seed, 1.5)
 
         assert min(done[name] for name in ("create", "claim", "finish", "end", "cancel", "retry", "lose")) > 20
 

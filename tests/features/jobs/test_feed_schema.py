@@ -49,7 +49,7 @@ Watch = Callable[..., Any]
 async def watch(db: Database, settings: Settings, viewer: Viewer, redis_url: str) -> AsyncIterator[Watch]:
     """Runs a subscription: an async context manager with a function that awaits its next response."""
     live = RedisLive(redis_url)
-    hub = JobHub(db, live)
+    hub = JobHub(db, live, safety_seconds=0.1)
     base = process_of(db, settings)
     process = Process(db, base.adapters, settings, base.bindings, {JobHub: hub})
 

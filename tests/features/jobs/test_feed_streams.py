@@ -24,12 +24,18 @@ from cuepoint.features.jobs.hub import JobHub
 from cuepoint.features.projects.models import ProjectMember, ProjectRole
 from cuepoint.graphql.context import Process
 from cuepoint.graphql.scalars import encode_id
+from tests.support.builders.jobs import make_video
 from tests.support.graphql import process_of
 from tests.support.jobs import make, run
 from tests.support.serve import serving
 from tests.support.web import bearer, make_token, opener
 
-PROJECT = "subscription ($id: ID!) { projectEvents(projectId: $id) { cursor update { type seq } } }"
+UPDATE = "cursor update { type seq }"
+FEEDS = {
+    "jobsUpdated": f"subscription ($id: ID!) {{ jobsUpdated(filter: {{ projectId: $id }}) {{ {UPDATE} }} }}",
+    "projectEvents": f"subscription ($id: ID!) {{ projectEvents(projectId: $id) {{ {UPDATE} }} }}",
+    "videoEvents": f"subscription ($id: ID!) {{ videoEvents(videoId: $id) {{ {UPDATE} }} }}",
+}
 PROGRESS = "subscription ($id: ID!) { jobProgress(jobId: $id, after: 0) { type seq } }"
 
 
@@ -89,7 +95,7 @@ class EventSource:
 async def url(db: Database, settings: Settings, redis_url: str) -> AsyncIterator[str]:
     """A server with a hub."""
     live = RedisLive(redis_url)
-    hub = JobHub(db, live)
+    hub = JobHub(db, live, safety_seconds=0.1)
     base = process_of(db, settings)
     process = Process(db, base.adapters, settings, base.bindings, {JobHub: hub})
     app = create_app(settings, opener(Gateway(schema, process, Authenticator(db))))
@@ -109,18 +115,21 @@ async def token(db: Database, project: UUID) -> str:
 
 
 class TestFeeds:
+    @pytest.mark.parametrize("name", FEEDS)
     async def test_a_cut_stream_goes_on_behind_its_last_cursor(
-        self, sql: Any, worker: UUID, project: UUID, url: str, token: str
+        self, db: Database, sql: Any, worker: UUID, project: UUID, url: str, token: str, name: str
     ) -> None:
-        source = EventSource(url, token, PROJECT, {"id": encode_id("Project", project)})
+        video = await make_video(db, project)
+        watched = encode_id("Video", video) if name == "videoEvents" else encode_id("Project", project)
+        source = EventSource(url, token, FEEDS[name], {"id": watched})
         async with source.connected():
             [caught_up] = await source.until(1)
-            job = await make(sql, project_id=project)
+            job = await make(sql, project_id=project, video_id=video)
             await source.until(2)
         await run(sql, worker, job)  # nobody listens
         async with source.connected():
             updates = await source.until(6)
-            other = await make(sql, project_id=project)
+            other = await make(sql, project_id=project, video_id=video)
             *_, last = await source.until(7)
 
         assert caught_up["update"] is None
@@ -136,7 +145,7 @@ class TestFeeds:
         await run(sql, worker, other)
 
     async def test_the_number_of_another_subscription_is_refused(self, project: UUID, url: str, token: str) -> None:
-        source = EventSource(url, token, PROJECT, {"id": encode_id("Project", project)}, last_id="12")
+        source = EventSource(url, token, FEEDS["projectEvents"], {"id": encode_id("Project", project)}, last_id="12")
         async with source.connected() as reading:
             await reading
 

@@ -71,7 +71,7 @@ for _step, _weight in job_steps.STEPS.items():
 
 
 @pytest.fixture
-def machine(own_database_url: str) -> Iterator[type[RuleBasedStateMachine]]:
+def machine(own_database_url: str) -> Iterator[type[JobMachine]]:
     """The machine on a database and a loop of its own: hypothesis is not asynchronous."""
     with asyncio.Runner() as runner:
         manager = connect(own_database_url)
@@ -93,12 +93,16 @@ def limits(examples: int, steps: int, **others: Any) -> settings:
 
 
 class TestMachine:
-    def test_the_database_does_what_the_model_does(self, machine: type[RuleBasedStateMachine]) -> None:
+    def test_the_database_does_what_the_model_does(self, machine: type[JobMachine]) -> None:
         run_state_machine_as_test(machine, settings=limits(60, 40, derandomize=True, phases=[Phase.generate]))
 
+        assert machine.twin.comparisons > 60 * 40 // 2
+
     @pytest.mark.long
-    def test_the_same_for_minutes_with_other_draws(self, machine: type[RuleBasedStateMachine]) -> None:
+    def test_the_same_for_minutes_with_other_draws(self, machine: type[JobMachine]) -> None:
         run_state_machine_as_test(machine, settings=limits(300, 60))
+
+        assert machine.twin.comparisons > 300 * 60 // 2
 
 
 class Lane:

@@ -222,6 +222,15 @@ class TestWaitForMore:
         assert await status(sql, job) == ["QUEUED"]
 
 
+class TestOrder:
+    def test_every_step_comes_after_those_that_it_waits_for(self) -> None:
+        """So there is no cycle that jobs could wait in; nobody else may say what a job waits for."""
+        known = {JobKind.INGEST}
+        for kind in PIPELINE:
+            assert known.issuperset(SPECS[kind].after), kind
+            known.add(kind)
+
+
 class TestOptionalSteps:
     @pytest.fixture(autouse=True)
     def audio_is_optional(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ class TestJobProgress:
         job = await make_job(db, project_id=project)
         [claimed] = await take(sql, worker)
         live = RedisLive(redis_url)
-        hub = JobHub(db, live, safety_seconds=0.05, rights_seconds=0.0)
+        hub = JobHub(db, live, safety_seconds=0.05, rights_seconds=0.01)
         base = process_of(db, settings)
         process = Process(db, base.adapters, base.settings, base.bindings, {JobHub: hub})
         context = Context(process, viewer=viewer, request_id="r1")

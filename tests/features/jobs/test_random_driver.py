@@ -121,6 +121,8 @@ class TestRandomDriver:
         for seed in range(EPISODES):
             await run_episode(twin, seed)
 
+        assert twin.comparisons > EPISODES * EPISODE // 2
+
     @pytest.mark.long
     async def test_the_same_for_minutes_with_other_seeds(self, twin: Twin) -> None:
         first = time.time_ns()
@@ -128,3 +130,5 @@ class TestRandomDriver:
         while time.monotonic() < end:
             await run_episode(twin, first)
             first += 1
+
+        assert twin.comparisons > EPISODE

@@ -141,6 +141,45 @@ class TestChanges:
         assert (await row(sql, job.id))["args"] == {"count": 3, "min_ms": 9000}
         assert await event_types(sql, job.id) == ["CREATED", "STARTED", "FAILED"]
 
+    @pytest.mark.parametrize(
+        ("kind", "before", "option", "after"),
+        [
+            (JobKind.TRANSCRIPTION, {}, {"language": "yue"}, {"language": "yue"}),
+            (JobKind.MOMENT_GENERATION, {"count": 3}, {"momentCount": 4}, {"count": 4}),
+            (JobKind.MOMENT_GENERATION, {}, {"momentMinDuration": 2}, {"min_ms": 2000}),
+            (JobKind.MOMENT_GENERATION, {}, {"momentMaxDuration": 9}, {"max_ms": 9000}),
+            (
+                JobKind.CLIP_EXTRACTION,
+                {"clip_id": "c", "mode": "FAST"},
+                {"clipMode": "RENDER"},
+                {"clip_id": "c", "mode": "RENDER"},
+            ),
+        ],
+        ids=["language", "count", "shortest", "longest", "clip-mode"],
+    )
+    async def test_each_option_changes_what_its_kind_reads(
+        self,
+        db: Database,
+        sql: Any,
+        worker: UUID,
+        settings: Settings,
+        project: UUID,
+        viewer: Viewer,
+        kind: JobKind,
+        before: dict[str, Any],
+        option: dict[str, Any],
+        after: dict[str, Any],
+    ) -> None:
+        job = await failed_job(db, sql, worker, kind, project_id=project, args=before)
+
+        wanted = {"id": encode_id("Job", job.id), "options": option}
+        answer = (await api_of(db, settings, viewer).data(RETRY, {"input": wanted}))["retryJob"]
+
+        assert answer["errors"] == []
+        args = (await row(sql, job.id))["args"]
+        assert set(args.pop("sources").values()) == {"CALL"}
+        assert args == after
+
     async def test_a_kind_without_options_takes_none(self, db: Database, sql: Any, worker: UUID, admin: Viewer) -> None:
         job = await failed_job(db, sql, worker)
 

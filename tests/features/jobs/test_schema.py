@@ -242,6 +242,20 @@ class TestWaitReason:
         assert nodes[5]["waitReason"]["message"] == "It waits for 2 jobs to end."
         assert [job["status"] for job in nodes[5]["waitReason"]["jobs"]] == ["RUNNING", "SCHEDULED"]
 
+    async def test_a_limit_of_a_provider_is_told_with_its_words(
+        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
+    ) -> None:
+        await make_job(db, project_id=project)
+        [claimed] = await take(sql, worker)
+        error = {"code": "PROVIDER_RATE_LIMITED", "message": "Too many requests.", "retryable": True}
+        await end_attempt(sql, claimed.fence, Outcome.SNOOZE, delay_seconds=60, error=error)
+
+        [node] = (await api.data(WAITS))["jobs"]["nodes"]
+
+        assert (node["status"], node["waitReason"]["code"]) == ("SCHEDULED", "QUOTA")
+        assert node["waitReason"]["message"].startswith("Too many requests. It goes on at ")
+        assert node["waitReason"]["until"] is not None
+
     async def test_a_paused_queue_goes_before_a_missing_worker(
         self, db: Database, sql: Any, api: Api, project: UUID
     ) -> None:

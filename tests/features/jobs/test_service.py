@@ -81,6 +81,18 @@ class TestEnqueue:
         with pytest.raises(BadInputError):
             await make_job(db, depends_on=[(uuid7(), True)])
 
+    async def test_a_dependency_of_another_project_is_as_unknown(self, db: Database, sql: Any) -> None:
+        own, other = await make_project(db), await make_project(db)
+        foreign, common = await make_job(db, project_id=other), await make_job(db)
+
+        with pytest.raises(BadInputError, match="does not exist"):
+            await make_job(db, project_id=own, depends_on=[(foreign.id, False)])
+
+        assert await sql.fetchval("select count(*) from jobs") == 2
+        waits = await make_job(db, project_id=own, depends_on=[(common.id, True)])
+        assert waits.status is JobStatus.BLOCKED
+        assert (await make_job(db, depends_on=[(foreign.id, True)])).status is JobStatus.BLOCKED
+
     async def test_the_cost_stays_between_one_and_sixty(self, db: Database, sql: Any) -> None:
         jobs = [await make_job(db, cost=cost) for cost in (0.1, 5, 1000)]
 

@@ -12,12 +12,15 @@ from sqlalchemy import insert, update
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode
+from cuepoint.features.clips.models import Reel
+from cuepoint.features.imports.models import Import, ImportKind
 from cuepoint.features.jobs import chores
 from cuepoint.features.jobs.chores import chore, do_chores
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import Job, JobDependency, JobKind, JobStatus
 from cuepoint.features.jobs.pruning import prune_jobs
 from cuepoint.features.jobs.tasks import prune, retry_deletions
+from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.worker.registry import task_bodies
 from tests.support.builders.attempts import begin_attempt, make_job
 from tests.support.builders.jobs import make_video
@@ -108,6 +111,23 @@ class TestPruneJobs:
 
         assert await prune_jobs(db, keep=KEEP) == 2
         assert await self.ids(sql) == {newest_success, newest, clip, young, waiting}
+
+    async def test_what_reels_and_imports_show_stays_as_long_as_they(
+        self, db: Database, sql: Any, project: UUID
+    ) -> None:
+        reel, imported = await old(db, JobKind.REEL_RENDERING), await old(db, JobKind.INGEST)
+        await old(db, JobKind.REEL_RENDERING)
+        await old(db, JobKind.INGEST)
+        async with db.write() as session:
+            session.add(Reel(project_id=project, title="Best of", job_id=reel))
+            facts = {"kind": ImportKind.HTTP, "address": "", "shown_url": "", "on_duplicate": OnDuplicate.KEEP}
+            session.add(Import(project_id=project, job_id=imported, **facts))
+
+        assert await prune_jobs(db, keep=KEEP) == 2
+        assert await self.ids(sql) == {reel, imported}
+        await sql.execute("delete from reels")
+        await sql.execute("delete from imports")
+        assert await prune_jobs(db, keep=KEEP) == 2
 
     async def test_a_chain_goes_from_its_end_and_stays_while_one_waits(self, db: Database, sql: Any) -> None:
         gone = [await old(db, JobKind.MAINTENANCE, days=500 - n) for n in range(3)]

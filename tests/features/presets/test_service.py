@@ -73,6 +73,40 @@ class TestEffectiveOptions:
             with pytest.raises(BadInputError, match="momentMinDuration must not exceed"):
                 await service.effective_options(session, project.id, JobOptions(moment_max_ms=9_000))
 
+    async def test_a_preset_of_the_instance_is_everybodys(self, db: Database, viewer: Viewer, project: Project) -> None:
+        admin = await make_viewer(db, is_admin=True)
+        async with db.write() as session:
+            preset = await service.create_preset(
+                session, admin, project_id=None, name="house", options=JobOptions(moment_count=7)
+            )
+
+        async with db.read() as session:
+            found = await service.effective_options(session, project.id, preset_id=preset.id)
+            listed = await service.list_presets(session, viewer, None, PageRequest(10))
+            of_project = await service.list_presets(session, viewer, project.id, PageRequest(10))
+
+        assert (found.options.moment_count, found.sources["moment_count"]) == (7, OptionSource.PRESET)
+        assert ([row.id for row in listed.rows], of_project.rows) == ([preset.id], [])
+
+    async def test_a_preset_of_the_instance_is_administrators_to_change(self, db: Database, viewer: Viewer) -> None:
+        admin = await make_viewer(db, is_admin=True)
+        async with db.write() as session:
+            made = {"project_id": None, "name": "house", "options": JobOptions()}
+            preset = await service.create_preset(session, admin, **made)
+            with pytest.raises(ForbiddenError):
+                await service.create_preset(session, viewer, **made)
+            with pytest.raises(CuepointError) as taken:
+                await service.create_preset(session, admin, **made)
+            with pytest.raises(ForbiddenError):
+                await service.update_preset(session, viewer, preset.id, version=1, name="mine")
+            with pytest.raises(ForbiddenError):
+                await service.delete_preset(session, viewer, preset.id)
+            changed = await service.update_preset(session, admin, preset.id, version=1, name="ours")
+            await service.delete_preset(session, admin, preset.id)
+
+        assert taken.value.code is ErrorCode.NAME_TAKEN
+        assert changed.preset.name == "ours"
+
     async def test_a_preset_of_another_project_is_none(self, db: Database, viewer: Viewer, project: Project) -> None:
         other = await make_project(db, owner_id=viewer.user_id)
         preset = await make_preset(db, viewer, other, "x", JobOptions())

@@ -21,20 +21,10 @@ from cuepoint.features.projects.service import ProjectFilter, ProjectOrder
 from cuepoint.features.videos import service as videos
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
-from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.projects import make_member, make_project, role_in
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_video
 from tests.support.graphql import count_statements
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 async def reload(db: Database, project_id: UUID) -> Project:
@@ -194,8 +184,7 @@ class TestUpdateMember:
                 session, viewer, project_id=project.id, user_id=other.user_id, role=ProjectRole.EDITOR
             )
 
-        async with db.read() as session:
-            assert await access.role_of(session, other, project.id) is ProjectRole.EDITOR
+        assert await role_in(db, project, other.user_id) is ProjectRole.EDITOR
 
     async def test_the_last_owner_stays_one_and_nobody_new_comes(
         self, db: Database, viewer: Viewer, project: Project

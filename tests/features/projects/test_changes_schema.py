@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project, ProjectRole
@@ -12,9 +9,9 @@ from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
 from tests.support.builders.projects import make_member, make_project
-from tests.support.builders.users import make_user, make_viewer
+from tests.support.builders.users import make_user
 from tests.support.builders.videos import make_video
-from tests.support.graphql import Api, api_of
+from tests.support.graphql import Api
 
 UPDATE = """mutation ($input: UpdateProjectInput!) { updateProject(input: $input) {
   project { name description version } errors { code field message } } }"""
@@ -29,21 +26,6 @@ LIST = """query ($filter: ProjectFilterInput, $orderBy: ProjectOrder!) { project
 FIGURES = """query ($first: Int!) { projects(first: $first) { nodes {
   statistics { videoCount probedVideoCount durationSeconds } settings { language }
   jobs(first: 1) { totalCount nodes { kind } } } } }"""
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-def api(db: Database, settings: Settings, viewer: Viewer) -> Api:
-    return api_of(db, settings, viewer)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 class TestUpdateProject:

@@ -13,7 +13,7 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenEr
 from cuepoint.features.projects import access, service
 from cuepoint.features.projects.models import ProjectMember, ProjectRole
 from cuepoint.viewer import Viewer
-from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.projects import make_member, make_project, role_in
 from tests.support.builders.users import make_user, make_viewer, viewer_of
 
 
@@ -24,8 +24,7 @@ class TestCreateProject:
         async with db.write() as session:
             project = await service.create_project(session, viewer, name="  Match  days ", description="")
 
-        async with db.read() as session:
-            assert await access.role_of(session, viewer, project.id) is ProjectRole.OWNER
+        assert await role_in(db, project, viewer.user_id) is ProjectRole.OWNER
         assert project.name == "Match days"
 
     @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b"])
@@ -82,8 +81,7 @@ class TestMembers:
             await service.remove_member(session, owner, project_id=project.id, user_id=other.id)
 
         assert changed.role is ProjectRole.EDITOR
-        async with db.read() as session:
-            assert await access.role_of(session, viewer_of(other), project.id) is None
+        assert await role_in(db, project, other.id) is None
 
     async def test_the_last_owner_stays(self, db: Database) -> None:
         owner = await make_user(db, email="owner@example.org")
@@ -99,8 +97,7 @@ class TestMembers:
 
         assert removed.value.code is demoted.value.code is ErrorCode.LAST_OWNER
         assert (removed.value.field, demoted.value.field) == (("userId",), ("role",))
-        async with db.read() as session:
-            assert await access.role_of(session, viewer_of(owner), project.id) is ProjectRole.OWNER
+        assert await role_in(db, project, owner.id) is ProjectRole.OWNER
 
     async def test_two_owners_cannot_remove_each_other(self, db: Database) -> None:
         owners = [await make_viewer(db), await make_viewer(db)]
@@ -140,4 +137,4 @@ class TestMembers:
                     session, editor, project_id=project.id, email="x@y.org", role=ProjectRole.VIEWER
                 )
             with pytest.raises(NotFoundError):
-                await service.get_project(session, stranger, project.id)
+                await access.require(session, stranger, project.id, ProjectRole.VIEWER)

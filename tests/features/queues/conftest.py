@@ -1,8 +1,7 @@
-"""Fixtures of queue tests: the administrator, a member, and a worker's connection."""
+"""Fixtures of queue tests: the administrator, a member, and a worker."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +11,7 @@ from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from tests.support.builders.jobs import make_project, make_viewer
 from tests.support.graphql import Api, api_of
-from tests.support.jobs import connect, make_worker, move_clock, violations
-
-
-@pytest.fixture
-async def sql(database_url: str) -> AsyncIterator[Any]:
-    """A worker's connection. Whatever a test did, the invariants hold at its end."""
-    async with connect(database_url) as connection:
-        yield connection
-        await move_clock(connection, 0)
-        assert await violations(connection) == []
+from tests.support.jobs import make_worker
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ SET = f"""mutation ($input: SetQuotaInput!) {{ setQuota(input: $input) {{
   quota {{ {FIELDS} }} errors {{ code field }} }} }}"""
 READ = f"query ($project: ID, $user: ID) {{ quota(projectId: $project, userId: $user) {{ {FIELDS} }} }}"
 START = (
-    "mutation ($input: StartPipelineInput!) { startPipeline(input: $input) { jobs { id } errors { code message } } }"
+    "mutation ($input: StartPipelineInput!) { startPipeline(input: $input) { jobs { id } "
+    "errors { code quota { scope what limit used reserved resetsAt } } } }"
 )
 
 
@@ -48,7 +49,9 @@ class TestQuota:
             "mediaMinutesPerMonth": {"used": 0, "reserved": 1.358, "limit": 2.5},
             "concurrentJobs": {"used": 0, "reserved": 1, "limit": 1},
         }
-        assert [error["code"] for error in refused["errors"]] == ["QUOTA_EXCEEDED"]
+        which = {"scope": "PROJECT", "what": "CONCURRENT_JOBS"}
+        figures = {**which, "limit": 1, "used": 0, "reserved": 2, "resetsAt": None}
+        assert refused["errors"] == [{"code": "QUOTA_EXCEEDED", "quota": figures}]
 
     async def test_what_one_may_not_see_is_null(self, db: Database, settings: Settings) -> None:
         project = await make_project(db)

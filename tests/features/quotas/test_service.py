@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
@@ -29,6 +29,7 @@ from tests.support.builders.attempts import make_job
 from tests.support.builders.projects import make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import INFO, make_upload, make_video
+from tests.support.rows import count
 
 LENGTH_MS = INFO.duration_ms or 0
 
@@ -68,11 +69,6 @@ async def upload(db: Database, viewer: Viewer, settings: Settings, project: Proj
         return await uploads.create_upload(
             session, viewer, settings, project_id=project.id, filename="a.mp4", size_bytes=size
         )
-
-
-async def count(db: Database, model: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
 
 
 async def refused(outcome: Any) -> str:

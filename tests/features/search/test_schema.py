@@ -10,9 +10,10 @@ from cuepoint.errors import AdapterError, ErrorCode
 from cuepoint.features.projects.models import Project
 from cuepoint.graphql.scalars import encode_id
 from tests.support.builders.projects import make_project
-from tests.support.builders.search import Api, AxisEmbedder, axis, counted, index, make_space
+from tests.support.builders.search import Api, AxisEmbedder, axis, index, make_space
 from tests.support.builders.transcripts import member_of
 from tests.support.builders.videos import make_video
+from tests.support.graphql import count_statements
 
 SEARCH = """
 query ($input: SemanticSearchInput!) {
@@ -114,7 +115,7 @@ class TestSemanticSearch:
 
         counts = {}
         for first in (1, 3, 12):
-            with counted(db) as statements:
+            with count_statements(db.engine) as statements:
                 data = await api.run(SEARCH, input={"query": "storm", "groupBy": "VIDEO", "first": first})
             assert len(data["semanticSearch"]["groups"]) == first
             counts[first] = len(statements)

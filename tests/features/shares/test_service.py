@@ -76,8 +76,7 @@ class TestOpenLink:
             assert list(await session.scalars(seen)) == [video.id]
             with pytest.raises(NotFoundError):
                 await videos.get_video(session, guest, other.id)
-            with pytest.raises(NotFoundError):
-                await projects.get_project(session, guest, project.id)
+            assert list(await session.scalars(access.shown_projects(guest))) == []
             assert (await videos.list_videos(session, guest, PageRequest(5))).rows == []
 
     async def test_a_link_of_a_project_opens_all_of_it_and_nothing_else(
@@ -89,7 +88,8 @@ class TestOpenLink:
         guest = await service.open_link(db, created.token)
 
         async with db.read() as session:
-            assert (await projects.get_project(session, guest, project.id)).id == project.id
+            assert list(await session.scalars(access.shown_projects(guest))) == [project.id]
+            assert list(await session.scalars(access.visible_projects(guest))) == []
             assert [one.id for one in (await videos.list_videos(session, guest, PageRequest(5))).rows] == [video.id]
             with pytest.raises(NotFoundError):
                 await videos.get_video(session, guest, foreign.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,14 +11,6 @@ import pytest
 from cuepoint.adapters.storage.base import Storage
 from cuepoint.adapters.storage.choose import build_storage
 from cuepoint.config import load_settings
-from tests.support.s3_server import S3Server, s3_server
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    """The S3 server of this process of the run."""
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from cuepoint.config import Settings
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, ForbiddenError, NotFoundError
-from cuepoint.features.clips.models import Clip
+from cuepoint.features.clips.models import Clip, Reel
 from cuepoint.features.files.models import FileRemoval
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.projects.models import Project, ProjectRole
@@ -23,7 +23,7 @@ from cuepoint.features.storage.tasks import apply_retention
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import begin_attempt, make_job
-from tests.support.builders.clips import make_clip
+from tests.support.builders.clips import make_clip, make_reel
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_rendition, make_video
@@ -60,6 +60,12 @@ async def old_video(db: Database, project: Project) -> Video:
     await make_clip(db, video, is_rendered=True)
     await age(db, "videos", "renditions", "clips")
     return video
+
+
+async def old_reel(db: Database, project: Project, **values: object) -> Reel:
+    reel = await make_reel(db, project, is_rendered=True, **values)
+    await age(db, "reels")
+    return reel
 
 
 async def set_rules(db: Database, viewer: Viewer, project: Project, *rules: Rule) -> None:
@@ -123,6 +129,7 @@ class TestSetRules:
 class TestPreview:
     async def test_shows_what_each_rule_takes(self, db: Database, viewer: Viewer, project: Project) -> None:
         await old_video(db, project)
+        await old_reel(db, project)
         fresh = await make_video(db, project)
 
         found = {rule.target: await previewed(db, viewer, project, [rule]) for rule in ALL}
@@ -130,7 +137,9 @@ class TestPreview:
         assert found == {
             RetentionTarget.VIDEOS: [(RetentionTarget.VIDEOS, 1120)],
             RetentionTarget.CLIPS: [(RetentionTarget.CLIPS, 100)],
+            RetentionTarget.REELS: [(RetentionTarget.REELS, 1000)],
             RetentionTarget.AUDIO: [(RetentionTarget.AUDIO, 10)],
+            RetentionTarget.THUMBNAILS: [(RetentionTarget.THUMBNAILS, 10)],
             RetentionTarget.PROCESSED: [],
         }
         assert fresh.deleted_at is None
@@ -145,7 +154,7 @@ class TestPreview:
         await old_video(db, project)
         await set_rules(db, viewer, project, *ALL)
 
-        assert len(await previewed(db, viewer, project, None)) == 3
+        assert len(await previewed(db, viewer, project, None)) == 4
 
         async with db.read() as session:
             assert list(await session.scalars(select(Video.deleted_at))) == [None]
@@ -201,7 +210,7 @@ class TestApplyRules:
         async with db.read() as session:
             assert list(await session.scalars(select(Video.deleted_at))) == [None, None]
             assert len(list(await session.scalars(select(Clip.id)))) == 2
-        assert taken == 1  # the sound of the second video
+        assert taken == 2  # the sound and the poster of the second video
 
     async def test_spares_what_a_job_works_with(self, db: Database, viewer: Viewer, project: Project) -> None:
         video = await old_video(db, project)
@@ -209,6 +218,38 @@ class TestApplyRules:
         await set_rules(db, viewer, project, *ALL)
 
         assert await apply(db, project) == 0
+
+    async def test_clips_and_reels_go_through_the_trash(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await old_video(db, project)
+        await old_reel(db, project)
+        await set_rules(db, viewer, project, Rule(RetentionTarget.CLIPS, 30), Rule(RetentionTarget.REELS, 30))
+
+        assert [await apply(db, project, trash_days=7), await apply(db, project, trash_days=7)] == [2, 0]
+
+        async with db.read() as session:
+            kept = [await session.scalar(select(kind.purge_at - kind.deleted_at)) for kind in (Clip, Reel)]
+            going = list(await session.scalars(select(FileRemoval.key)))
+        assert (kept, going) == ([timedelta(days=7)] * 2, [])
+
+    async def test_takes_reels_and_pictures_with_their_files(
+        self, db: Database, viewer: Viewer, project: Project
+    ) -> None:
+        await old_video(db, project)
+        waiting = await make_job(db, JobKind.REEL_RENDERING, project_id=project.id)
+        reel, unfinished = await old_reel(db, project), await old_reel(db, project, job_id=waiting.id)
+        await set_rules(db, viewer, project, Rule(RetentionTarget.REELS, 30), Rule(RetentionTarget.THUMBNAILS, 30))
+        before = await previewed(db, viewer, project, None)
+
+        assert [await apply(db, project), await apply(db, project)] == [2, 0]
+
+        async with db.read() as session:
+            left = list(await session.scalars(select(Reel.id)))
+            kinds = list(await session.scalars(select(Rendition.kind)))
+            going = set(await session.scalars(select(FileRemoval.key)))
+        assert before == [(RetentionTarget.REELS, 1000), (RetentionTarget.THUMBNAILS, 10)]
+        assert (left, kinds) == ([unfinished.id], [RenditionKind.ASR_AUDIO])
+        assert {reel.storage_key} < going
+        assert len(going) == 2
 
     async def test_two_at_once_take_everything_once(self, db: Database, viewer: Viewer, project: Project) -> None:
         for _ in range(4):

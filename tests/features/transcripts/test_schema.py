@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import event, func
+from sqlalchemy import func
 
 from cuepoint.adapters.asr.base import AsrModelInfo
 from cuepoint.adapters.bundle import Adapters
@@ -25,6 +24,7 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_project
 from tests.support.builders.transcripts import make_transcript, member_of
 from tests.support.builders.videos import make_video
+from tests.support.graphql import count_statements
 
 TRANSCRIPT = """
 query ($id: ID!, $first: Int = 25, $after: String, $range: TranscriptRangeInput) {
@@ -82,31 +82,10 @@ class Api:
         return await schema.execute(query, variable_values=variables, context_value=context)
 
 
-@contextmanager
-def counted(db: Database) -> Iterator[list[str]]:
-    """The statements sent meanwhile."""
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(db.engine.sync_engine, "before_cursor_execute", note)
-
-
 @pytest.fixture
 async def project(db: Database) -> Project:
     """A project."""
     return await make_project(db)
-
-
-@pytest.fixture
-async def video(db: Database, project: Project) -> Video:
-    """A video in it."""
-    return await make_video(db, project)
 
 
 @pytest.fixture
@@ -291,7 +270,7 @@ class TestSegments:
         transcript = await make_transcript(db, video, *["Go."] * 40)
         counts = []
         for first in (1, 40):
-            with counted(db) as statements:
+            with count_statements(db.engine) as statements:
                 await api.run(TRANSCRIPT, id=id_of(transcript), first=first)
             counts.append(len(statements))
 
@@ -306,7 +285,7 @@ class TestVideoTranscript:
             await make_transcript(db, await make_video(db, project), f"This is {number}.", "Good bye.")
         counts = []
         for first in (1, 5):
-            with counted(db) as statements:
+            with count_statements(db.engine) as statements:
                 data = await api.run(VIDEOS, projectId=encode_id("Project", project.id), first=first)
             counts.append(len(statements))
 

@@ -25,16 +25,6 @@ from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_rendition, make_video
 
 
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
 async def trash(db: Database, viewer: Viewer, *trashed: Video, days: int = 7) -> None:
     for video in trashed:
         async with db.write() as session:

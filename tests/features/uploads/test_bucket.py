@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -21,20 +21,12 @@ from cuepoint.features.uploads.digests import RunningDigests
 from cuepoint.features.uploads.models import UploadStatus
 from cuepoint.features.videos.service import register_video
 from cuepoint.viewer import Viewer
-from tests.support.builders.projects import make_project
-from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload
-from tests.support.s3_server import S3Server, s3_server
+from tests.support.s3_server import S3Server
 from tests.support.storage import content, stream
 
 SIZE = (9 << 20) + 77
 DATA = os.urandom(SIZE)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture
@@ -50,16 +42,6 @@ async def processes(s3: S3Server, prefix: str, tmp_path: Path) -> AsyncIterator[
     yield made
     for storage, _ in made:
         await storage.close()
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 class TestReceive:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
 from cuepoint.adapters.storage.base import Storage
 from cuepoint.adapters.storage.choose import build_storage
@@ -29,19 +31,13 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.jobs import connect, ended
-from tests.support.s3_server import S3Server, s3_server
+from tests.support.s3_server import S3Server
+from tests.support.uploads import expire_now
 from tests.support.workers import worker_for_tests
 
 PART = 8 << 20
 FILE = bytes(range(256)) * (PART // 256) + b"the last part"
 SHA256 = hashlib.sha256(FILE).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """A running server."""
-    with s3_server() as running:
-        yield running
 
 
 @dataclass
@@ -86,8 +82,8 @@ class World:
 
 
 @pytest.fixture
-async def world(db: Database, settings: Settings, server: S3Server, tmp_path: Path) -> AsyncIterator[World]:
-    bucket = server.settings(tmp_path, uuid4().hex, {"CUEPOINT_S3_PUBLIC_ENDPOINT": server.url})
+async def world(db: Database, settings: Settings, s3: S3Server, tmp_path: Path) -> AsyncIterator[World]:
+    bucket = s3.settings(tmp_path, uuid4().hex, {"CUEPOINT_S3_PUBLIC_ENDPOINT": s3.url})
     names = ("storage_url", "s3_endpoint", "s3_public_endpoint", "s3_access_key_id", "s3_secret_access_key")
     merged = settings.model_copy(update={name: getattr(bucket, name) for name in names})
     viewer = await make_viewer(db)
@@ -121,18 +117,18 @@ class TestParts:
         stored = [piece async for piece in world.storage.read(made.video.storage_key, 0, len(FILE))]
         assert b"".join(stored) == FILE
 
-    async def test_the_usual_client_understands_what_was_sent(self, world: World, server: S3Server) -> None:
+    async def test_the_usual_client_understands_what_was_sent(self, world: World, s3: S3Server) -> None:
         upload = await world.create()
         [first] = await world.urls(upload, 1)
         await put(first, FILE[:PART])
 
-        with closing(server.client()) as client:
+        with closing(s3.client()) as client:
             [open_upload] = [
                 found
-                for found in client.list_multipart_uploads(Bucket=server.bucket)["Uploads"]
+                for found in client.list_multipart_uploads(Bucket=s3.bucket)["Uploads"]
                 if upload.id.hex in found["Key"]
             ]
-            listed = client.list_parts(Bucket=server.bucket, Key=open_upload["Key"], UploadId=open_upload["UploadId"])[
+            listed = client.list_parts(Bucket=s3.bucket, Key=open_upload["Key"], UploadId=open_upload["UploadId"])[
                 "Parts"
             ]
 
@@ -202,7 +198,7 @@ class TestParts:
         assert refused.value.code is ErrorCode.BAD_USER_INPUT
         assert (await world.row(upload)).offset_bytes == 0
 
-    async def test_an_abort_leaves_nothing_in_the_store(self, world: World, server: S3Server) -> None:
+    async def test_an_abort_leaves_nothing_in_the_store(self, world: World, s3: S3Server) -> None:
         upload = await world.create()
         [first] = await world.urls(upload, 1)
         await put(first, FILE[:PART])
@@ -211,7 +207,35 @@ class TestParts:
         await service.abort_upload(world.db, world.storage, world.viewer, upload.id)
 
         assert (await world.row(upload)).status is UploadStatus.ABORTED
-        assert (server.open_multiparts(prefix), server.names(prefix)) == (0, [])
+        assert (s3.open_multiparts(prefix), s3.names(prefix)) == (0, [])
+
+    async def test_parts_of_one_that_expires_are_swept(self, world: World, s3: S3Server) -> None:
+        upload = await world.create()
+        [first] = await world.urls(upload, 1)
+        await put(first, FILE[:PART])
+        prefix = (world.settings.storage_url or "").rpartition("/")[2]
+        begun = s3.open_multiparts(prefix)
+        await expire_now(world.db, upload.id)
+
+        swept = await service.expire(world.db, world.storage, upload.id)
+        with pytest.raises(CuepointError) as over:
+            await world.complete(upload)
+
+        assert (begun, swept, over.value.code) == (1, True, ErrorCode.UPLOAD_EXPIRED)
+        assert (await world.row(upload)).status is UploadStatus.EXPIRED
+        assert (s3.open_multiparts(prefix), s3.names(prefix)) == (0, [])
+
+    async def test_one_that_waits_for_its_check_does_not_expire(self, world: World) -> None:
+        upload = await world.create(size=5)
+        [only] = await world.urls(upload, 1)
+        await put(only, b"12345")
+        async with world.db.write() as session:
+            await session.execute(update(Upload).values(expires_at=datetime.now(UTC) + timedelta(minutes=1)))
+
+        await world.complete(upload)
+
+        kept = (await world.row(upload)).expires_at - datetime.now(UTC)
+        assert timedelta(days=6, hours=23) < kept <= timedelta(days=7)
 
 
 class TestLocalStorage:

@@ -18,19 +18,8 @@ from cuepoint.features.uploads import service
 from cuepoint.features.uploads.models import UploadStatus
 from cuepoint.features.uploads.progress import UploadState, tell_end, told, watch_upload
 from cuepoint.viewer import Viewer
-from tests.support.builders.projects import make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 @pytest.fixture

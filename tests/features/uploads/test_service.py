@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -22,57 +18,13 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload
-
-DATA = b"0123456789"
-SHA256 = hashlib.sha256(DATA).hexdigest()
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> LocalStorage:
-    return LocalStorage(tmp_path / "storage", min_free_bytes=0)
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
-async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-
-
-async def reload(db: Database, upload_id: UUID) -> Upload:
-    async with db.read() as session:
-        return await session.get_one(Upload, upload_id)
+from tests.support.storage import stream
+from tests.support.uploads import DATA, SHA256, bytes_of, expire_now, has_bytes, reload
 
 
 async def count(db: Database) -> int:
     async with db.read() as session:
         return (await session.execute(select(func.count()).select_from(Upload))).scalar_one()
-
-
-async def bytes_of(storage: LocalStorage, upload: Upload) -> bytes:
-    return b"".join([piece async for piece in storage.read_upload(upload.storage_key)])
-
-
-async def has_bytes(storage: LocalStorage, upload: Upload) -> bool:
-    try:
-        await bytes_of(storage, upload)
-    except NotFoundError:
-        return False
-    return True
-
-
-async def expire_now(db: Database, upload_id: UUID) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    async with db.write() as session:
-        await session.execute(update(Upload).where(Upload.id == upload_id).values(expires_at=past))
 
 
 class TestCreateUpload:

@@ -29,6 +29,62 @@ async def authenticated(db: Database, secret: str) -> Viewer:
         return await service.authenticate(session, secret)
 
 
+class TestLife:
+    """A key makes none that outlives it: its end, or its rotation, would end nothing otherwise."""
+
+    async def test_a_key_makes_none_that_lives_longer(self, db: Database) -> None:
+        viewer, end = await make_viewer(db), datetime.now(UTC) + timedelta(hours=1)
+        _, secret = await key_of(db, viewer, expires_at=end)
+        by_key = await authenticated(db, secret)
+
+        for later in (None, end + timedelta(seconds=1)):
+            with pytest.raises(ForbiddenError, match="makes none that lives longer"):
+                await key_of(db, by_key, expires_at=later)
+        same, _ = await key_of(db, by_key, expires_at=end)
+
+        assert same.expires_at == end
+        async with db.read() as session:
+            assert await service.count_api_keys(session, viewer) == 2
+
+    async def test_a_key_that_ends_rotates_none_into_a_longer_life(self, db: Database) -> None:
+        viewer, end = await make_viewer(db), datetime.now(UTC) + timedelta(hours=1)
+        _, secret = await key_of(db, viewer, expires_at=end)
+        endless, _ = await key_of(db, viewer)
+        by_key = await authenticated(db, secret)
+
+        async with db.write() as session:
+            with pytest.raises(ForbiddenError, match="makes none that lives longer"):
+                await service.rotate_api_key(session, by_key, endless.id)
+
+        async with db.read() as session:
+            assert (await session.get_one(ApiKey, endless.id)).rotated_at is None
+
+    async def test_a_key_that_was_rotated_makes_none_beyond_its_overlap(self, db: Database) -> None:
+        viewer = await make_viewer(db)
+        key, secret = await key_of(db, viewer)
+        by_key = await authenticated(db, secret)
+        async with db.write() as session:
+            await service.rotate_api_key(session, viewer, key.id)
+
+        with pytest.raises(ForbiddenError, match="makes none that lives longer"):
+            await key_of(db, by_key)
+
+    @pytest.mark.parametrize("is_on_again", [False, True], ids=["off", "on again"])
+    async def test_a_key_of_a_deactivated_user_is_refused_until_they_are_back(
+        self, db: Database, is_on_again: bool
+    ) -> None:
+        admin, viewer = await make_viewer(db, is_admin=True), await make_viewer(db)
+        _, secret = await key_of(db, viewer)
+        by_key = await authenticated(db, secret)
+
+        async with db.write() as session:
+            await service.set_active(session, admin, viewer.user_id, is_active=False)
+            await service.set_active(session, admin, viewer.user_id, is_active=is_on_again)
+
+        async with db.read() as session:
+            assert await service.still_valid(session, [by_key]) == ({by_key} if is_on_again else set())
+
+
 class TestScopes:
     async def test_the_widest_counts(self, db: Database) -> None:
         viewer = await make_viewer(db)

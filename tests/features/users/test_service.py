@@ -15,11 +15,7 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, ForbiddenEr
 from cuepoint.features.users import service
 from cuepoint.features.users.models import ApiKey, User
 from tests.support.builders.users import make_user, make_viewer, viewer_of
-
-
-async def count(db: Database, model: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
+from tests.support.rows import count
 
 
 class TestAuthenticate:

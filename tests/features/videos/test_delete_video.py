@@ -6,7 +6,7 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
@@ -19,25 +19,11 @@ from cuepoint.features.videos import service
 from cuepoint.features.videos.models import RenditionKind, Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
-from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import INFO, make_rendition, make_video
+from tests.support.rows import count
 from tests.support.waiting import blocked_or_done
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
-async def count(db: Database, model: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
 
 
 async def statuses(db: Database) -> dict[JobKind, JobStatus]:

@@ -13,10 +13,8 @@ from cuepoint.features.projects.models import Project
 from cuepoint.features.uploads.service import receive
 from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
-from tests.support.builders.projects import make_project
-from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload, make_video
-from tests.support.graphql import Api, api_of, process_of
+from tests.support.graphql import Api, process_of
 
 UPDATE = """mutation ($input: UpdateVideoInput!) { updateVideo(input: $input) {
   video { title tags externalId metadata version } errors { code field } } }"""
@@ -25,21 +23,6 @@ TAG = """mutation ($input: BulkUpdateVideosInput!) { bulkUpdateVideos(input: $in
 FIND = "query ($filter: VideoFilterInput) { videos(filter: $filter) { totalCount nodes { title } } }"
 REGISTER = """mutation ($input: RegisterVideoInput!) { registerVideo(input: $input) {
   video { title tags externalId metadata } errors { code field } } }"""
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-def api(db: Database, settings: Settings, viewer: Viewer) -> Api:
-    return api_of(db, settings, viewer)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 async def one(byte: bytes) -> AsyncIterator[bytes]:

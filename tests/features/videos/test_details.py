@@ -24,16 +24,6 @@ from tests.support.builders.videos import make_video
 from tests.support.graphql import count_statements
 
 
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
 async def change(db: Database, viewer: Viewer, video: Video, version: int = 1, **values: Any) -> changes.ChangedVideo:
     async with db.write() as session:
         return await changes.update_video(session, viewer, video.id, version=version, details=VideoDetails(**values))

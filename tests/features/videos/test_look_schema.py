@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from cuepoint.adapters.media.base import MediaInfo, TrackInfo
 from cuepoint.adapters.media.base_looks import StoryboardPack
 from cuepoint.adapters.media.base_waveform import level_sizes
 from cuepoint.adapters.media.fake import fake_media_info
@@ -24,6 +25,7 @@ from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_rendition, make_video
 from tests.support.graphql import Api, api_of
+from tests.support.rows import count
 
 LOOKS = """query ($id: ID!) { video(id: $id) {
   storyboard { tileWidth tileHeight columns rows intervalSeconds tileCount sheets { url } vttUrl }
@@ -88,10 +90,11 @@ def rendition(video: Video, kind: RenditionKind, content_type: str = "image/jpeg
 async def make_board(db: Database, video: Video) -> None:
     small = rendition(video, RenditionKind.POSTER_SMALL, width=320, height=180)
     medium = rendition(video, RenditionKind.POSTER_MEDIUM, width=640, height=360)
+    poster = await make_rendition(db, video, RenditionKind.POSTER, width=1280, height=720)
     async with db.write() as session:
         pack = rendition(video, RenditionKind.STORYBOARD)
-        await looks.replace_storyboard(session, video.id, PACK, pack, [small, medium])
-    await make_rendition(db, video, RenditionKind.POSTER, width=1280, height=720)
+        smaller = looks.SmallerPosters(poster.storage_key, [small, medium])
+        await looks.replace_storyboard(session, video.id, PACK, pack, smaller)
 
 
 async def make_sound(db: Database, settings: Settings, video: Video, seconds: int = 100) -> None:
@@ -114,11 +117,6 @@ async def make_sound(db: Database, settings: Settings, video: Video, seconds: in
                 sounds=[],
             )
         )
-
-
-async def count(db: Database, entity: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(entity))).scalar_one()
 
 
 class TestStoryboard:
@@ -319,3 +317,53 @@ class TestLists:
             await make_rendition(db, video, RenditionKind.PROXY, content_type="video/mp4")
 
         assert await api.statements(MANY, {"first": 1}) == await api.statements(MANY, {"first": 4})
+
+
+STILL = MediaInfo("png", None, 1000, None, (TrackInfo(0, "IMAGE", "png", width=1600, height=800),))
+KIND = """query ($id: ID!) { video(id: $id) { mediaKind durationSeconds media { tracks { type width } }
+  playback { kind } storyboard { tileCount } problems { code } } }"""
+CLIP = """mutation ($input: CreateClipInput!) { createClip(input: $input) { clip { id } errors { code field } } }"""
+CLIPS = """mutation ($input: AutoClipsInput!) { autoClips(input: $input) { items { index } errors { code field } } }"""
+
+
+class TestMediaKind:
+    @pytest.mark.parametrize(
+        ("info", "kind"),
+        [(fake_media_info(), "VIDEO"), (fake_media_info(with_video=False), "AUDIO"), (STILL, "IMAGE")],
+        ids=["video", "sound", "image"],
+    )
+    async def test_is_what_the_probe_found(
+        self, db: Database, api: Api, project: Project, info: MediaInfo, kind: str
+    ) -> None:
+        video = await make_video(db, project, info=info)
+
+        assert (await api.data(KIND, {"id": encode_id("Video", video.id)}))["video"]["mediaKind"] == kind
+
+    async def test_an_image_is_played_as_it_is(self, db: Database, api: Api, project: Project) -> None:
+        video = await make_video(db, project, info=STILL)
+
+        assert (await api.data(KIND, {"id": encode_id("Video", video.id)}))["video"] == {
+            "mediaKind": "IMAGE",
+            "durationSeconds": None,
+            "media": {"tracks": [{"type": "IMAGE", "width": 1600}]},
+            "playback": {"kind": "ORIGINAL"},
+            "storyboard": None,
+            "problems": [],
+        }
+
+    @pytest.mark.parametrize(
+        ("query", "values"),
+        [(POSTER, {"at": 0}), (PROXY, {}), (AUDIO, {"format": "WAV"}), (CLIP, {"start": 0, "end": 1}), (CLIPS, {})],
+        ids=["setPoster", "createProxy", "extractAudio", "createClip", "autoClips"],
+    )
+    async def test_nothing_is_made_that_an_image_has_not(
+        self, db: Database, api: Api, project: Project, query: str, values: dict[str, Any]
+    ) -> None:
+        video = await make_video(db, project, info=STILL)
+
+        data = await api.data(query, {"input": {"videoId": encode_id("Video", video.id), **values}})
+
+        [payload] = data.values()
+        assert [error["code"] for error in payload["errors"]] == ["UNSUPPORTED_MEDIA"]
+        async with db.read() as session:
+            assert await session.scalar(select(func.count()).select_from(Job)) == 0

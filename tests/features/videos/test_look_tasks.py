@@ -100,6 +100,14 @@ async def sound(db: Database, settings: Settings, tmp_path: Path) -> Studio:
     return await studio_of(db, settings, make_wav(tmp_path / "sound.wav"))
 
 
+@pytest.fixture
+async def image(db: Database, settings: Settings, tmp_path: Path) -> Studio:
+    """A still picture."""
+    source = tmp_path / "still.png"
+    Image.new("RGB", (1600, 800), (220, 20, 20)).save(source)
+    return await studio_of(db, settings, source)
+
+
 async def told(db: Database, context: TaskContext) -> dict[str, Any] | None:
     """The result of a job that succeeded."""
     job = await job_row(db, context)
@@ -159,6 +167,28 @@ class TestMakeStoryboard:
             await film.run(JobKind.STORYBOARD, make_storyboard, cancel_at=0)
 
         assert (await film.count(Storyboard), await film.count(Rendition)) == (0, 0)
+
+
+class TestImages:
+    async def test_has_posters_and_neither_storyboard_nor_proxy_nor_sound(self, db: Database, image: Studio) -> None:
+        await image.run(JobKind.PROBE, probe)
+        sound = await image.run(JobKind.AUDIO_EXTRACTION, extract_audio)
+        wave = await image.run(JobKind.WAVEFORM, draw_waveform)
+        board = await image.run(JobKind.STORYBOARD, make_storyboard)
+        proxy = await image.run(JobKind.PROXY, make_proxy)
+
+        assert [await told(db, context) for context in (sound, wave)] == [{"reason": "NO_AUDIO"}] * 2
+        assert [await told(db, context) for context in (board, proxy)] == [
+            {"reason": "IMAGE"},
+            {"reason": "NOT_NEEDED"},
+        ]
+        kinds = (RenditionKind.POSTER, RenditionKind.POSTER_MEDIUM, RenditionKind.POSTER_SMALL)
+        posters = [await image.rendition(kind) for kind in kinds]
+        assert [poster and poster.width for poster in posters] == [1280, 640, 320]
+        assert await image.count(Rendition) == 3
+        async with db.read() as session:
+            video = await session.get_one(Video, image.video.id)
+        assert (video.content_type, video.width, video.height, video.duration_ms) == ("image/png", 1600, 800, None)
 
 
 class TestDrawWaveform:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.db.session import Database
@@ -26,6 +26,7 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload
+from tests.support.rows import count
 
 DATA = b"0123456789"
 
@@ -33,16 +34,6 @@ DATA = b"0123456789"
 @pytest.fixture
 def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "storage", min_free_bytes=0)
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -77,11 +68,6 @@ async def register(
     )
     assert made.video is not None
     return made.video, made.jobs
-
-
-async def count(db: Database, model: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
 
 
 async def content(storage: LocalStorage, key: str) -> bytes:

@@ -17,19 +17,8 @@ from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
 from tests.support.builders.projects import make_project
-from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import INFO, make_video
 from tests.support.graphql import count_statements
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
 
 
 class TestListVideos:

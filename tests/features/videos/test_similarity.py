@@ -120,4 +120,4 @@ async def look(db: Database, settings: Settings, video: Video, source: Path, len
         size_bytes=1,
     )
     async with db.write() as session:
-        await looks.replace_storyboard(session, video.id, pack, row, [])
+        await looks.replace_storyboard(session, video.id, pack, row, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from cuepoint.adapters.media.base import MediaInfo, MediaTools, TrackInfo
 from cuepoint.adapters.media.fake import FakeMediaTools, fake_media_info
@@ -29,6 +29,7 @@ from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import INFO, make_rendition, make_upload, make_video
 from tests.support.media import make_clip as make_media
 from tests.support.media import make_text, make_truncated, make_wav
+from tests.support.rows import count
 
 
 @pytest.fixture
@@ -56,11 +57,6 @@ async def reload(db: Database, video: Video) -> Video:
 async def renditions(db: Database) -> list[Rendition]:
     async with db.read() as session:
         return list(await session.scalars(select(Rendition).order_by(Rendition.kind)))
-
-
-async def count(db: Database, model: type) -> int:
-    async with db.read() as session:
-        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
 
 
 class TestProbe:

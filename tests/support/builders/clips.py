@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
-from cuepoint.features.clips.models import Clip
+from cuepoint.features.clips.models import Clip, Reel
 from cuepoint.features.moments.models import Moment
+from cuepoint.features.projects.models import Project
 from cuepoint.features.videos.models import Video
 
 
@@ -64,3 +65,15 @@ async def make_clip(db: Database, video: Video, *, is_rendered: bool = False, **
         await session.flush()
         await session.refresh(clip)
     return clip
+
+
+async def make_reel(db: Database, project: Project, *, is_rendered: bool = False, **values: object) -> Reel:
+    """A reel of the project; with a file if it is rendered."""
+    key = uuid7()
+    file = {"storage_key": f"projects/{project.id.hex}/exports/{key.hex}/reel.mp4", "size_bytes": 1_000}
+    reel = Reel(id=key, project_id=project.id, **{"title": "Best of", **(file if is_rendered else {}), **values})
+    async with db.write() as session:
+        session.add(reel)
+        await session.flush()
+        await session.refresh(reel)
+    return reel

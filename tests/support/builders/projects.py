@@ -22,6 +22,13 @@ async def make_project(db: Database, *, owner_id: UUID | None = None, name: str 
     return project
 
 
+async def role_in(db: Database, project: Project, user_id: UUID) -> ProjectRole | None:
+    """The user's role; None for who is no member."""
+    async with db.read() as session:
+        member = await session.get(ProjectMember, (project.id, user_id))
+        return None if member is None else member.role
+
+
 async def make_member(db: Database, project: Project, user_id: UUID, role: ProjectRole) -> None:
     """The user has that role."""
     async with db.write() as session:

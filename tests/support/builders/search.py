@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +10,6 @@ from uuid import UUID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import event
 
 from cuepoint.adapters.bundle import Adapters
 from cuepoint.adapters.embedding.base import DIMENSIONS, SpaceInfo
@@ -129,18 +127,3 @@ class Api:
         adapters = cast(Adapters, SimpleNamespace(embedder=self.embedder))
         context = Context(Process(self.db, adapters, self.settings, BINDINGS), viewer=self.viewer, request_id="r1")
         return await schema.execute(query, variable_values=variables, context_value=context)
-
-
-@contextmanager
-def counted(db: Database) -> Iterator[list[str]]:
-    """The statements sent meanwhile."""
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(db.engine.sync_engine, "before_cursor_execute", note)

@@ -42,6 +42,8 @@ async def make_viewer(db: Database, *, is_admin: bool = False) -> Viewer:
     return viewer_of(await make_user(db, is_admin=is_admin))
 
 
-async def sign_in(db: Database, settings: Settings, email: str, password: str = PASSWORD) -> service.Tokens:
-    """A session of the user with that address, begun at 192.0.2.1."""
-    return await service.login(db, settings, email=email, password=password, address="192.0.2.1")
+async def sign_in(
+    db: Database, settings: Settings, email: str, password: str = PASSWORD, *, address: str = "192.0.2.1"
+) -> service.Tokens:
+    """A session of the user with that address, begun at that place."""
+    return await service.login(db, settings, email=email, password=password, address=address)

@@ -10,7 +10,7 @@ from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.projects.models import Project
 from cuepoint.features.uploads.models import Upload, UploadStatus
-from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.models import AudioFile, AudioFormat, AudioQuality, Rendition, RenditionKind, Video
 
 INFO = MediaInfo(
     container="mov,mp4,m4a,3gp,3g2,mj2",
@@ -76,11 +76,32 @@ async def make_rendition(db: Database, video: Video, kind: RenditionKind, **valu
     return rendition
 
 
+async def make_audio_file(db: Database, video: Video, *, is_written: bool = True) -> AudioFile:
+    """A sound track of the video to take away; with a file if it is written."""
+    key = uuid7()
+    file = {"storage_key": f"projects/{video.project_id.hex}/audio/{video.id.hex}/{key.hex}.mp3", "size_bytes": 50}
+    audio = AudioFile(
+        id=key,
+        project_id=video.project_id,
+        video_id=video.id,
+        format=AudioFormat.MP3,
+        quality=AudioQuality.STANDARD,
+        track_index=1,
+        is_normalized=False,
+        **(file if is_written else {}),
+    )
+    async with db.write() as session:
+        session.add(audio)
+        await session.flush()
+        await session.refresh(audio)
+    return audio
+
+
 async def make_upload(
     db: Database,
     project: Project,
     *,
-    size_bytes: int = 10,
+    size_bytes: int | None = 10,
     status: UploadStatus = UploadStatus.WAITING,
     **values: object,
 ) -> Upload:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuepoint.adapters.embedding.base import DIMENSIONS, SpaceInfo
-from cuepoint.adapters.openai_client import OpenAIClient
+from cuepoint.adapters.openai_client import OpenAIClient, use_of
 from cuepoint.errors import AdapterError, ErrorCode
+from cuepoint.processes.metering import note_use
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -95,6 +96,7 @@ class OpenAIEmbedder:
             return answer.content
 
         payload = await self._client.call_json(send, model_setting=MODEL_SETTING)
+        note_use(use_of(payload, self._model, sent_bytes=sum(len(text.encode()) for text in batch)))
         return self._checked(payload, len(batch))
 
     def _checked(self, payload: Any, count: int) -> NDArray[np.float32]:

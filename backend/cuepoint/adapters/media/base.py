@@ -28,7 +28,7 @@ class TrackInfo:
     """One stream of a container. What the file does not say is None, never 0."""
 
     index: int
-    type: Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA"]
+    type: Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA", "IMAGE"]
     codec: str | None
     language: str | None = None
     is_default: bool = False
@@ -62,6 +62,16 @@ class MediaInfo:
     def video(self) -> TrackInfo | None:
         """The first moving-picture track, or None."""
         return next((t for t in self.tracks if t.type == "VIDEO"), None)
+
+    @property
+    def picture(self) -> TrackInfo | None:
+        """The first moving-picture track, or the still picture that the file is; None for sound alone."""
+        return next((t for t in self.tracks if t.type in {"VIDEO", "IMAGE"}), None)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the file is a still picture: it has no time line, and no sound."""
+        return any(t.type == "IMAGE" for t in self.tracks)
 
     @property
     def audio(self) -> TrackInfo | None:
@@ -186,6 +196,10 @@ class MediaTools(Protocol):
         SMART and FAST keep codec, turn and pixel shape of the source; where they cannot copy, or the form needs it, the
         clip is rendered. `captions` are what a form with captions says. Raises also FONT_MISSING_GLYPHS.
         """
+        ...
+
+    async def check_captions(self, texts: Sequence[str]) -> None:
+        """Pass if burned captions can be drawn with the fonts that are there. Raises FONT_MISSING_GLYPHS."""
         ...
 
     async def join_parts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from cuepoint.adapters.media.base import ClipMode, MediaCaps
 from cuepoint.adapters.media.cut import check_clip, plan_clip
 from cuepoint.adapters.media.plan import ClipPlan
 from cuepoint.adapters.media.probe import audio_start_ms, probe
+from cuepoint.adapters.media.sniff import HEAD_BYTES, image_kind
 from cuepoint.adapters.media.source import FFmpegError
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.processes.seccomp import forbid_programs
@@ -26,7 +28,13 @@ _told = [0.0]
 
 
 def _probe(request: Request) -> object:
-    return asdict(probe(request["descriptor"], MediaCaps(**request["caps"])))
+    descriptor, caps = request["descriptor"], MediaCaps(**request["caps"])
+    kind = image_kind(os.pread(descriptor, HEAD_BYTES, 0))
+    if kind is None:
+        return asdict(probe(descriptor, caps))
+    from cuepoint.adapters.media.images import probe_image  # Pillow
+
+    return asdict(probe_image(descriptor, kind, caps))
 
 
 def _audio_start(request: Request) -> object:
@@ -36,7 +44,8 @@ def _audio_start(request: Request) -> object:
 def _poster(request: Request) -> object:
     from cuepoint.adapters.media.poster import write_poster  # numpy and Pillow, which only this request needs
 
-    made = write_poster(request["descriptor"], request["target"], MediaCaps(**request["caps"]), request["duration_ms"])
+    descriptor, target, caps = request["descriptor"], request["target"], MediaCaps(**request["caps"])
+    made = write_poster(descriptor, target, caps, request["duration_ms"])
     return asdict(made) if made else None
 
 

@@ -64,6 +64,11 @@ class FakeMediaTools:
     joins: list[list[ReelPart]] = field(default_factory=list)
     forms: list[tuple[ClipForm, CaptionText | None]] = field(default_factory=list)
 
+    async def check_captions(self, texts: Sequence[str]) -> None:
+        """Every text can be drawn unless `failures` says otherwise."""
+        if "check_captions" in self.failures and texts:
+            raise self.failures["check_captions"]
+
     async def probe(self, path: Path) -> MediaInfo:
         """The configured info."""
         self._called("probe", path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -13,13 +12,12 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from cuepoint.adapters.media.source import (
-    MAX_PACKETS_TO_FIRST_FRAME,
-    FFmpegError,
     Source,
     clockwise_rotation,
-    frames_of,
+    decoded,
     is_moving_picture,
     milliseconds,
+    packets_of,
     pixel_aspect,
     seek,
 )
@@ -27,7 +25,6 @@ from cuepoint.adapters.media.source import (
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 # Where a container has no index, a seek lands near a time of decoding, which may be behind the one asked for.
 _LEADS_MS = (0, 2_000, 20_000)
-_NO_END = sys.maxsize  # a recording of a screen may have one key frame in all; the clock of the child bounds it
 
 
 def picture_stream(source: Source) -> VideoStream | None:
@@ -42,36 +39,10 @@ def time_ms(source: Source, frame: VideoFrame) -> int:
     return max(0, milliseconds(frame.pts * Fraction(frame.time_base) - source.zero))
 
 
-def key_frame_at(source: Source, stream: VideoStream, at_ms: int) -> VideoFrame | None:
-    """The key frame at or before the time; None where none can be reached by seeking.
-
-    The decoder is emptied right behind the key packet, so that nothing else is read or decoded.
-    """
-    for lead_ms in _LEADS_MS:
-        frame = _next_key_frame(source, stream, at_ms - lead_ms)
-        if frame is not None and (time_ms(source, frame) <= at_ms or lead_ms >= at_ms):
-            return frame
-    return None
-
-
-def _next_key_frame(source: Source, stream: VideoStream, at_ms: int) -> VideoFrame | None:
-    _seek(source, stream, at_ms)
-    for number, packet in enumerate(_packets_of(source, stream)):
-        if packet.is_keyframe:
-            try:
-                frames = [*packet.decode(), *stream.codec_context.decode(None)]
-            except FFmpegError:
-                return None
-            return next((frame for frame in frames if isinstance(frame, VideoFrame)), None)
-        if number >= MAX_PACKETS_TO_FIRST_FRAME:
-            return None
-    return None
-
-
 def frames_from(source: Source, stream: VideoStream, at_ms: int) -> Iterator[VideoFrame]:
     """Every picture from the key frame at or before the time on."""
     _seek(source, stream, at_ms)
-    for frame in frames_of(source, stream, _NO_END):
+    for frame in decoded(packets_of(source, stream)):
         if isinstance(frame, VideoFrame):
             yield frame
 
@@ -91,10 +62,19 @@ def frame_shown_at(source: Source, stream: VideoStream, at_ms: int) -> VideoFram
 
 def upright(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
     """The picture in that size, turned as players turn it. `size` is what `shown_size` gave for this picture."""
-    rotation = clockwise_rotation(frame)
-    width, height = size if rotation in {0, 180} else (size[1], size[0])
+    width, height = stored_size(frame, size)
     picture = Image.fromarray(frame.reformat(width, height, "rgb24").to_ndarray())
-    turn = _TURNS.get(rotation)  # Pillow counts counter-clockwise
+    return turned(picture, clockwise_rotation(frame))
+
+
+def stored_size(frame: VideoFrame, size: tuple[int, int]) -> tuple[int, int]:
+    """The size before it is turned of a picture that is shown in that size."""
+    return size if clockwise_rotation(frame) in {0, 180} else (size[1], size[0])
+
+
+def turned(picture: Image.Image, clockwise: int) -> Image.Image:
+    """The picture turned by 0, 90, 180 or 270 degrees."""
+    turn = _TURNS.get(clockwise)  # Pillow counts counter-clockwise
     return picture if turn is None else picture.transpose(turn)
 
 
@@ -109,7 +89,7 @@ def shown_size(frame: VideoFrame, stream: VideoStream, longest_side: int) -> tup
 
 def grey(frame: VideoFrame, width: int, height: int) -> numpy.ndarray[Any, Any]:
     """A small copy in shades of grey, one byte each; black is 16 in video range and 0 in full range."""
-    return frame.reformat(width, height, "gray").to_ndarray()
+    return frame.reformat(width, height, "gray", threads=1).to_ndarray()  # starting threads costs more than they save
 
 
 def _seek(source: Source, stream: VideoStream, at_ms: int) -> None:
@@ -117,12 +97,3 @@ def _seek(source: Source, stream: VideoStream, at_ms: int) -> None:
         source.container.seek(min(0, source.container.start_time or 0))
     else:
         seek(source, stream, Fraction(at_ms, 1000) + source.zero)
-
-
-def _packets_of(source: Source, stream: VideoStream) -> Iterator[Any]:
-    try:
-        yield from source.container.demux(stream)
-    except MemoryError:
-        raise
-    except FFmpegError:  # the file ends or breaks here
-        return

@@ -15,20 +15,11 @@ from fractions import Fraction
 import numpy
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from PIL import Image
 
 from cuepoint.adapters.media.base import MediaCaps, PosterInfo
-from cuepoint.adapters.media.source import (
-    MAX_PACKETS_TO_FIRST_FRAME,
-    FFmpegError,
-    Source,
-    clockwise_rotation,
-    frames_of,
-    is_moving_picture,
-    milliseconds,
-    open_source,
-    pixel_aspect,
-)
+from cuepoint.adapters.media.images import kind_of, write_image
+from cuepoint.adapters.media.pictures import picture_stream, shown_size, time_ms, upright
+from cuepoint.adapters.media.source import MAX_PACKETS_TO_FIRST_FRAME, FFmpegError, Source, frames_of, open_source
 
 CANDIDATES = 8
 MAX_SIDE = 1280
@@ -40,17 +31,20 @@ _LEAST_DEVIATION = 8.0  # a plain wall or a fade has less
 
 def write_poster(descriptor: int, target: int, caps: MediaCaps, duration_ms: int | None) -> PosterInfo | None:
     """Write the best candidate to the descriptor `target`; None when no picture can be decoded."""
+    kind = kind_of(descriptor)
+    if kind is not None:
+        return write_image(descriptor, kind, target, caps, MAX_SIDE, JPEG_QUALITY)
     source = open_source(descriptor, caps)
-    stream = next((s for s in source.container.streams.video if is_moving_picture(s)), None)
+    stream = picture_stream(source)
     if stream is None:
         return None
     best = max(_candidates(source, stream, duration_ms), key=score, default=None) or _first(source, stream)
     if best is None:
         return None
-    picture = _upright(best, stream)
+    picture = upright(best, shown_size(best, stream, MAX_SIDE))
     with os.fdopen(target, "wb") as file:
         picture.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return PosterInfo(_at_ms(source, best), picture.width, picture.height)
+    return PosterInfo(time_ms(source, best), picture.width, picture.height)
 
 
 def score(frame: VideoFrame) -> tuple[bool, float]:
@@ -86,19 +80,3 @@ def _first(source: Source, stream: VideoStream) -> VideoFrame | None:
     source.container.seek(0)
     frame = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
     return frame if isinstance(frame, VideoFrame) else None
-
-
-def _upright(frame: VideoFrame, stream: VideoStream) -> Image.Image:
-    width, height = frame.width * pixel_aspect(stream), Fraction(frame.height)
-    shrink = min(Fraction(1), MAX_SIDE / max(width, height))
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    picture = Image.fromarray(frame.reformat(*size, "rgb24").to_ndarray())
-    turns = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
-    turn = turns.get(clockwise_rotation(frame))  # Pillow counts counter-clockwise
-    return picture if turn is None else picture.transpose(turn)
-
-
-def _at_ms(source: Source, frame: VideoFrame) -> int:
-    if frame.pts is None or frame.time_base is None:
-        return 0
-    return max(0, milliseconds(frame.pts * Fraction(frame.time_base) - source.zero))

@@ -43,6 +43,10 @@ class FormRenderer:
     caps: MediaCaps
     fonts: Path | None = None
 
+    async def check_captions(self, texts: Sequence[str]) -> None:
+        """Raises FONT_MISSING_GLYPHS that names the characters no font has."""
+        check_glyphs([plain(text) for text in texts], await asyncio.to_thread(fonts_in, self.fonts))
+
     async def render(
         self,
         path: Path,

@@ -39,6 +39,7 @@ _OTHER_FILES = {
     b"MZ": "a program",
     b"#!": "a script",
 }
+_IMAGES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF87a": "gif", b"GIF89a": "gif"}
 _TEXT_BYTES = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f\x1b") | frozenset(range(0x80, 0x100))
 
 
@@ -72,6 +73,13 @@ def not_media(head: bytes, size_bytes: int) -> str | None:
     if stripped[:15].lower().startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
     return "a text file" if _is_text(head) else None
+
+
+def image_kind(head: bytes) -> str | None:
+    """png, jpeg, webp or gif: pictures that are assets of their own; None for anything else."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    return next((kind for magic, kind in _IMAGES.items() if head.startswith(magic)), None)
 
 
 def _is_text(head: bytes) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import av
@@ -98,15 +99,15 @@ def byte_counts(known: Extent, size_bytes: int) -> str:
 def _check_caps(source: Source, caps: MediaCaps) -> None:
     streams = source.container.streams
     if len(streams) > caps.max_tracks:
-        raise _beyond(f"The file has {len(streams)} tracks; at most {caps.max_tracks} are accepted.")
+        raise beyond(f"The file has {len(streams)} tracks; at most {caps.max_tracks} are accepted.")
     duration = (source.container.duration or 0) * 1000 // av.time_base
     if duration > caps.max_duration_ms:
-        raise _beyond(
+        raise beyond(
             f"The media last {duration // 1000} s; at most {caps.max_duration_ms // 1000} s are accepted "
             "(CUEPOINT_MEDIA_MAX_DURATION_SECONDS)."
         )
     if duration > _SPARSE_FROM_MS and source.size_bytes * 1000 < duration * LEAST_BYTES_PER_SECOND:
-        raise _beyond(f"The media last {duration // 1000} s by their own word and have only {source.size_bytes} bytes.")
+        raise beyond(f"The media last {duration // 1000} s by their own word and have only {source.size_bytes} bytes.")
     for stream in streams:
         if isinstance(stream.codec_context, av.VideoCodecContext):
             _check_picture(stream.codec_context, caps)
@@ -116,22 +117,28 @@ def _check_caps(source: Source, caps: MediaCaps) -> None:
 
 def _check_picture(context: av.VideoCodecContext, caps: MediaCaps) -> None:
     if (context.width or 0) * (context.height or 0) > caps.max_pixels:
-        raise _beyond(
-            f"The picture has {context.width} x {context.height} pixels; at most {caps.max_pixels} are accepted "
-            "(CUEPOINT_MEDIA_MAX_PIXELS)."
-        )
+        raise beyond(too_many_pixels(context.width, context.height, caps))
     context.options = {"max_pixels": str(caps.max_pixels)}  # pictures may grow on the way
 
 
 def _check_sound(context: av.AudioCodecContext) -> None:
     least, most = SAMPLE_RATES
     if context.sample_rate and not least <= context.sample_rate <= most:
-        raise _beyond(f"The sound has {context.sample_rate} samples a second; accepted are {least} to {most}.")
+        raise beyond(f"The sound has {context.sample_rate} samples a second; accepted are {least} to {most}.")
     if context.channels > MAX_CHANNELS:
-        raise _beyond(f"The sound has {context.channels} channels; at most {MAX_CHANNELS} are accepted.")
+        raise beyond(f"The sound has {context.channels} channels; at most {MAX_CHANNELS} are accepted.")
 
 
-def _beyond(message: str) -> CuepointError:
+def too_many_pixels(width: int, height: int, caps: MediaCaps) -> str:
+    """What is said of a picture beyond the caps."""
+    return (
+        f"The picture has {width} x {height} pixels; at most {caps.max_pixels} are accepted "
+        "(CUEPOINT_MEDIA_MAX_PIXELS)."
+    )
+
+
+def beyond(message: str) -> CuepointError:
+    """The refusal of a file beyond the caps."""
     return CuepointError(ErrorCode.MEDIA_LIMIT_EXCEEDED, message)
 
 
@@ -149,18 +156,22 @@ def pixel_aspect(stream: av.video.stream.VideoStream) -> Fraction:
 
 def frames_of(source: Source, stream: av.stream.Stream, max_packets: int) -> Iterator[av.frame.Frame]:
     """Frames from where the file stands, at most those of `max_packets` packets; broken packets are skipped."""
-    for number, packet in enumerate(_packets(source, stream)):
+    return decoded(islice(packets_of(source, stream), max_packets + 1))
+
+
+def decoded(packets: Iterable[av.packet.Packet[Any]]) -> Iterator[av.frame.Frame]:
+    """Frames of the packets; broken ones are skipped."""
+    for packet in packets:
         try:
             yield from packet.decode()
         except MemoryError:
             raise
         except FFmpegError:
             continue
-        if number >= max_packets:
-            return
 
 
-def _packets(source: Source, stream: av.stream.Stream) -> Iterator[av.packet.Packet[Any]]:
+def packets_of(source: Source, stream: av.stream.Stream) -> Iterator[av.packet.Packet[Any]]:
+    """Packets from where the file stands to where it ends or breaks."""
     try:
         yield from source.container.demux(stream)
     except MemoryError:

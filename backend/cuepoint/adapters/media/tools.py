@@ -53,6 +53,10 @@ class ChildMediaTools:
         )
         self._forms = FormRenderer(self._caps, settings.caption_fonts)
 
+    async def check_captions(self, texts: Sequence[str]) -> None:
+        """See `MediaTools.check_captions`."""
+        await self._forms.check_captions(texts)
+
     async def probe(self, path: Path) -> MediaInfo:
         """See `MediaTools.probe`."""
         answer = await ask_child("probe", path, self._caps)

@@ -50,14 +50,15 @@ class LocalStorage:
 
     async def append(self, upload_key: str, offset: int, stream: AsyncIterable[bytes], *, limit: int) -> int:
         """See the port. Raises CuepointError UPLOAD_TOO_LARGE when the stream goes beyond `limit`, OFFSET_MISMATCH
-        when fewer than `offset` bytes lie here; what the caller recorded as confirmed stays as it is."""
-        path = path_below(self._uploads, upload_key)
+        when fewer than `offset` bytes lie here; what the caller recorded as confirmed stays, and no more."""
+        path, start = path_below(self._uploads, upload_key), offset
         with _translated():
             await in_thread(self._open_upload, path, offset)
             async with contextlib.aclosing(blocks_of(stream)) as blocks:
                 async for block in blocks:
                     size = sum(map(len, block))
                     if offset + size > limit:
+                        await in_thread(os.truncate, path, start)
                         raise upload_too_large(limit)
                     await in_thread(self._write, path, block, offset, size)
                     offset += size
@@ -235,10 +236,13 @@ class LocalStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._demand_space(0)
         descriptor = os.open(path, os.O_CREAT | _WRITE, 0o600)
-        held = os.fstat(descriptor).st_size
-        os.close(descriptor)
-        if held < offset:
-            raise bytes_missing(offset, held)
+        try:
+            held = os.fstat(descriptor).st_size
+            if held < offset:
+                raise bytes_missing(offset, held)
+            os.ftruncate(descriptor, offset)  # an unconfirmed write may have been longer than what comes now
+        finally:
+            os.close(descriptor)
 
     def _write(self, path: Path, block: list[bytes], offset: int, size: int) -> None:
         """Opened for each block, and never created: an upload that was dropped meanwhile stays dropped."""

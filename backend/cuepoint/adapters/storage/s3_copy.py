@@ -6,7 +6,7 @@ import asyncio
 
 from cuepoint.adapters.storage.base import ObjectInfo
 from cuepoint.adapters.storage.s3_multipart import Multipart
-from cuepoint.adapters.storage.s3_objects import S3Objects
+from cuepoint.adapters.storage.s3_objects import BucketObjects
 
 # A copy answers when it is done. 5 GiB is the most that S3 takes at once, which can last minutes; this lasts seconds.
 COPY_BYTES = 256 << 20
@@ -16,7 +16,7 @@ CopiedPart = tuple[int, str, int]  # number, ETag, bytes
 
 
 async def copy_whole(
-    objects: S3Objects, multipart: Multipart, source: ObjectInfo, target: str, *, most: int = COPY_BYTES
+    objects: BucketObjects, multipart: Multipart, source: ObjectInfo, target: str, *, most: int = COPY_BYTES
 ) -> None:
     """`target` is a copy of `source`; it appears whole. `most`: bytes of one call."""
     if source.size_bytes <= most:

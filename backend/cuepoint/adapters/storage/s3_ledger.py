@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 
 from cuepoint.adapters.storage.refusals import upload_taken
-from cuepoint.adapters.storage.s3_objects import ChangedError, S3Objects
+from cuepoint.adapters.storage.s3_objects import BucketObjects, ChangedError
 from cuepoint.adapters.storage.s3_state import OpenUpload
 from cuepoint.errors import AdapterError, CuepointError
 
@@ -19,7 +19,7 @@ TRIES = 3  # a write whose answer was lost is found done, and made once more on 
 class Ledger:
     """Reads and writes one list. With a token it may also hold the lease."""
 
-    def __init__(self, objects: S3Objects, name: str, clock: Callable[[], float]) -> None:
+    def __init__(self, objects: BucketObjects, name: str, clock: Callable[[], float]) -> None:
         self._objects = objects
         self._name = name
         self._clock = clock

@@ -1,25 +1,19 @@
-"""What lies in a bucket, for whoever compares it with the rows: objects, open uploads, and writes nobody finished."""
+"""What lies in a bucket, for whoever compares it with the rows: open uploads, and writes nobody finished."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from cuepoint.adapters.storage.base import ListedFile, OpenBytes, UnfinishedWrite
+from cuepoint.adapters.storage.base import OpenBytes, UnfinishedWrite
+from cuepoint.adapters.storage.bucket import OBJECTS
 from cuepoint.adapters.storage.s3_multipart import Multipart, OpenMultipart
-from cuepoint.adapters.storage.s3_objects import S3Objects
+from cuepoint.adapters.storage.s3_objects import BucketObjects
 
-OBJECTS = "objects/"
 UPLOADS = "uploads/"
 
 
-async def list_files(objects: S3Objects) -> AsyncIterator[list[ListedFile]]:
-    """See the port."""
-    async for page in objects.pages(OBJECTS):
-        yield [ListedFile(file.key.removeprefix(OBJECTS), file.size_bytes, file.modified_at) for file in page]
-
-
-async def list_uploads(objects: S3Objects, multipart: Multipart) -> AsyncIterator[list[OpenBytes]]:
+async def list_uploads(objects: BucketObjects, multipart: Multipart) -> AsyncIterator[list[OpenBytes]]:
     """See the port: what has a ledger, a remainder or parts. Few are open at a time, so all are held at once."""
     newest: dict[str, datetime] = {}
     async for page in objects.pages(UPLOADS):

@@ -159,11 +159,9 @@ class BucketObjects:
         return self._opened
 
 
-class S3Objects(BucketObjects):
-    """The same in a bucket of an S3-compatible store."""
-
-    def __init__(self, config: S3Config) -> None:
-        super().__init__(partial(_open_s3, config))
+def s3_objects(config: S3Config) -> BucketObjects:
+    """Those in a bucket of an S3-compatible store."""
+    return BucketObjects(partial(_open_s3, config))
 
 
 def _open_s3(config: S3Config) -> S3Store:

@@ -17,7 +17,7 @@ from cuepoint.adapters.storage.refusals import upload_taken
 from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.adapters.storage.s3_ledger import Ledger
 from cuepoint.adapters.storage.s3_multipart import Multipart, NoSuchMultipartError
-from cuepoint.adapters.storage.s3_objects import S3Objects
+from cuepoint.adapters.storage.s3_objects import BucketObjects
 from cuepoint.adapters.storage.s3_state import OpenUpload, fresh_name, part_bytes_for
 from cuepoint.adapters.storage.sigv4 import presigned_url
 from cuepoint.errors import CuepointError, ErrorCode
@@ -29,7 +29,7 @@ class S3Parts:
     """Implements `DirectParts`."""
 
     def __init__(
-        self, config: S3Config, objects: S3Objects, multipart: Multipart, clock: Callable[[], float] = time.time
+        self, config: S3Config, objects: BucketObjects, multipart: Multipart, clock: Callable[[], float] = time.time
     ) -> None:
         self._config = config
         self._objects = objects

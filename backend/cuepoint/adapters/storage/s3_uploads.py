@@ -15,7 +15,7 @@ from cuepoint.adapters.storage.s3_copy import copy_parts, copy_whole
 from cuepoint.adapters.storage.s3_errors import unavailable
 from cuepoint.adapters.storage.s3_ledger import Ledger
 from cuepoint.adapters.storage.s3_multipart import Multipart, NoSuchMultipartError
-from cuepoint.adapters.storage.s3_objects import S3Objects
+from cuepoint.adapters.storage.s3_objects import BucketObjects
 from cuepoint.adapters.storage.s3_state import OpenUpload, StoredPart, fresh_name
 from cuepoint.adapters.storage.s3_writer import Writer
 from cuepoint.errors import AdapterError, NotFoundError
@@ -28,7 +28,7 @@ class S3Uploads:
     """Everything of an upload lies below `<directory>/`: the ledger, remainders, and the object of its parts."""
 
     def __init__(
-        self, objects: S3Objects, multipart: Multipart, *, lease_seconds: float, clock: Callable[[], float]
+        self, objects: BucketObjects, multipart: Multipart, *, lease_seconds: float, clock: Callable[[], float]
     ) -> None:
         self._objects = objects
         self._multipart = multipart

@@ -8,7 +8,7 @@ import dataclasses
 from cuepoint.adapters.storage.refusals import bytes_missing
 from cuepoint.adapters.storage.s3_ledger import Ledger
 from cuepoint.adapters.storage.s3_multipart import Multipart
-from cuepoint.adapters.storage.s3_objects import S3Objects
+from cuepoint.adapters.storage.s3_objects import BucketObjects
 from cuepoint.adapters.storage.s3_state import (
     MAX_NUMBER,
     RESERVED_AT_ONCE,
@@ -26,7 +26,7 @@ class Writer:
     """Holds at most a block and a part in memory. `arrived` counts the bytes that were taken."""
 
     def __init__(
-        self, objects: S3Objects, multipart: Multipart, ledger: Ledger, directory: str, place: Place, limit: int
+        self, objects: BucketObjects, multipart: Multipart, ledger: Ledger, directory: str, place: Place, limit: int
     ) -> None:
         self._objects = objects
         self._multipart = multipart

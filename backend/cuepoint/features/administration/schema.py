@@ -106,7 +106,7 @@ class AdministrationQuery:
     ) -> Connection[AuditEvent]:
         """A page of the log."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         wanted = AuditFilter() if filter is None else filter.to_filter()
         async with info.context.db.read() as session:
             found = await service.list_events(session, viewer, wanted, page)
@@ -120,8 +120,6 @@ class AdministrationQuery:
 
 @strawberry.type
 class AdministrationMutation:
-    """Mutations of administration."""
-
     @strawberry.mutation(
         description="Delete a user with their keys, sessions and memberships; what they made stays. Projects that "
         "nobody else owns are reassigned or deleted, as you say. Administrators only."
@@ -130,7 +128,6 @@ class AdministrationMutation:
     async def delete_user(
         self, info: Info, input: Annotated[DeleteUserInput, strawberry.argument(description="Who.")]
     ) -> DeleteUserPayload:
-        """Delete a user."""
         viewer = info.context.require_viewer()
         user_id, heir = decode_id("User", input.id, field=("id",)), input.reassign_to
         async with info.context.db.write() as session:

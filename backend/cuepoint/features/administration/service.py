@@ -55,6 +55,8 @@ async def delete_user(
         raise BadInputError("Either `reassignTo` or `cascade`, not both.", field=("cascade",))
     if reassign_to == user_id:
         raise BadInputError("The projects cannot stay with whoever goes.", field=("reassignTo",))
+    if not dry_run:
+        await users.lock_admins(session)
     user = await session.get(User, user_id, with_for_update=not dry_run)
     if user is None:
         raise NotFoundError("user", field=("id",))

@@ -39,6 +39,13 @@ describe_enum(
         AuditAction.PASSWORD_CHANGED: "The user's password was set.",
         AuditAction.SHARED: "A link was made that opens it without an account.",
         AuditAction.OPENED: "Such a link was used.",
+        AuditAction.QUOTA_SET: "Limits of it were set.",
+        AuditAction.WIPED: "Its files were given up.",
+        AuditAction.CANCELLED: "Work in it was cancelled, several jobs at once.",
+        AuditAction.PAUSED: "It takes no more work until it is resumed.",
+        AuditAction.RESUMED: "It goes on.",
+        AuditAction.DRAINED: "It was told to finish what it runs and to end.",
+        AuditAction.STARTED: "It was made to run at once.",
         AuditAction.OTHER: "Something that this version does not know by name.",
     },
     description="What was done. The list only grows.",
@@ -71,7 +78,6 @@ class AuditEvent:
 
     @strawberry.field(description="The project that it concerns; null = the instance, or a project that is gone.")
     async def project(self, info: Info) -> Project | None:
-        """The project."""
         return None if self.project_key is None else await load_project(info, self.project_key)
 
     @classmethod

@@ -142,7 +142,6 @@ class BatchMutation:
     async def cancel_batch(
         self, info: Info, input: Annotated[CancelBatchInput, strawberry.argument(description="Which batch.")]
     ) -> CancelBatchPayload:
-        """Cancel a batch."""
         viewer = info.context.require_viewer()
         batch_id = decode_id("Batch", input.id, field=("id",))
         changed = await in_transaction(info.context.db, lambda session: bulk.cancel_batch(session, viewer, batch_id))
@@ -153,7 +152,6 @@ class BatchMutation:
     async def retry_batch(
         self, info: Info, input: Annotated[RetryBatchInput, strawberry.argument(description="Which batch.")]
     ) -> RetryBatchPayload:
-        """Retry a batch."""
         viewer = info.context.require_viewer()
         batch_id = decode_id("Batch", input.id, field=("id",))
         done = await in_transaction(

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.media.base import ClipMode
+from cuepoint.adapters.media.base import ClipMode, MediaTools
 from cuepoint.adapters.media.forms import ClipForm
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
-from cuepoint.features.clips import service
+from cuepoint.features.clips import glyphs, service
 from cuepoint.features.clips.models import Clip
 from cuepoint.features.clips.places import MAX_CLIP_MS, MIN_CLIP_MS
 from cuepoint.features.clips.requests import ClipRequest, Place
@@ -44,6 +44,7 @@ async def request_clips(
     *,
     batch_id: UUID,
     is_all_or_nothing: bool,
+    media: MediaTools,
 ) -> list[Item]:
     """What became of each, in their order; jobs bear the mark of the batch. Each has a transaction of its own.
 
@@ -53,32 +54,36 @@ async def request_clips(
     if not 1 <= len(requests) <= MAX_ITEMS:
         raise BadInputError(f"A batch has 1 to {MAX_ITEMS} clips, not {len(requests)}.", field=("items",))
     if not is_all_or_nothing:
-        return [await _alone(db, viewer, request, batch_id) for request in requests]
+        return [await _alone(db, viewer, request, batch_id, media) for request in requests]
     async with db.write() as session:
         made = []
         for number, request in enumerate(requests):
             try:
-                made.append(Item(*await _request(session, viewer, request, batch_id)))
+                made.append(Item(*await _request(session, viewer, request, batch_id, media)))
             except CuepointError as error:
                 error.field = ("items", str(number), *error.field)
                 raise
         return made
 
 
-async def _alone(db: Database, viewer: Viewer, request: ClipRequest | CuepointError, batch_id: UUID) -> Item:
+async def _alone(
+    db: Database, viewer: Viewer, request: ClipRequest | CuepointError, batch_id: UUID, media: MediaTools
+) -> Item:
     try:
         async with db.write() as session:
-            return Item(*await _request(session, viewer, request, batch_id))
+            return Item(*await _request(session, viewer, request, batch_id, media))
     except CuepointError as error:
         return Item(error=error)
 
 
 async def _request(
-    session: AsyncSession, viewer: Viewer, request: ClipRequest | CuepointError, batch_id: UUID
+    session: AsyncSession, viewer: Viewer, request: ClipRequest | CuepointError, batch_id: UUID, media: MediaTools
 ) -> tuple[Clip, Job]:
     if isinstance(request, CuepointError):
         raise request
-    return await service.request_clip(session, viewer, request, batch_id=batch_id)
+    clip, job = await service.request_clip(session, viewer, request, batch_id=batch_id)
+    await glyphs.check_clip(session, media, clip)
+    return clip, job
 
 
 async def moment_requests(
@@ -102,16 +107,13 @@ async def auto_requests(
     fewer than `min_clips` come out."""
     _check_rule(rule)
     video = await videos.get_video(session, viewer, video_id)
-    if video.duration_ms is None:
-        raise CuepointError(
-            ErrorCode.NOT_READY, "The length of the video is not known yet; wait for its PROBE job.", field=("videoId",)
-        )
+    length = videos.require_time_line(video)
     words = timed_words(await transcripts.active_segments(session, video_id)) if rule.respects_sentences else []
-    found = [(start, end) for start, end in divided(words, video.duration_ms, rule) if end - start >= MIN_CLIP_MS]
+    found = [(start, end) for start, end in divided(words, length, rule) if end - start >= MIN_CLIP_MS]
     if len(found) < rule.min_clips:
         raise CuepointError(
             ErrorCode.RANGE_OUTSIDE_MEDIA,
-            f"{video.duration_ms / 1000:.1f} s give only {len(found)} clips of about {rule.length_ms / 1000:g} s; "
+            f"{length / 1000:.1f} s give only {len(found)} clips of about {rule.length_ms / 1000:g} s; "
             f"minClips asks for {rule.min_clips}. Lower minClips or clipDuration.",
             field=("minClips",),
         )

@@ -59,7 +59,7 @@ class ClipsOfVideo(PageLoader[Clip]):
     async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Clip]:
         """One statement, whatever the number of videos."""
         keys = [(Clip.created_at, datetime), (Clip.id, UUID)]
-        return await fetch_pages(session, Clip, Clip.video_id, ids, keys, page)
+        return await fetch_pages(session, Clip, Clip.video_id, ids, keys, page, where=[Clip.deleted_at.is_(None)])
 
 
 class ClipCountOfVideo(Loader[UUID, int]):
@@ -67,7 +67,8 @@ class ClipCountOfVideo(Loader[UUID, int]):
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
         """One statement for all keys."""
-        statement = select(Clip.video_id, func.count()).where(Clip.video_id.in_(keys)).group_by(Clip.video_id)
+        there = (Clip.video_id.in_(keys), Clip.deleted_at.is_(None))
+        statement = select(Clip.video_id, func.count()).where(*there).group_by(Clip.video_id)
         async with self.context.db.read() as session:
             return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
 

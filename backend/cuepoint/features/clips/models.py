@@ -15,7 +15,25 @@ from cuepoint.adapters.media.base import ClipMode
 from cuepoint.db.base import Base, Keyed, choice
 
 
-class Clip(Keyed, Base):
+class Deletable:
+    """Columns of works that people delete and may take back."""
+
+    deleted_at: Mapped[datetime | None] = mapped_column(comment="Hidden from then on; null = it is there.")
+    purge_at: Mapped[datetime | None] = mapped_column(
+        comment="When the row goes, and its file with it; until then it can be restored."
+    )
+
+
+def _purge_index(table: str) -> Index:
+    return Index(
+        f"ix_{table}_purge_at",
+        "purge_at",
+        postgresql_where=text("purge_at is not null"),
+        info={"reason": "Deleted ones whose time to be restored is over."},
+    )
+
+
+class Clip(Deletable, Keyed, Base):
     """A cut file with in and out; its file columns are filled when the job has probed the result."""
 
     __tablename__ = "clips"
@@ -45,6 +63,7 @@ class Clip(Keyed, Base):
             "id",
             info={"reason": "Pages of one project's clips, by keyset."},
         ),
+        _purge_index("clips"),
         {"comment": "Cut files; offered only after the result was probed."},
     )
 
@@ -130,7 +149,7 @@ class ClipFile(Keyed, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger, comment="Size.")
 
 
-class Reel(Keyed, Base):
+class Reel(Deletable, Keyed, Base):
     """One file of several pieces, of one video or of many."""
 
     __tablename__ = "reels"
@@ -142,6 +161,7 @@ class Reel(Keyed, Base):
             "id",
             info={"reason": "Pages of one project's reels, by keyset."},
         ),
+        _purge_index("reels"),
         {"comment": "Compilations; offered only after the result was probed. They outlive the videos they show."},
     )
 

@@ -13,6 +13,7 @@ from cuepoint.features.clips.spans import ClipSnap, Range, SilenceRule, find_tex
 from cuepoint.features.moments import service as moments
 from cuepoint.features.transcripts import service as transcripts
 from cuepoint.features.transcripts.words import Word, timed_words
+from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 
@@ -27,10 +28,7 @@ _NAMED_PLACES = 20
 
 async def find_span(session: AsyncSession, viewer: Viewer, video: Video, request: ClipRequest) -> Span:
     """Where the clip is cut. Raises BadInputError, RANGE_OUTSIDE_MEDIA, NOT_READY, TEXT_NOT_FOUND, AMBIGUOUS_TEXT."""
-    if video.duration_ms is None:
-        raise CuepointError(
-            ErrorCode.NOT_READY, "The length of the video is not known yet; wait for its PROBE job.", field=("videoId",)
-        )
+    length = videos.require_time_line(video)
     _check_silences(request.silences)
     asked, title, moment_id = await _asked(session, viewer, video, request.place)
     check_range(video, *asked)
@@ -38,7 +36,7 @@ async def find_span(session: AsyncSession, viewer: Viewer, video: Video, request
     if request.snap is not ClipSnap.NONE or request.silences is not None:
         words = await words_of(session, video.id)
         start_ms, end_ms = snapped(words, *asked, request.snap)
-        cut = max(0, start_ms), min(video.duration_ms, end_ms)
+        cut = max(0, start_ms), min(length, end_ms)
         check_range(video, *cut)
         if request.silences is not None:
             kept = _kept(words, cut, request.silences)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.media.base import MediaInfo, RenderedClip, TrackInfo
@@ -145,6 +145,7 @@ async def _item(
     _same_project(video.project_id, project_id, "video")
     videos.require_files(video)
     videos.stored_media_info(video)
+    videos.require_time_line(video)
     places.check_range(video, start_ms, end_ms)
     return ReelItem(reel_id=reel_id, position=number, video_id=video.id, start_ms=start_ms, end_ms=end_ms)
 
@@ -197,13 +198,17 @@ async def get_reel(session: AsyncSession, viewer: Viewer, reel_id: UUID) -> Reel
 
 async def reels_by_id(session: AsyncSession, viewer: Viewer, reel_ids: Sequence[UUID]) -> dict[UUID, Reel]:
     """Those of the reels that the viewer may see."""
-    statement = select(Reel).where(Reel.id.in_(reel_ids), Reel.project_id.in_(access.visible_projects(viewer)))
+    statement = select(Reel).where(Reel.id.in_(reel_ids), *_visible(viewer))
     return {reel.id: reel for reel in await session.scalars(statement)}
+
+
+def _visible(viewer: Viewer) -> list[ColumnElement[bool]]:
+    return [Reel.project_id.in_(access.shown_projects(viewer)), Reel.deleted_at.is_(None)]
 
 
 async def list_reels(session: AsyncSession, viewer: Viewer, page: PageRequest, project_id: UUID | None) -> Page[Reel]:
     """Reels that the viewer may see, oldest first."""
-    statement = select(Reel).where(Reel.project_id.in_(access.visible_projects(viewer)))
+    statement = select(Reel).where(*_visible(viewer))
     if project_id is not None:
         statement = statement.where(Reel.project_id == project_id)
     return await fetch_page(session, statement, [(Reel.created_at, datetime), (Reel.id, UUID)], page)
@@ -211,7 +216,7 @@ async def list_reels(session: AsyncSession, viewer: Viewer, page: PageRequest, p
 
 async def count_reels(session: AsyncSession, viewer: Viewer, project_id: UUID | None) -> int:
     """How many reels that list holds."""
-    statement = select(func.count()).select_from(Reel).where(Reel.project_id.in_(access.visible_projects(viewer)))
+    statement = select(func.count()).select_from(Reel).where(*_visible(viewer))
     if project_id is not None:
         statement = statement.where(Reel.project_id == project_id)
     return (await session.execute(statement)).scalar_one()
@@ -229,7 +234,7 @@ async def items_of(session: AsyncSession, reel_ids: Sequence[UUID]) -> dict[UUID
 async def reel_sources(session: AsyncSession, reel_id: UUID) -> tuple[Reel, list[Source]]:
     """The reel and its pieces for background work. Raises NotFoundError when it, or what a piece shows, is gone."""
     reel = await session.get(Reel, reel_id)
-    if reel is None:
+    if reel is None or reel.deleted_at is not None:
         raise NotFoundError("reel")
     statement = (
         select(ReelItem, Video, Clip)
@@ -271,8 +276,8 @@ def filename_of(reel: Reel) -> str:
 
 
 async def media_file(session: AsyncSession, reel_id: UUID) -> MediaFile | None:
-    """The rendered file, for a signed URL; None until it was probed."""
+    """The rendered file, for a signed URL; None until it was probed, and after it was deleted."""
     reel = await session.get(Reel, reel_id)
-    if reel is None or reel.storage_key is None:
+    if reel is None or reel.storage_key is None or reel.deleted_at is not None:
         return None
     return MediaFile(reel.storage_key, reel.content_type or "video/mp4", filename_of(reel))

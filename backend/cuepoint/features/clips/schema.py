@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, TypeVar
+from uuid import UUID
 
 import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
+from cuepoint.db.keyset import Page, PageRequest
 from cuepoint.errors import BadInputError, CuepointError
 from cuepoint.features.batches.service import BatchState
 from cuepoint.features.batches.types import Batch
-from cuepoint.features.clips import bulk, reels, service
+from cuepoint.features.clips import bulk, glyphs, reels, service
 from cuepoint.features.clips.form_types import ClipOutputInput
 from cuepoint.features.clips.inputs import (
     AutoClipsInput,
@@ -33,6 +36,9 @@ from cuepoint.graphql.error_policy import ErrorPolicy
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
 from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import MediaTime, decode_id
+from cuepoint.viewer import Viewer
+
+Row = TypeVar("Row")
 
 
 @strawberry.type(description="Result of createClip.")
@@ -101,6 +107,38 @@ class CreateReelPayload(Payload):
     job: Job | None = strawberry.field(default=None, description="The job that joins it.")
 
 
+async def _found(
+    info: Info, node_type: str, id: str, get: Callable[[AsyncSession, Viewer, UUID], Awaitable[Row]]
+) -> Row | None:
+    """The clip or reel; None if the viewer may not see it."""
+
+    async def find() -> Row:
+        viewer = info.context.require_viewer()
+        async with info.context.db.read() as session:
+            return await get(session, viewer, decode_id(node_type, id))
+
+    return await found_or_none(find())
+
+
+async def _listed(
+    info: Info,
+    read: Callable[[AsyncSession, Viewer, PageRequest, UUID | None], Awaitable[Page[Row]]],
+    count: Callable[[AsyncSession, Viewer, UUID | None], Awaitable[int]],
+    page: PageRequest,
+    of: UUID | None,
+) -> tuple[Page[Row], Callable[[], Awaitable[int]]]:
+    """A page of clips or reels, and how to count them all."""
+    viewer = info.context.require_viewer()
+    async with info.context.db.read() as session:
+        found = await read(session, viewer, page, of)
+
+    async def total() -> int:
+        async with info.context.db.read() as session:
+            return await count(session, viewer, of)
+
+    return found, total
+
+
 @strawberry.type
 class ClipQuery:
     """Queries of clips."""
@@ -111,12 +149,8 @@ class ClipQuery:
     ) -> Clip | None:
         """One clip."""
 
-        async def find() -> Clip:
-            viewer = info.context.require_viewer()
-            async with info.context.db.read() as session:
-                return Clip.from_row(await service.get_clip(session, viewer, decode_id("Clip", id)))
-
-        return await found_or_none(find())
+        row = await _found(info, "Clip", id, service.get_clip)
+        return None if row is None else Clip.from_row(row)
 
     @strawberry.field(description="Clips that you may see, oldest first.")
     async def clips(
@@ -129,16 +163,10 @@ class ClipQuery:
         after: After = None,
     ) -> Connection[Clip]:
         """A page of clips."""
-        viewer = info.context.require_viewer()
-        page = page_request(first, after)
         of_video = None if video_id is None else decode_id("Video", video_id)
-        async with info.context.db.read() as session:
-            found = await service.list_clips(session, viewer, page, of_video)
-
-        async def count() -> int:
-            async with info.context.db.read() as session:
-                return await service.count_clips(session, viewer, of_video)
-
+        found, count = await _listed(
+            info, service.list_clips, service.count_clips, page_request(first, after, info), of_video
+        )
         return Connection.from_page(found, Clip.from_row, count)
 
     @strawberry.field(description="How many clips of a video are how far; what there is none of is left out.")
@@ -157,12 +185,8 @@ class ClipQuery:
     ) -> Reel | None:
         """One reel."""
 
-        async def find() -> Reel:
-            viewer = info.context.require_viewer()
-            async with info.context.db.read() as session:
-                return Reel.from_row(await reels.get_reel(session, viewer, decode_id("Reel", id)))
-
-        return await found_or_none(find())
+        row = await _found(info, "Reel", id, reels.get_reel)
+        return None if row is None else Reel.from_row(row)
 
     @strawberry.field(description="Reels that you may see, oldest first.")
     async def reels(
@@ -175,16 +199,10 @@ class ClipQuery:
         after: After = None,
     ) -> Connection[Reel]:
         """A page of reels."""
-        viewer = info.context.require_viewer()
-        page = page_request(first, after)
         of_project = None if project_id is None else decode_id("Project", project_id)
-        async with info.context.db.read() as session:
-            found = await reels.list_reels(session, viewer, page, of_project)
-
-        async def count() -> int:
-            async with info.context.db.read() as session:
-                return await reels.count_reels(session, viewer, of_project)
-
+        found, count = await _listed(
+            info, reels.list_reels, reels.count_reels, page_request(first, after, info), of_project
+        )
         return Connection.from_page(found, Reel.from_row, count)
 
 
@@ -193,7 +211,12 @@ async def _cut_all(
 ) -> tuple[Batch | None, list[ClipItem]]:
     viewer, batch_id = info.context.require_viewer(), uuid7()
     items = await bulk.request_clips(
-        info.context.db, viewer, requests, batch_id=batch_id, is_all_or_nothing=is_all_or_nothing
+        info.context.db,
+        viewer,
+        requests,
+        batch_id=batch_id,
+        is_all_or_nothing=is_all_or_nothing,
+        media=info.context.adapters.media,
     )
     counts = Counter(item.job.status for item in items if item.job is not None)
     batch = Batch.from_row(BatchState(batch_id, counts, 0.0)) if counts else None
@@ -202,8 +225,6 @@ async def _cut_all(
 
 @strawberry.type
 class ClipMutation:
-    """Mutations of clips."""
-
     @strawberry.mutation(
         description="Cut a clip, by default into an MP4 that starts to play before it is loaded; exact to the frame "
         "unless FAST."
@@ -212,11 +233,11 @@ class ClipMutation:
     async def create_clip(
         self, info: Info, input: Annotated[CreateClipInput, strawberry.argument(description="What to cut.")]
     ) -> CreateClipPayload:
-        """Create a clip."""
         viewer = info.context.require_viewer()
         request = request_of(input)
         async with info.context.db.write() as session:
             clip, job = await service.request_clip(session, viewer, request)
+            await glyphs.check_clip(session, info.context.adapters.media, clip)
             return CreateClipPayload(clip=Clip.from_row(clip), job=Job.from_row(job))
 
     @strawberry.mutation(description="Cut many clips as one batch. Each is cut or refused for itself: see `items`.")
@@ -224,7 +245,6 @@ class ClipMutation:
     async def create_clips(
         self, info: Info, input: Annotated[CreateClipsInput, strawberry.argument(description="What to cut.")]
     ) -> CreateClipsPayload:
-        """Create clips."""
         viewer = info.context.require_viewer()
         if (input.items is None) == (input.moments_of is None):
             raise BadInputError("Give either items or momentsOf.", field=("items",))
@@ -259,7 +279,6 @@ class ClipMutation:
     async def create_reel(
         self, info: Info, input: Annotated[CreateReelInput, strawberry.argument(description="What to join.")]
     ) -> CreateReelPayload:
-        """Create a reel."""
         viewer = info.context.require_viewer()
         request = reels.ReelRequest(
             project_id=decode_id("Project", input.project_id, field=("projectId",)),
@@ -270,6 +289,8 @@ class ClipMutation:
         )
         async with info.context.db.write() as session:
             reel, job = await reels.request_reel(session, viewer, request)
+            items = (await reels.items_of(session, [reel.id]))[reel.id]
+            await glyphs.check_reel(session, info.context.adapters.media, request.form, items)
             return CreateReelPayload(reel=Reel.from_row(reel), job=Job.from_row(job))
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,9 +51,9 @@ async def request_clip(
     span = await places.find_span(session, viewer, video, request)
     call = JobOptions(clip_mode=request.mode)
     said = await effective_options(session, video.project_id, call, request.preset_id)
-    mode = said.options.clip_mode or ClipMode.SMART
+    mode, said_mode = said.options.clip_mode or ClipMode.SMART, said.arguments(JobKind.CLIP_EXTRACTION)
     if mode is ClipMode.FAST and request.mode is None and (span.kept is not None or request.form.reasons_to_render()):
-        mode = ClipMode.SMART  # a default gives way to what was asked for
+        mode, said_mode = ClipMode.SMART, {}  # a default gives way to what was asked for: nobody's word counts
     if request.mode is ClipMode.FAST and span.kept is not None:
         raise conflict("mode FAST copies, and removing silences means to join pieces. Leave mode out, or say RENDER.")
     check_form(request.form, request.mode, span.duration_ms, videos.stored_media_info(video))
@@ -68,7 +68,7 @@ async def request_clip(
         video_id=video.id,
         created_by_id=viewer.user_id,
         batch_id=batch_id,
-        args={"clip_id": str(clip_id), **said.arguments(JobKind.CLIP_EXTRACTION)},
+        args={"clip_id": str(clip_id), **said_mode},
     )
     is_snapped = span.cut != span.asked
     clip = Clip(
@@ -125,7 +125,7 @@ async def clips_by_id(session: AsyncSession, viewer: Viewer, clip_ids: Sequence[
 
 def _visible(viewer: Viewer) -> list[ColumnElement[bool]]:
     living = select(Video.id).where(Video.id == Clip.video_id, Video.deleted_at.is_(None)).exists()
-    return [access.sees_video(viewer, Clip.project_id, Clip.video_id), living]
+    return [access.sees_video(viewer, Clip.project_id, Clip.video_id), living, Clip.deleted_at.is_(None)]
 
 
 async def list_clips(session: AsyncSession, viewer: Viewer, page: PageRequest, video_id: UUID | None) -> Page[Clip]:
@@ -152,7 +152,7 @@ async def count_by_status(session: AsyncSession, viewer: Viewer, video_id: UUID)
         select(status, func.count())
         .select_from(Clip)
         .outerjoin(Job, Job.id == Clip.job_id)
-        .where(Clip.video_id == video_id)
+        .where(Clip.video_id == video_id, Clip.deleted_at.is_(None))
         .group_by(status)
     )
     return {ClipStatus(row[0]): row[1] for row in await session.execute(statement)}
@@ -160,11 +160,18 @@ async def count_by_status(session: AsyncSession, viewer: Viewer, video_id: UUID)
 
 async def clip_row(session: AsyncSession, clip_id: UUID) -> tuple[Clip, Video] | None:
     """The clip and its video for background work, which has no viewer; None when either is gone."""
-    statement = (
-        select(Clip, Video).join(Video, Video.id == Clip.video_id).where(Clip.id == clip_id, Video.deleted_at.is_(None))
-    )
+    living = (Video.deleted_at.is_(None), Clip.deleted_at.is_(None))
+    statement = select(Clip, Video).join(Video, Video.id == Clip.video_id).where(Clip.id == clip_id, *living)
     row = (await session.execute(statement)).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def record_request(session: AsyncSession, clip_id: UUID, mode: ClipMode) -> None:
+    """The clip is to be cut this way from now on: its job was retried with another one."""
+    shown = case(
+        (Clip.rendered_at.is_(None), literal(mode, Clip.mode.type)), else_=Clip.mode
+    )  # how the file that is there was cut stays
+    await session.execute(update(Clip).where(Clip.id == clip_id).values(requested_mode=mode, mode=shown))
 
 
 async def record_clip(
@@ -218,7 +225,7 @@ def _stem(clip: Clip) -> str:
 
 
 async def media_file(session: AsyncSession, clip_id: UUID) -> MediaFile | None:
-    """The rendered file, for a signed URL; None until it was probed, and after its video was deleted."""
+    """The rendered file, for a signed URL; None until it was probed, and after it or its video was deleted."""
     row = await clip_row(session, clip_id)
     if row is None:
         return None
@@ -229,12 +236,12 @@ async def media_file(session: AsyncSession, clip_id: UUID) -> MediaFile | None:
 
 
 async def caption_file(session: AsyncSession, file_id: UUID) -> MediaFile | None:
-    """A caption file, for a signed URL; None after its video was deleted."""
+    """A caption file, for a signed URL; None after its clip or video was deleted."""
     statement = (
         select(ClipFile, Clip)
         .join(Clip, Clip.id == ClipFile.clip_id)
         .join(Video, Video.id == Clip.video_id)
-        .where(ClipFile.id == file_id, Video.deleted_at.is_(None))
+        .where(ClipFile.id == file_id, Video.deleted_at.is_(None), Clip.deleted_at.is_(None))
     )
     row = (await session.execute(statement)).one_or_none()
     if row is None:

@@ -160,10 +160,21 @@ async def _source(ctx: TaskContext, clip: Clip, path: Path, info: MediaInfo) -> 
     return _Source(joined, await ctx.adapters.media.probe(joined), (0, made.end_ms), made)
 
 
+async def _wanted_mode(ctx: TaskContext, clip: Clip) -> ClipMode:
+    """How the job is to cut it, which a retry may have changed; the clip's row says the same afterwards."""
+    given = ctx.args.get("mode")
+    wanted = ClipMode(given) if given else clip.requested_mode or clip.mode
+    if wanted is not clip.requested_mode:
+        async with ctx.save() as session:
+            await service.record_request(session, clip.id, wanted)
+    return wanted
+
+
 async def _rendered(
     ctx: TaskContext, clip: Clip, form: ClipForm, source: _Source, words: Sequence[Word], target: Path
 ) -> RenderedClip:
     """The clip, with its range in the video."""
+    mode = await _wanted_mode(ctx, clip)
     start_ms, end_ms = source.range
     if source.joined is not None and not form.reasons_to_render():
         source.path.replace(target)
@@ -176,7 +187,7 @@ async def _rendered(
             end_ms=end_ms,
             info=source.info,
             on_progress=partial(_report, ctx, end_ms - start_ms),
-            mode=clip.requested_mode or clip.mode,
+            mode=mode,
             form=form,
             captions=_captions(clip, form, words, end_ms - start_ms),
         )

@@ -34,8 +34,6 @@ URL_SECONDS = (60, 604_800)  # a minute to a week, the longest that S3 signs for
 
 @strawberry.type(description="A stretch of media time, half-open: [start, end).")
 class MediaRange:
-    """A range."""
-
     start_seconds: float = strawberry.field(description="In point.")
     end_seconds: float = strawberry.field(description="Out point, exclusive.")
 
@@ -140,18 +138,15 @@ class Clip(Node):
 
     @strawberry.field(description="Captions beside the clip; none unless they were asked for as SIDECAR.")
     async def caption_files(self, info: Info) -> list[CaptionFile]:
-        """Its caption files."""
         rows = await info.context.loader(CaptionFilesOfClip).load(self.key)
         return [CaptionFile.from_row(row, self.row) for row in rows]
 
     @strawberry.field(description="The video it is cut from.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return await load_video(info, self.row.video_id)
 
     @strawberry.field(description="The moment it shows, if one was named and still exists.")
     async def moment(self, info: Info) -> Moment | None:
-        """Its moment."""
         if self.row.moment_id is None:
             return None
         row = await info.context.loader(MomentById).load(self.row.moment_id)
@@ -159,7 +154,6 @@ class Clip(Node):
 
     @strawberry.field(description="The job that cuts it.")
     async def job(self, info: Info) -> Job | None:
-        """Its job."""
         row = await self._job(info)
         return None if row is None else Job.from_row(row)
 
@@ -249,12 +243,10 @@ class ReelItem:
 
     @strawberry.field(description="The video it shows; null once it was deleted.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return None if self.row.video_id is None else await load_video(info, self.row.video_id)
 
     @strawberry.field(description="The clip whose file it shows; null for a range of the video itself.")
     async def clip(self, info: Info) -> Clip | None:
-        """Its clip."""
         return None if self.row.clip_id is None else await Clip.find(info, self.row.clip_id)
 
     @classmethod
@@ -296,7 +288,6 @@ class Reel(Node):
 
     @strawberry.field(description="The job that joins it; its status and error are the reel's.")
     async def job(self, info: Info) -> Job | None:
-        """Its job."""
         if self.row.job_id is None:
             return None
         row = await info.context.loader(JobById).load(self.row.job_id)

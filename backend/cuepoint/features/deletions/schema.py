@@ -100,7 +100,6 @@ class DeletionMutation:
     async def delete_project(
         self, info: Info, input: Annotated[DeleteProjectInput, strawberry.argument(description="Which.")]
     ) -> DeleteProjectPayload:
-        """Delete a project."""
         viewer = info.context.require_viewer()
         project_id = decode_id("Project", input.id, field=("id",))
         async with info.context.db.write() as session:

@@ -125,6 +125,8 @@ async def wipe_storage(
         return Requested(counts, None)
     given_up = update(Video).where(Video.project_id == project_id, Video.files_removed_at.is_(None))
     await session.execute(given_up.values(files_removed_at=func.now()).execution_options(synchronize_session=False))
+    told = {"files": counts.files, "bytes": counts.size_bytes}
+    await audit.record(session, viewer, AuditAction.WIPED, "Project", project_id, project_id=project_id, before=told)
     job = await jobs.enqueue(
         session,
         JobKind.STORAGE_WIPE,

@@ -4,13 +4,13 @@ file goes afterwards, and a file that is stored before its row is on the list of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -71,6 +71,19 @@ async def announce_file(session: AsyncSession, key: str, until: Attempt | dateti
         raise AdapterError(
             ErrorCode.STORAGE_UNAVAILABLE,
             "The file that this one replaces is being removed at this moment; try again.",
+            retryable=True,
+        )
+
+
+async def require_removed(session: AsyncSession, keys: Collection[str]) -> None:
+    """Pass if no removal of these keys is left to do, which would take what is stored there from now on.
+
+    Raises AdapterError STORAGE_UNAVAILABLE (retryable).
+    """
+    if await session.scalar(select(FileRemoval.id).where(FileRemoval.key.in_(keys)).limit(1)) is not None:
+        raise AdapterError(
+            ErrorCode.STORAGE_UNAVAILABLE,
+            "What an earlier attempt has left is still being removed; try again.",
             retryable=True,
         )
 

@@ -15,14 +15,12 @@ from uuid import UUID
 
 from cuepoint.adapters.fetch.base import Opened
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
-from cuepoint.features.files.removal import remove_files
 from cuepoint.features.imports.models import Import
 from cuepoint.features.imports.service import import_row
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.uploads import fetching
-from cuepoint.features.uploads.digests import FileDigest
+from cuepoint.features.uploads.digests import FileDigest, digest_of
 from cuepoint.features.uploads.keys import video_id_of
-from cuepoint.features.uploads.models import Upload, UploadStatus
 
 if TYPE_CHECKING:
     from cuepoint.adapters.bundle import Adapters
@@ -145,7 +143,7 @@ class Download:
             raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, "The source is empty.", hint="Check the URL.")
         self.ctx.report(0.95, "Checking")
         storage = self._adapters.storage
-        content_hash = await fetching.digest_of(storage, self.upload_key, self.digest, self.offset)
+        content_hash = await digest_of(storage, self.upload_key, self.digest, self.offset)
         await self._confirm(self.offset, content_hash)
         self.content_hash = content_hash
 
@@ -180,12 +178,7 @@ async def begin_download(ctx: TaskContext, row: Import) -> AsyncIterator[Downloa
     """The download of an import, held by this attempt alone: from where an earlier one has come to."""
     assert row.video_id is not None
     upload_id = video_id_of(row.video_id)  # its own inverse
-    async with ctx.db.read() as session:
-        found = await session.get(Upload, upload_id)
-    if found is not None and found.status in (UploadStatus.ABORTED, UploadStatus.EXPIRED):
-        await remove_files(ctx.db, ctx.adapters.storage, keys=[found.storage_key])
-    async with ctx.save() as session:
-        upload = await fetching.locked_upload(session, ctx.settings, upload_id)
+    upload = await fetching.reopen(ctx, upload_id)
     async with _held(ctx, upload.storage_key):
         yield Download(
             ctx=ctx,

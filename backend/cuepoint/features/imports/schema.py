@@ -106,7 +106,7 @@ class ImportQuery:
         after: After = None,
     ) -> Connection[Import]:
         """A page of imports."""
-        viewer, page = info.context.require_viewer(), page_request(first, after)
+        viewer, page = info.context.require_viewer(), page_request(first, after, info)
         project = None if project_id is None else decode_id("Project", project_id)
         batch = None if batch_id is None else decode_id("Batch", batch_id)
         async with info.context.db.read() as session:
@@ -121,8 +121,6 @@ class ImportQuery:
 
 @strawberry.type
 class ImportMutation:
-    """Mutations of imports."""
-
     @strawberry.mutation(
         description="Fetch a file by its URL. The video is there at once; a job brings its bytes, the pipeline follows."
     )

@@ -129,7 +129,7 @@ class ImportSourceQuery:
         after: After = None,
     ) -> Connection[ImportSource]:
         """A page of sources."""
-        viewer, page = info.context.require_viewer(), page_request(first, after)
+        viewer, page = info.context.require_viewer(), page_request(first, after, info)
         project = None if project_id is None else decode_id("Project", project_id)
         async with info.context.db.read() as session:
             found = await sources.list_sources(session, viewer, page, project)
@@ -143,14 +143,11 @@ class ImportSourceQuery:
 
 @strawberry.type
 class ImportSourceMutation:
-    """Mutations of import sources."""
-
     @strawberry.mutation(description="Make a place whose new files become videos by themselves.")
     @reports_errors(CreateImportSourcePayload)
     async def create_import_source(
         self, info: Info, input: Annotated[CreateImportSourceInput, strawberry.argument(description="The place.")]
     ) -> CreateImportSourcePayload:
-        """Create a source."""
         viewer = info.context.require_viewer()
         wanted = sources.NewSource(
             project_id=decode_id("Project", input.project_id, field=("projectId",)),
@@ -171,7 +168,6 @@ class ImportSourceMutation:
     async def update_import_source(
         self, info: Info, input: Annotated[UpdateImportSourceInput, strawberry.argument(description="What to change.")]
     ) -> UpdateImportSourcePayload:
-        """Update a source."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             source = await sources.update_source(
@@ -189,7 +185,6 @@ class ImportSourceMutation:
     async def delete_import_source(
         self, info: Info, input: Annotated[DeleteImportSourceInput, strawberry.argument(description="Which.")]
     ) -> DeleteImportSourcePayload:
-        """Delete a source."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             await sources.delete_source(session, viewer, decode_id("ImportSource", input.id, field=("id",)))
@@ -200,7 +195,6 @@ class ImportSourceMutation:
     async def run_import_source(
         self, info: Info, input: Annotated[RunImportSourceInput, strawberry.argument(description="Which.")]
     ) -> RunImportSourcePayload:
-        """Run a source."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             job = await sources.run_source(session, viewer, decode_id("ImportSource", input.id, field=("id",)))

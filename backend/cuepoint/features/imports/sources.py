@@ -15,6 +15,8 @@ from cuepoint.adapters.fetch.base import Fetcher
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.errors import BadInputError
+from cuepoint.features.audit import service as audit
+from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.imports.models import ImportSource, SourceKind
 from cuepoint.features.imports.patterns import compile_pattern
 from cuepoint.features.jobs import service as jobs
@@ -75,7 +77,31 @@ async def create_source(session: AsyncSession, viewer: Viewer, fetcher: Fetcher,
         )
     )
     await session.flush()
+    await _note(session, viewer, AuditAction.CREATED, source, after=_told(source))
     return source
+
+
+def _told(source: ImportSource) -> dict[str, object]:
+    """What the log may know of a source."""
+    return {
+        "path": shown_path(source),
+        "pattern": source.pattern,
+        "schedule": source.cron,
+        "isEnabled": source.is_enabled,
+    }
+
+
+async def _note(
+    session: AsyncSession,
+    viewer: Viewer,
+    action: AuditAction,
+    source: ImportSource,
+    *,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> None:
+    node = ("ImportSource", source.id)
+    await audit.record(session, viewer, action, *node, project_id=source.project_id, before=before, after=after)
 
 
 def schedule_name(source_id: UUID) -> str:
@@ -126,6 +152,7 @@ async def update_source(
 ) -> ImportSource:
     """What is named has changed; from now on the one who changed it is the one in whose name files are taken."""
     source = await get_source(session, viewer, source_id, ProjectRole.EDITOR)
+    before = _told(source)
     if pattern is not None:
         compile_pattern(pattern)
         source.pattern = pattern
@@ -140,6 +167,7 @@ async def update_source(
         .where(Schedule.name == schedule_name(source_id))
         .values(cron=source.cron, next_at=_next_slot(source.cron), is_enabled=source.is_enabled)
     )
+    await _note(session, viewer, AuditAction.UPDATED, source, before=before, after=_told(source))
     return source
 
 
@@ -149,11 +177,13 @@ async def delete_source(session: AsyncSession, viewer: Viewer, source_id: UUID) 
     await session.execute(delete(Schedule).where(Schedule.name == schedule_name(source_id)))
     await session.delete(source)
     await session.flush()
+    await _note(session, viewer, AuditAction.DELETED, source, before=_told(source))
 
 
 async def run_source(session: AsyncSession, viewer: Viewer, source_id: UUID) -> Job:
     """A pass now; one that is under way is joined."""
     source = await get_source(session, viewer, source_id, ProjectRole.EDITOR)
+    await _note(session, viewer, AuditAction.STARTED, source)
     return await jobs.enqueue(
         session,
         JobKind.IMPORT_PASS,

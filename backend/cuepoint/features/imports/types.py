@@ -63,8 +63,6 @@ describe_enum(
 
 @strawberry.type(description="A chapter as the source names it.")
 class ImportedChapter:
-    """A chapter."""
-
     title: str = strawberry.field(description="Its title.")
     start_seconds: float | None = strawberry.field(description="Where it begins.")
     end_seconds: float | None = strawberry.field(description="Where it ends; null where the source does not say.")
@@ -80,7 +78,6 @@ class ImportedCaption:
 
     @strawberry.field(description="The whole file.")
     async def text(self, info: Info) -> str:
-        """Its text."""
         return await info.context.loader(CaptionText).load(self.key)
 
 
@@ -105,7 +102,6 @@ class Import(Node):
 
     @strawberry.field(description="The video; null where it was refused, or LINK found `duplicateOf`.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return await load_video(info, self.row.video_id)
 
     @strawberry.field(description="The video that the project had of the same bytes, where LINK was asked for.")
@@ -115,7 +111,6 @@ class Import(Node):
 
     @strawberry.field(description="The job that fetches it; its status, progress and error are the import's.")
     async def job(self, info: Info) -> Job | None:
-        """Its job."""
         if self.row.job_id is None:
             return None
         row = await info.context.loader(JobById).load(self.row.job_id)
@@ -128,7 +123,6 @@ class Import(Node):
 
     @strawberry.field(description="Subtitles that the source has, at most 8.")
     async def captions(self, info: Info) -> list[ImportedCaption]:
-        """Its captions."""
         rows = await info.context.loader(CaptionsOfImport).load(self.key)
         return [
             ImportedCaption(
@@ -141,7 +135,6 @@ class Import(Node):
 
     @strawberry.field(description="The project it belongs to.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return await load_project(info, self.row.project_id)
 
     @classmethod
@@ -196,7 +189,6 @@ class ImportSourceFile:
 
     @strawberry.field(description="The video it became; null otherwise, or when that is gone.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return await load_video(info, self.row.video_id)
 
     @strawberry.field(description="Why it was refused; null otherwise.")
@@ -237,7 +229,6 @@ class ImportSource(Node):
 
     @strawberry.field(description="The project that its files go to.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return await load_project(info, self.row.project_id)
 
     @classmethod

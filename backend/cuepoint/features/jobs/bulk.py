@@ -5,26 +5,26 @@ Each touches only jobs of projects in which the viewer is an editor; administrat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select, text
+from sqlalchemy import Select, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
+from cuepoint.features.audit import service as audit
+from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.jobs.announce import announce
-from cuepoint.features.jobs.creation import NEVER_REFUSED
 from cuepoint.features.jobs.kinds import DELETIONS, SPECS
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.repository import UNFINISHED, JobFilter, filtered_jobs
-from cuepoint.features.jobs.retrying import deleted_videos
+from cuepoint.features.jobs.retrying import check_quotas, deleted_videos
 from cuepoint.features.jobs.service import cancel_all, editable_job
 from cuepoint.features.jobs.statements import InSession
 from cuepoint.features.jobs.transitions import retry
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
-from cuepoint.features.quotas import service as quotas
 from cuepoint.viewer import Viewer
 
 WAITING = (JobStatus.BLOCKED, JobStatus.SCHEDULED, JobStatus.QUEUED)
@@ -68,6 +68,7 @@ async def _retry(session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit
     found = (await session.scalars(statement)).all()
     deleted = await deleted_videos(session, found[:TRIED_AT_ONCE])
     retried: list[UUID] = []
+    revived: set[UUID] = set()
     tried = 0
     for job in found[:TRIED_AT_ONCE]:
         if len(retried) == limit:
@@ -77,19 +78,10 @@ async def _retry(session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit
         changes = () if is_gone else await retry(InSession(session), job.id)
         if changes:
             retried.append(job.id)
+            revived |= {change.job_id for change in changes}
             announce(session, changes)
-    jobs = await _load(session, retried)
-    await _check_quotas(session, jobs)
-    return Retried(jobs, tried - len(retried), len(found) > tried)
-
-
-async def _check_quotas(session: AsyncSession, jobs: Sequence[Job]) -> None:
-    """There is room for all that were brought back. Raises QUOTA_EXCEEDED; then none of them may be."""
-    counted = [job for job in jobs if job.kind not in NEVER_REFUSED]
-    for project_id, user_id, is_media in {
-        (job.project_id, job.created_by_id, job.kind is JobKind.TRANSCRIPTION) for job in counted
-    }:
-        await quotas.check_job(session, project_id=project_id, user_id=user_id, is_media=is_media)
+    await check_quotas(session, revived)
+    return Retried(await _load(session, retried), tried - len(retried), len(found) > tried)
 
 
 async def cancel_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID) -> int:
@@ -141,6 +133,7 @@ async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, 
     dependants = list(await session.scalars(_DEPENDANTS, {"ids": ids})) if ids else []
     if not dry_run and ids:
         cancelled = await cancel_all(session, ids)
+        await _note_cleared(session, viewer, {change.job_id for change in cancelled.changes})
         touched = {change.job_id for change in cancelled.changes}
         stopped = {change.job_id for change in cancelled.changes if change.status == JobStatus.CANCELLED.value}
         dependants = sorted(stopped - set(ids))  # what waited for one only to be over goes on
@@ -152,6 +145,14 @@ async def clear_queue(session: AsyncSession, viewer: Viewer, wanted: JobFilter, 
         len(dependants),
         len(found) > CLEARED_AT_ONCE,
     )
+
+
+async def _note_cleared(session: AsyncSession, viewer: Viewer, ids: Collection[UUID]) -> None:
+    """The audit log of each project, or of the instance, knows that so many of its jobs were cancelled."""
+    counts = select(Job.project_id, func.count().label("jobs")).where(Job.id.in_(ids)).group_by(Job.project_id)
+    for project_id, count in (await session.execute(counts)).all():
+        node = ("Instance", audit.INSTANCE) if project_id is None else ("Project", project_id)
+        await audit.record(session, viewer, AuditAction.CANCELLED, *node, project_id=project_id, after={"jobs": count})
 
 
 _LOCK = text("select id, status from jobs where id = any(:ids) order by id for update")
@@ -167,7 +168,7 @@ async def delete_job(session: AsyncSession, viewer: Viewer, id: UUID, *, include
     Raises CuepointError NOT_FINAL, or HAS_DEPENDANTS where other jobs were cancelled because of it: without it
     nobody could tell what they waited for, so they go along or it stays.
     """
-    await editable_job(session, viewer, id)
+    job = await editable_job(session, viewer, id)
     level, hanging = [id], [id]
     while level:
         locked = (await session.execute(_LOCK, {"ids": level})).all()
@@ -178,6 +179,8 @@ async def delete_job(session: AsyncSession, viewer: Viewer, id: UUID, *, include
     if len(hanging) > 1 and not include_dependants:
         raise await _has_dependants(session, hanging[1:])
     await session.execute(delete(Job).where(Job.id.in_(hanging)))
+    told = {"kind": job.kind, "jobs": len(hanging)}
+    await audit.record(session, viewer, AuditAction.DELETED, "Job", id, project_id=job.project_id, before=told)
     return hanging
 
 
@@ -192,10 +195,9 @@ async def _has_dependants(session: AsyncSession, ids: Sequence[UUID]) -> Cuepoin
 
 
 def _editable(viewer: Viewer, wanted: JobFilter) -> Select[Job]:
-    statement = filtered_jobs(wanted)
-    if viewer.is_admin:
-        return statement
-    return statement.where(Job.project_id.in_(access.visible_projects(viewer, ProjectRole.EDITOR)))
+    """Jobs in projects in use in which the viewer is an editor; for administrators also those of no project."""
+    theirs = Job.project_id.in_(access.visible_projects(viewer, ProjectRole.EDITOR))
+    return filtered_jobs(wanted).where(theirs | Job.project_id.is_(None) if viewer.is_admin else theirs)
 
 
 async def _load(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[Job]:

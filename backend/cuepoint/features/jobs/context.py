@@ -18,6 +18,8 @@ from cuepoint.features.jobs.announce import effects_of
 from cuepoint.features.jobs.claims import Fence, Held, attempt_state, hold, succeed
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, InSession, is_outage
+from cuepoint.features.quotas import service as quotas
+from cuepoint.processes.metering import current_meter
 
 if TYPE_CHECKING:  # the ports as one value; its module builds them all, which a test of a task need not load
     from cuepoint.adapters.bundle import Adapters
@@ -145,6 +147,9 @@ class TaskContext:
             if held is Held.CANCELLED:
                 raise JobCancelled
             yield session
+            meter = current_meter()
+            if meter is not None:
+                await quotas.settle(session, meter, self.job_id)
 
     async def _check_committed(self) -> None:
         """After a broken connection: returns if the commit had gone through; raises if nothing was written."""

@@ -65,8 +65,8 @@ async def create_job(
 
     `depends_on` are (job id, is required) pairs. If an unfinished job has the `dedupe_key`, or any job the
     `system_key`, that one is returned with False and nothing is created. Raises BadInputError on a priority outside 0
-    to 10 and on an unknown dependency, QueueFullError when too many jobs of the project, or in all, are unfinished,
-    CuepointError QUOTA_EXCEEDED.
+    to 10 and on a dependency that is unknown or another project's, QueueFullError when too many jobs of the project,
+    or in all, are unfinished, and QuotaExceededError.
     """
     check_priority(priority)
     spec = SPECS[kind]
@@ -88,6 +88,7 @@ async def create_job(
         parent_id=parent_id,
         system_key=system_key,
         dedupe_key=dedupe_key,
+        stays_in_project=True,
     )
     try:
         created = await create(InSession(session), new)
@@ -95,8 +96,7 @@ async def create_job(
         raise BadInputError("A job that this one should wait for does not exist.", field=("dependsOn",)) from None
     if created.changes and kind not in NEVER_REFUSED:
         await require_room(session, project_id)
-        is_media = kind is JobKind.TRANSCRIPTION
-        await quotas.check_job(session, project_id=project_id, user_id=created_by_id, is_media=is_media)
+        await quotas.check_job(session, kind.value, project_id=project_id, user_id=created_by_id)
     announce(session, created.changes)
     job = await load_job(session, created.job_id)
     if job is None:

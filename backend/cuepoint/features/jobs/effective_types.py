@@ -28,8 +28,6 @@ _UNDERSCORE = re.compile(r"_([a-z])")
 
 @strawberry.type(description="One option of a job, with its source.")
 class EffectiveOption:
-    """An effective option."""
-
     name: str = strawberry.field(description="Name, as in JobOptions; times end in Ms and are milliseconds.")
     value: JSON | None = strawberry.field(description="What holds; null where the instance decides while the job runs.")
     source: OptionSource = strawberry.field(description="Who said so.")

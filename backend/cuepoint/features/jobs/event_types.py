@@ -69,8 +69,6 @@ describe_enum(
 
 @strawberry.type(description="Why a job failed, or why its newest attempt did.")
 class JobError:
-    """An error of a job."""
-
     code: ErrorCode = strawberry.field(description="Machine-readable reason.")
     message: str = strawberry.field(description="What happened.")
     hint: str | None = strawberry.field(description="What to do about it.")

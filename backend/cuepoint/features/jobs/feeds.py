@@ -36,6 +36,7 @@ from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.jobs.progress import JobUpdate, ProgressMessage
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
+from cuepoint.graphql.sources import Standing
 from cuepoint.viewer import Viewer
 
 MAX_WAITING = 256  # events kept for one slow reader; beyond it they are read from the log again
@@ -109,6 +110,24 @@ class Feed:
         self._is_behind = True
         self._is_closed = False
         self._ending: CuepointError | None = None
+        self._cursor: Cursor | None = None  # while it waits for news
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where its reader stands; None while there is something to tell."""
+        if self._cursor is None or self._wake.is_set():
+            return None
+        while self._waiting:  # only watermarks: anything else would have woken it
+            item = self._waiting.popleft()
+            assert isinstance(item, datetime)
+            self._cursor.advance(item)
+        ordered = replace(self._cursor, positions=dict(sorted(self._cursor.positions.items())))
+        shown = sorted((job_id, update.shown) for job_id, (_, update) in self._running.items())
+        return Standing(ordered.encode(self.request.name), tuple(shown))
+
+    def leave(self) -> None:
+        """Tell nothing more."""
+        self.end()
 
     def put(self, job: LoggedJob) -> None:
         """An event from the log."""
@@ -177,7 +196,9 @@ class Feed:
             if is_due and text != told and not self._is_closed:
                 yield FeedUpdate(text)
                 told = text
+            self._cursor = start
             is_due = not await self._is_woken()
+            self._cursor = None
         if self._ending is not None:
             raise self._ending
 

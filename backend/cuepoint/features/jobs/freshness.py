@@ -1,8 +1,9 @@
-"""Steps that need no second run: the newest success of the same step was made of the very same things.
+"""Steps that need no second run: the newest success of the same step was made of the very same things, and what it has
+made is still there.
 
-What a result is made of - input, options, engine - is told by a function that a task registers, and looked at when the
-step begins: by then everything before it is over. Its hash, the fingerprint, is stored with the job. A step without
-such a function always runs; so does one whose job was created with `force`.
+Both are told by a function that the step's module registers, and looked at when the step begins: by then everything
+before it is over. The hash of the inputs, the fingerprint, is stored with each run, the first included; it counts once
+that has succeeded. A step without such a function always runs; so does one whose job was created with `force`.
 """
 
 from __future__ import annotations
@@ -18,60 +19,76 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.features.jobs.context import TaskContext
+from cuepoint.features.jobs.effective import SOURCES
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 
 SKIPPED = "skipped"  # the mark in the result of a job that did not run
-
-# What the result would be made of, as JSON; None where there is nothing to compare, or the result is not there.
-Made = Callable[[TaskContext], Awaitable[object | None]]
-MadeT = TypeVar("MadeT", bound=Made)
+NOTHING = "reason"  # in the result of a job that had nothing to make: why; so nothing of it can be gone
 
 
 @dataclass(frozen=True)
-class _Rule:
+class MadeOf:
+    """What a step's result would be made of now - input and engine, as JSON; never anything of the result itself -,
+    and whether there is such a result, however it was made."""
+
+    inputs: object
+    is_there: bool
+
+
+# None: the inputs are not there yet. It has to say so rather than to raise: what is wrong with them is for the step's
+# body to tell.
+Rule = Callable[[TaskContext], Awaitable[MadeOf | None]]
+RuleT = TypeVar("RuleT", bound=Rule)
+
+
+@dataclass(frozen=True)
+class _Registered:
     version: int
-    made_of: Made
+    rule: Rule
 
 
-_rules: dict[JobKind, _Rule] = {}
+_rules: dict[JobKind, _Registered] = {}
 
 
-def fresh_by(kind: JobKind, *, version: int) -> Callable[[MadeT], MadeT]:
+def fresh_by(kind: JobKind, *, version: int) -> Callable[[RuleT], RuleT]:
     """Register what results of this kind are made of. Raise `version` with each change of the code that makes them:
     what older code has made is not fresh then."""
 
-    def register(made_of: MadeT) -> MadeT:
-        _rules[kind] = _Rule(version, made_of)
-        return made_of
+    def register(rule: RuleT) -> RuleT:
+        _rules[kind] = _Registered(version, rule)
+        return rule
 
     return register
 
 
-def fingerprint(kind: JobKind, version: int, args: Mapping[str, Any], made_of: object) -> str:
-    """The hash of all that decides a result."""
-    parts = [kind.value, version, dict(args), made_of]
+def fingerprint(kind: JobKind, version: int, args: Mapping[str, Any], inputs: object) -> str:
+    """The hash of all that decides a result. Who gave an option does not."""
+    options = {name: value for name, value in args.items() if name != SOURCES}
+    parts = [kind.value, version, options, inputs]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
 
 
 async def reused_result(ctx: TaskContext) -> dict[str, Any] | None:
-    """The result of the newest success if it is fresh; None: the step has to run. Its fingerprint is stored then.
+    """The result of the newest success if it is fresh; None: the step has to run. Its fingerprint is stored either way.
 
-    Raises FenceLost and JobCancelled, and what the step's own function raises.
+    Raises FenceLost and JobCancelled.
     """
-    rule = _rules.get(ctx.kind)
-    if rule is None or ctx.video_id is None:
+    registered = _rules.get(ctx.kind)
+    if registered is None or ctx.video_id is None:
         return None
-    made_of = await rule.made_of(ctx)
-    found = None if made_of is None else fingerprint(ctx.kind, rule.version, ctx.args, made_of)
+    made_of = await registered.rule(ctx)
+    found = None if made_of is None else fingerprint(ctx.kind, registered.version, ctx.args, made_of.inputs)
     async with ctx.save() as session:
         stored = update(Job).where(Job.id == ctx.job_id).values(fingerprint=found).returning(Job.is_forced)
         is_forced = await session.scalar(stored)
-        if found is None or is_forced:
+        if made_of is None or found is None or is_forced:
             return None
-        return await _result_of(session, ctx.kind, ctx.video_id, found)
+        return await _fresh(session, ctx.kind, ctx.video_id, found, is_there=made_of.is_there)
 
 
-async def _result_of(session: AsyncSession, kind: JobKind, video_id: UUID, wanted: str) -> dict[str, Any] | None:
+async def _fresh(
+    session: AsyncSession, kind: JobKind, video_id: UUID, wanted: str, *, is_there: bool
+) -> dict[str, Any] | None:
     newest = (
         select(Job.fingerprint, Job.result)
         .where(Job.video_id == video_id, Job.kind == kind, Job.status == JobStatus.SUCCEEDED)
@@ -81,4 +98,5 @@ async def _result_of(session: AsyncSession, kind: JobKind, video_id: UUID, wante
     row = (await session.execute(newest)).one_or_none()
     if row is None or row.fingerprint != wanted:
         return None
-    return {**(row.result or {}), SKIPPED: True}
+    result = row.result or {}
+    return {**result, SKIPPED: True} if is_there or NOTHING in result else None

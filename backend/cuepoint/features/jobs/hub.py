@@ -11,9 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -28,15 +26,18 @@ from cuepoint.features.jobs.cursors import Cursor
 from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_jobs, read_live, watermark
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
-from cuepoint.features.jobs.models import JobEvent, JobStatus
+from cuepoint.features.jobs.models import JobEvent
 from cuepoint.features.jobs.progress import JobUpdate, LoggedEvent, ProgressMessage, decode_message
 from cuepoint.features.jobs.repository import events_after
+from cuepoint.features.jobs.service import hidden_jobs
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.features.jobs.watches import Watch
+from cuepoint.graphql.sources import Introduce, Source, Standing
+from cuepoint.viewer import Viewer
 
 SAFETY_SECONDS = 2.0  # worst delay of an event whose message was lost
 HINT_SECONDS = 0.05  # between two reads that hints ask for; what happens meanwhile is read at once
-RIGHTS_SECONDS = 20.0  # a membership that was revoked ends its feeds within this, far below the minute promised
-MAX_WAITING = 256  # events kept for one slow watcher; beyond it they are read from the log again
+RIGHTS_SECONDS = 2.0  # who is removed from a project is told nothing more within five seconds: two rounds of this
 LOG_PAGE = 500
 CANCEL_AGAIN_SECONDS = 0.2
 _JOB_PREFIX = job_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
@@ -47,40 +48,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(eq=False)  # a watch is itself, not its values: it lies in sets
-class _Watch:
-    """What waits for one watcher: every event, and the newest progress only."""
-
-    job_id: UUID
-    seen: int = 0
-    events: deque[LoggedEvent] = field(default_factory=deque)
-    progress: ProgressMessage | None = None
-    is_behind: bool = False
-    is_gone: bool = False
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, message: LoggedEvent | ProgressMessage) -> None:
-        """A live message."""
-        if isinstance(message, ProgressMessage):
-            self.progress = message
-        elif len(self.events) < MAX_WAITING:
-            self.events.append(message)
-        else:
-            self.events.clear()
-            self.is_behind = True
-        self.wake.set()
-
-    def check(self, snapshot: JobUpdate | None) -> None:
-        """What the safety query found; None: the job is not there any more."""
-        if snapshot is None:
-            self.is_gone = True
-        elif snapshot.seq > max([self.seen, *(event.seq for event in self.events)]):
-            self.is_behind = True
-        elif snapshot.status is JobStatus.RUNNING and self.progress is None:
-            self.progress = snapshot.as_progress
-        else:
-            return
-        self.wake.set()
+def _to_nobody(_source: Source) -> None:
+    """Nobody shares it."""
 
 
 class JobHub:
@@ -98,7 +67,8 @@ class JobHub:
         self._live = live
         self._safety_seconds = safety_seconds
         self.rights_seconds = rights_seconds  # how long a watcher's rights are believed
-        self._watches: dict[UUID, set[_Watch]] = {}
+        self._watches: dict[UUID, set[Watch]] = {}
+        self._newest: dict[UUID, tuple[JobUpdate, LoggedEvent, JobUpdate]] = {}
         self._feeds: set[Feed] = set()
         # What the reads for feeds have brought. A watermark that comes with a read holds for the reads after it.
         self._seen: Cursor | None = None
@@ -108,14 +78,18 @@ class JobHub:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_listening = asyncio.Event()
 
-    async def watch_job(self, job_id: UUID, after: int | None = None) -> AsyncGenerator[JobUpdate, None]:
+    async def watch_job(
+        self, job_id: UUID, after: int | None = None, *, viewer: Viewer | None = None, introduce: Introduce = _to_nobody
+    ) -> AsyncGenerator[JobUpdate, None]:
         """A snapshot, then every event after number `after` exactly once and in order, with progress between.
 
         None begins after the snapshot. Ends after the event that makes the job final; at once if that is past.
-        Raises NotFoundError, and BadInputError for an `after` that the job has not reached.
+        Raises NotFoundError, later too if `viewer` may not see the job any more, and BadInputError for an `after` that
+        the job has not reached.
         """
-        watch = _Watch(job_id)
+        watch = Watch(job_id, viewer)
         self._register(watch)
+        introduce(watch)
         try:
             await self._is_listening.wait()
             async with contextlib.aclosing(self._follow(watch, after)) as updates:
@@ -124,7 +98,9 @@ class JobHub:
         finally:
             self._unregister(watch)
 
-    async def watch_feed(self, request: FeedRequest, after: str | None = None) -> AsyncGenerator[FeedUpdate, None]:
+    async def watch_feed(
+        self, request: FeedRequest, after: str | None = None, *, introduce: Introduce = _to_nobody
+    ) -> AsyncGenerator[FeedUpdate, None]:
         """The jobs that match and are not final, then every event behind the cursor `after` exactly once and in order
         for each job, with progress between. None begins with the snapshot. Ends only with the rights or the process.
 
@@ -133,6 +109,7 @@ class JobHub:
         cursor = request.cursor(after)
         async with self._db.read() as session:
             feed = Feed(self._db, request, await request.scope(session))
+        introduce(feed)
         self._feeds.add(feed)
         self._start()
         try:
@@ -147,9 +124,8 @@ class JobHub:
     async def close(self) -> None:
         """Stop listening; every watcher ends."""
         pending, self._tasks = set(self._tasks), []
-        for watch in [w for watches in self._watches.values() for w in watches]:
-            watch.is_gone = True
-            watch.wake.set()
+        for watch in self._all_watches():
+            watch.leave()
         for feed in self._feeds:
             feed.end()
         while pending:  # once is not enough: Python 3.11's wait_for may swallow it inside a library
@@ -158,7 +134,7 @@ class JobHub:
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         self._is_listening.clear()
 
-    async def _follow(self, watch: _Watch, after: int | None) -> AsyncGenerator[JobUpdate, None]:
+    async def _follow(self, watch: Watch, after: int | None) -> AsyncGenerator[JobUpdate, None]:
         found = await self._read(lambda session: read_jobs(session, [watch.job_id]))
         if not found:
             raise NotFoundError("job")
@@ -176,10 +152,10 @@ class JobHub:
         while not watch.is_gone:
             is_final = False
             for event in await self._next_events(watch):
-                current = current.after_event(event)
+                current = self._after(watch.job_id, current, event)
                 watch.seen = event.seq
                 yield current
-                is_final = event.status.is_final
+                is_final = current.status.is_final
             if is_final:  # what follows the end - a retry by hand - is for whoever subscribes again
                 return
             progress, watch.progress = watch.progress, None
@@ -188,10 +164,21 @@ class JobHub:
                 current = advanced
                 yield current
             if not watch.events and not watch.is_behind:
+                watch.standing = Standing(watch.seen, current.shown)
                 await watch.wake.wait()
+                watch.standing = None
                 watch.wake.clear()
+        if watch.is_hidden:
+            raise NotFoundError("job")
 
-    async def _next_events(self, watch: _Watch) -> Sequence[LoggedEvent]:
+    def _after(self, job_id: UUID, current: JobUpdate, event: LoggedEvent) -> JobUpdate:
+        """What this event makes of it. Two hundred who watch one job share the answer: making it is half of telling."""
+        known = self._newest.get(job_id)
+        if known is None or known[1] is not event or (known[0] is not current and known[0] != current):
+            known = self._newest[job_id] = (current, event, current.after_event(event))
+        return known[2]
+
+    async def _next_events(self, watch: Watch) -> Sequence[LoggedEvent]:
         """The events that follow what was seen: those that came live if they do, else from the log."""
         ready: list[LoggedEvent] = []
         expected = watch.seen + 1
@@ -212,15 +199,19 @@ class JobHub:
     async def _read(self, read: Callable[[AsyncSession], Awaitable[T]]) -> T:
         return await read_when_reachable(self._db, read)
 
-    def _register(self, watch: _Watch) -> None:
+    def _register(self, watch: Watch) -> None:
         self._watches.setdefault(watch.job_id, set()).add(watch)
         self._start()
 
-    def _unregister(self, watch: _Watch) -> None:
+    def _unregister(self, watch: Watch) -> None:
         watches = self._watches.get(watch.job_id, set())
         watches.discard(watch)
         if not watches:
             self._watches.pop(watch.job_id, None)
+            self._newest.pop(watch.job_id, None)
+
+    def _all_watches(self) -> list[Watch]:
+        return [watch for watches in self._watches.values() for watch in watches]
 
     def _start(self) -> None:
         if not self._tasks:
@@ -324,6 +315,20 @@ class JobHub:
             await asyncio.sleep(self.rights_seconds)
             with contextlib.suppress(*DATABASE_ERRORS):
                 await check_rights(self._db, list(self._feeds))
+                await self._check_watchers()
+
+    async def _check_watchers(self) -> None:
+        """One look per distinct viewer, whatever the number of watches."""
+        watched: dict[Viewer, set[Watch]] = {}
+        for watch in self._all_watches():
+            if watch.viewer is not None:
+                watched.setdefault(watch.viewer, set()).add(watch)
+        for viewer, watches in watched.items():
+            async with self._db.read() as session:
+                hidden = await hidden_jobs(session, viewer, {watch.job_id for watch in watches})
+            for watch in watches:
+                if watch.job_id in hidden:
+                    watch.refuse()
 
 
 def _by_time(events: Sequence[LoggedJob]) -> list[LoggedJob]:

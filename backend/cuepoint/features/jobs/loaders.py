@@ -154,20 +154,23 @@ class EventsOfJob(PageLoader[JobEvent]):
 
 
 class JobsOfProject(PageLoader[Job]):
-    """A page of jobs of each project, newest first."""
+    """A page of jobs of each project, newest first; for members."""
 
     async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[Job]:
         """One statement, whatever the number of projects."""
         keys = [(Job.created_at, datetime), (Job.id, UUID)]
-        return await fetch_pages(session, Job, Job.project_id, ids, keys, page, descending=True)
+        visible = Job.project_id.in_(access.visible_projects(self.context.require_viewer()))
+        return await fetch_pages(session, Job, Job.project_id, ids, keys, page, where=[visible], descending=True)
 
 
 class JobCountOfProject(Loader[UUID, int]):
-    """How many jobs each project has."""
+    """How many jobs each project has; for members."""
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
         """One statement for all keys."""
-        statement = select(Job.project_id, func.count()).where(Job.project_id.in_(keys)).group_by(Job.project_id)
+        visible = Job.project_id.in_(access.visible_projects(self.context.require_viewer()))
+        counted = select(Job.project_id, func.count()).where(Job.project_id.in_(keys), visible)
+        statement = counted.group_by(Job.project_id)
         async with self.context.db.read() as session:
             counts = {key: count for key, count in await session.execute(statement) if key is not None}
             return dict.fromkeys(keys, 0) | counts

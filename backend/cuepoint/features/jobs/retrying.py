@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
@@ -88,11 +88,17 @@ async def retry_job(session: AsyncSession, viewer: Viewer, id: UUID, changes: Ch
     now = await load_job(session, id)
     if not done or now is None:
         raise await _why_not(session, now or job)
-    if now.kind not in NEVER_REFUSED:
-        is_media = now.kind is JobKind.TRANSCRIPTION
-        await quotas.check_job(session, project_id=now.project_id, user_id=now.created_by_id, is_media=is_media)
+    await check_quotas(session, {change.job_id for change in done})
     announce(session, await _recorded(session, id, done, changes.to_json()))
     return now
+
+
+async def check_quotas(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """There is room for all of these, which were brought back. Raises QuotaExceededError; then none of them may be."""
+    facts = select(Job.kind, Job.project_id, Job.created_by_id).distinct()
+    counted = facts.where(Job.id.in_(ids), Job.kind.not_in(NEVER_REFUSED))
+    for kind, project_id, user_id in (await session.execute(counted)).all():
+        await quotas.check_job(session, kind.value, project_id=project_id, user_id=user_id)
 
 
 async def hold_videos(session: AsyncSession, jobs: Collection[Job]) -> None:

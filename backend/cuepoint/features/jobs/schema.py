@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -53,8 +52,6 @@ FEED = (
 
 @strawberry.input(description="Which jobs to list; what is left out does not narrow.")
 class JobFilterInput:
-    """Filter of jobs."""
-
     status: list[JobStatus] | None = strawberry.field(default=None, description="In one of these states.")
     kind: list[JobKind] | None = strawberry.field(default=None, description="Of one of these kinds.")
     lane: list[str] | None = strawberry.field(default=None, description="In one of these queues: cpu, gpu, io, llm.")
@@ -133,7 +130,7 @@ class JobQuery:
         """A page of jobs."""
         viewer = info.context.require_viewer()
         wanted = filter.to_filter() if filter is not None else JobFilter()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         async with info.context.db.read() as session:
             found = await service.list_jobs(session, viewer, wanted, page, order_by)
 
@@ -226,14 +223,11 @@ class DeleteJobPayload(Payload):
 
 @strawberry.type
 class JobMutation:
-    """Mutations of jobs."""
-
     @strawberry.mutation(description="Cancel a job and whatever requires it. A job that is over stays as it is.")
     @reports_errors(CancelJobPayload)
     async def cancel_job(
         self, info: Info, input: Annotated[CancelJobInput, strawberry.argument(description="Which job.")]
     ) -> CancelJobPayload:
-        """Cancel a job."""
         viewer = info.context.require_viewer()
         job_id = decode_id("Job", input.id, field=("id",))
         job, changed = await service.in_transaction(
@@ -249,7 +243,6 @@ class JobMutation:
     async def retry_job(
         self, info: Info, input: Annotated[RetryJobInput, strawberry.argument(description="Which job.")]
     ) -> RetryJobPayload:
-        """Retry a job."""
         viewer = info.context.require_viewer()
         job_id = decode_id("Job", input.id, field=("id",))
         changes = input.changes()
@@ -274,7 +267,6 @@ class JobMutation:
     async def delete_job(
         self, info: Info, input: Annotated[DeleteJobInput, strawberry.argument(description="Which job.")]
     ) -> DeleteJobPayload:
-        """Delete a job."""
         viewer = info.context.require_viewer()
         job_id = decode_id("Job", input.id, field=("id",))
         gone = await service.in_transaction(
@@ -286,8 +278,6 @@ class JobMutation:
 
 @strawberry.type
 class JobSubscription:
-    """Subscriptions of jobs."""
-
     @strawberry.subscription(
         description="Watch a job: first a snapshot, then every change of state in order and exactly once, progress "
         "between. Ends after the final state. To go on after a broken connection pass the last `seq` as `after`; "
@@ -307,18 +297,16 @@ class JobSubscription:
         key = decode_id("Job", job_id)
         async with info.context.db.read() as session:
             await service.get_job(session, viewer, key)
-        after = info.context.resumed_after(after)
-        hub, loop = info.context.service(JobHub), asyncio.get_running_loop()
-        checked = loop.time()
-        async with aclosing(hub.watch_job(key, after)) as updates:
+        context, after = info.context, info.context.resumed_after(after)
+        watching = context.service(JobHub).watch_job(key, after, viewer=viewer, introduce=context.introduce)
+        async with aclosing(watching) as updates:
             async for update in updates:
-                info.context.forget_loaded()
-                if update.type is UpdateType.EVENT or loop.time() >= checked + hub.rights_seconds:
-                    checked = loop.time()  # a member who has left sees no more of it
-                    async with info.context.db.read() as session:
-                        await service.get_job(session, viewer, key)
+                if update.type is UpdateType.SNAPSHOT and context.goes_on:
+                    continue
+                context.forget_loaded()
                 if after is None or update.type is not UpdateType.SNAPSHOT:  # a snapshot may be ahead of what follows
-                    info.context.event = update.seq
+                    context.event = update.seq
+                context.replaces = key if update.type is UpdateType.PROGRESS else None
                 yield JobProgress.from_update(update)
 
     @strawberry.subscription(description=f"Watch all jobs that you may see. {FEED}")
@@ -364,10 +352,15 @@ class JobSubscription:
 async def _feed(info: Info, wanted: JobFilter, after: str | None) -> AsyncGenerator[JobFeedUpdate, None]:
     if wanted.is_combined:
         raise BadInputError("The filter of a feed takes no `and`, `or` and `not`; lists do.", field=("filter",))
-    request = FeedRequest(info.context.require_viewer(), wanted)
-    after = info.context.resumed_behind(after)
-    async with aclosing(info.context.service(JobHub).watch_feed(request, after)) as updates:
+    context = info.context
+    request = FeedRequest(context.require_viewer(), wanted)
+    after = context.resumed_behind(after)
+    async with aclosing(context.service(JobHub).watch_feed(request, after, introduce=context.introduce)) as updates:
         async for update in updates:
-            info.context.forget_loaded()
-            info.context.event = update.cursor
+            kind = None if update.update is None else update.update.type
+            if kind is UpdateType.SNAPSHOT and context.goes_on:
+                continue
+            context.forget_loaded()
+            context.event = update.cursor
+            context.replaces = update.job.id if update.job is not None and kind is UpdateType.PROGRESS else None
             yield JobFeedUpdate.from_update(update)

@@ -5,12 +5,12 @@ Creating them is in `creation.py` and `pipeline.py`, running them again in `retr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, false, func, not_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -140,6 +140,16 @@ def visible_jobs(viewer: Viewer, filter: JobFilter) -> Select[Job]:
     if viewer.sees_all:
         return statement
     return statement.where(Job.project_id.in_(access.visible_projects(viewer)))
+
+
+async def hidden_jobs(session: AsyncSession, viewer: Viewer, ids: Collection[UUID]) -> set[UUID]:
+    """Those of the jobs that are there but that `get_job` would not find for the viewer."""
+    if viewer.sees_all:
+        return set()
+    is_shown: ColumnElement[bool] = func.coalesce(Job.project_id.in_(access.visible_projects(viewer)), false())
+    if viewer.project_ids is None:
+        is_shown |= Job.project_id.is_(None) & (Job.created_by_id == viewer.user_id)
+    return set(await session.scalars(select(Job.id).where(Job.id.in_(ids), not_(is_shown))))
 
 
 async def cancel_all(session: AsyncSession, ids: Sequence[UUID]) -> Cancelled:

@@ -22,7 +22,8 @@ LIVE = "('BLOCKED', 'SCHEDULED', 'QUEUED', 'RUNNING')"
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to be created. `depends_on` are (job id, is required) pairs."""
+    """A job to be created. `depends_on` are (job id, is required) pairs; with `stays_in_project` jobs of another
+    project are as unknown to it as those that do not exist."""
 
     kind: JobKind
     lane: str
@@ -41,6 +42,7 @@ class NewJob:
     parent_id: UUID | None = None
     system_key: str | None = None
     dedupe_key: str | None = None
+    stays_in_project: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class UnknownDependencyError(Exception):
     """A dependency does not exist."""
 
 
-_LOCK_DEPENDENCIES = "select id, status from jobs where id = any ($1::uuid[]) order by id for share"
+_LOCK_DEPENDENCIES = "select id, status, project_id from jobs where id = any ($1::uuid[]) order by id for share"
 
 _CREATE = """
 with x as (
@@ -106,7 +108,7 @@ async def create(statements: Statements, new: NewJob) -> Created:
     UnknownDependencyError.
     """
     edges = _merged(new.depends_on)
-    settled = await _settle(statements, edges)
+    settled = await _settle(statements, edges, new.project_id if new.stays_in_project else None)
     while True:
         job_id = uuid7()
         rows = await statements.fetch(_CREATE, *_create_arguments(job_id, new, edges, settled))
@@ -132,12 +134,14 @@ class _Settled:
     bad: UUID | None
 
 
-async def _settle(statements: Statements, edges: dict[UUID, bool]) -> _Settled:
-    """How many dependencies are unsettled, and a required one that will never succeed by itself."""
+async def _settle(statements: Statements, edges: dict[UUID, bool], project_id: UUID | None) -> _Settled:
+    """How many dependencies are unsettled, and a required one that will never succeed by itself. All of them must
+    belong to this project, or to none; None: to any."""
     if not edges:
         return _Settled(0, None)
     rows = await statements.fetch(_LOCK_DEPENDENCIES, list(edges))
-    if len(rows) != len(edges):
+    foreign = [row for row in rows if project_id is not None and row["project_id"] not in (None, project_id)]
+    if foreign or len(rows) != len(edges):
         raise UnknownDependencyError
     left = 0
     bad = None

@@ -91,6 +91,7 @@ describe_enum(
         WaitCode.DEPENDENCY: "Other jobs have to end first: see `jobs`.",
         WaitCode.DELAY: "Its time has not come: see `until`.",
         WaitCode.BACK_OFF: "An attempt failed or was put off; the next one begins at `until`.",
+        WaitCode.QUOTA: "A limit was reached, of a provider or of a quota; it goes on at `until`.",
         WaitCode.PAUSED_QUEUE: "Its queue is paused until an administrator resumes it.",
         WaitCode.NO_WORKER: "No live worker serves its queue.",
         WaitCode.TURN: "All slots are taken; jobs before it go first.",
@@ -126,8 +127,6 @@ class JobWaitReason:
 
 @strawberry.type(description="A job that another one waits for.")
 class JobDependency:
-    """A dependency."""
-
     job: Job = strawberry.field(description="What must be over first.")
     is_required: bool = strawberry.field(description="Whether it must succeed; otherwise it must only be over.")
 
@@ -188,7 +187,6 @@ class Job(Node):
 
     @strawberry.field(description="Its attempts, oldest first; the newest hundred at most.")
     async def attempts(self, info: Info) -> list[JobAttempt]:
-        """Its attempts."""
         return [JobAttempt.from_row(row) for row in await info.context.loader(AttemptsOfJob).load(self.key)]
 
     @strawberry.field(
@@ -196,12 +194,10 @@ class Job(Node):
         "Readable while it runs, a second late."
     )
     async def logs(self, info: Info) -> list[JobLog]:
-        """Its logs."""
         return [JobLog.from_row(row) for row in await info.context.loader(LogsOfJob).load(self.key)]
 
     @strawberry.field(description="Options that it works with, and who said so; empty for kinds that have none.")
     def effective_options(self) -> list[EffectiveOption]:
-        """Its options."""
         return [EffectiveOption.from_option(one) for one in effective.effective_options(self.kind, self.row.args)]
 
     @strawberry.field(description="Why it does not run; null for a job that runs or is over.")
@@ -214,7 +210,6 @@ class Job(Node):
 
     @strawberry.field(description="The jobs that it waits for, or waited for.")
     async def dependencies(self, info: Info) -> list[JobDependency]:
-        """Its dependencies."""
         edges = await info.context.loader(DependenciesOfJob).load(self.key)
         rows = await info.context.loader(JobById).load_many([edge.dependency_id for edge in edges])
         return [
@@ -233,7 +228,6 @@ class Job(Node):
 
     @strawberry.field(description="The project it belongs to; null for the system's own jobs.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return None if self.row.project_id is None else await load_project(info, self.row.project_id)
 
     @classmethod
@@ -294,7 +288,6 @@ class JobProgress:
 
     @strawberry.field(description="The whole job as it is now.")
     async def job(self, info: Info) -> Job | None:
-        """The job."""
         row = await info.context.loader(JobById).load(self.key)
         return None if row is None else Job.from_row(row)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from cuepoint.errors import ErrorCode
 from cuepoint.features.jobs.models import Job, JobStatus
 
 
@@ -15,9 +16,14 @@ class WaitCode(Enum):
     DEPENDENCY = "DEPENDENCY"
     DELAY = "DELAY"
     BACK_OFF = "BACK_OFF"
+    QUOTA = "QUOTA"
     PAUSED_QUEUE = "PAUSED_QUEUE"
     NO_WORKER = "NO_WORKER"
     TURN = "TURN"
+
+
+# What a job was told that goes on by itself once there is room again: a limit was reached, nothing is broken.
+_LIMITS = frozenset({ErrorCode.PROVIDER_RATE_LIMITED.value, ErrorCode.QUOTA_EXCEEDED.value})
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def wait_of(job: Job, lane: LaneHealth) -> Wait | None:
         return Wait(WaitCode.DEPENDENCY, f"It waits for {_jobs(job.dependencies_left)} to end.")
     if job.status is JobStatus.SCHEDULED and job.run_at is not None:
         when = job.run_at.strftime("%H:%M:%S UTC on %Y-%m-%d")
+        if job.error_code in _LIMITS and job.error is not None:
+            return Wait(WaitCode.QUOTA, f"{job.error['message']} It goes on at {when}.", job.run_at)
         if job.attempt > 0:
             return Wait(WaitCode.BACK_OFF, f"Attempt {job.attempt + 1} begins at {when}.", job.run_at)
         return Wait(WaitCode.DELAY, f"It begins at {when}.", job.run_at)

@@ -73,7 +73,7 @@ class MomentQuery:
     ) -> Connection[Moment]:
         """A page of moments."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         key = decode_id("Video", video_id, field=("videoId",))
         async with info.context.db.read() as session:
             found = await service.list_moments(session, viewer, key, page)
@@ -82,8 +82,6 @@ class MomentQuery:
 
 @strawberry.type
 class MomentMutation:
-    """Mutations of moments."""
-
     @strawberry.mutation(
         description="Find the moments of a video again, replacing the former ones; waits for a transcript under way."
     )

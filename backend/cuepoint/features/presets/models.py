@@ -18,12 +18,17 @@ class Preset(Keyed, Base):
     __tablename__ = "presets"
     __table_args__ = (
         UniqueConstraint(
-            "project_id", "name", info={"reason": "A name means one preset of a project; also pages by name."}
+            "project_id",
+            "name",
+            postgresql_nulls_not_distinct=True,
+            info={"reason": "A name means one preset of a project, or of the instance; also pages by name."},
         ),
         {"comment": "Named options of jobs; what a call says itself goes before them."},
     )
 
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), comment="Whose it is.")
+    project_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("projects.id", ondelete="CASCADE"), comment="Whose it is; null = the instance's, for every project."
+    )
     name: Mapped[str] = mapped_column(comment="What people choose it by.")
     options: Mapped[dict[str, Any]] = mapped_column(
         JSONB, server_default="{}", comment="As settings of a project: by name of the option."

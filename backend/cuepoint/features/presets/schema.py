@@ -42,8 +42,10 @@ class UpdateProjectSettingsPayload(Payload):
 class CreatePresetInput(IdempotentInput):
     """Input of createPreset."""
 
-    project_id: strawberry.ID = strawberry.field(description="The project.")
-    name: str = strawberry.field(description="1 to 100 characters, unique in the project.")
+    project_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The project; null = the instance, for every project. Administrators only."
+    )
+    name: str = strawberry.field(description="1 to 100 characters, unique in the project, or in the instance.")
     options: JobOptionsInput = strawberry.field(description="What it says.")
 
 
@@ -104,18 +106,23 @@ class PresetQuery:
 
         return await found_or_none(find())
 
-    @strawberry.field(description="Presets of a project, by name; NOT_FOUND for a project that you may not see.")
+    @strawberry.field(
+        description="Presets of a project, or of the instance where none is named, by name; NOT_FOUND for a project "
+        "that you may not see."
+    )
     async def presets(
         self,
         info: Info,
-        project_id: Annotated[strawberry.ID, strawberry.argument(description="The project.")],
+        project_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="The project; null = the instance's.")
+        ] = None,
         first: First = DEFAULT_FIRST,
         after: After = None,
     ) -> Connection[Preset]:
         """A page of presets."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
-        key = decode_id("Project", project_id, field=("projectId",))
+        page = page_request(first, after, info)
+        key = None if project_id is None else decode_id("Project", project_id, field=("projectId",))
         async with info.context.db.read() as session:
             found = await service.list_presets(session, viewer, key, page)
 
@@ -151,21 +158,23 @@ class PresetMutation:
             return UpdateProjectSettingsPayload(project=project, errors=[UserError.from_error(conflict)])
         return UpdateProjectSettingsPayload(project=project)
 
-    @strawberry.mutation(description="Keep options of jobs under a name. Editors.")
+    @strawberry.mutation(description="Keep options of jobs under a name. Editors; of the instance administrators.")
     @reports_errors(CreatePresetPayload)
     async def create_preset(
         self, info: Info, input: Annotated[CreatePresetInput, strawberry.argument(description="The preset.")]
     ) -> CreatePresetPayload:
-        """Create a preset."""
-        viewer = info.context.require_viewer()
-        project_id = decode_id("Project", input.project_id, field=("projectId",))
+        viewer, given = info.context.require_viewer(), input.project_id
+        project_id = None if given is None else decode_id("Project", given, field=("projectId",))
         async with info.context.db.write() as session:
             row = await service.create_preset(
                 session, viewer, project_id=project_id, name=input.name, options=input.options.to_service()
             )
         return CreatePresetPayload(preset=Preset.from_row(row))
 
-    @strawberry.mutation(description="Change a preset, unless somebody else did since you read it. Editors.")
+    @strawberry.mutation(
+        description="Change a preset, unless somebody else did since you read it. Editors; of the instance "
+        "administrators."
+    )
     @reports_errors(UpdatePresetPayload)
     async def update_preset(
         self, info: Info, input: Annotated[UpdatePresetInput, strawberry.argument(description="The changes.")]
@@ -184,12 +193,14 @@ class PresetMutation:
             return UpdatePresetPayload(preset=preset, errors=[UserError.from_error(conflict)])
         return UpdatePresetPayload(preset=preset)
 
-    @strawberry.mutation(description="Delete a preset; jobs that it was used for keep what it said. Editors.")
+    @strawberry.mutation(
+        description="Delete a preset; jobs that it was used for keep what it said. Editors; of the instance "
+        "administrators."
+    )
     @reports_errors(DeletePresetPayload)
     async def delete_preset(
         self, info: Info, input: Annotated[DeletePresetInput, strawberry.argument(description="Which.")]
     ) -> DeletePresetPayload:
-        """Delete a preset."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             await service.delete_preset(session, viewer, decode_id("Preset", input.id, field=("id",)))

@@ -20,17 +20,16 @@ from cuepoint.graphql.scalars import encode_id
 class Preset(Node):
     """A preset as clients see it."""
 
-    project_key: strawberry.Private[UUID]
+    project_key: strawberry.Private[UUID | None]
     id: strawberry.ID = strawberry.field(description="Global id.")
-    name: str = strawberry.field(description="Unique in its project.")
+    name: str = strawberry.field(description="Unique in its project, or among those of the instance.")
     options: JobOptions = strawberry.field(description="What it says.")
     version: int = strawberry.field(description="Grows with each change; updatePreset names the one you saw.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="The project it belongs to.")
+    @strawberry.field(description="The project it belongs to; null = the instance, for use in every project.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
-        return await load_project(info, self.project_key)
+        return None if self.project_key is None else await load_project(info, self.project_key)
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Preset | None:

@@ -2,8 +2,9 @@
 
 Membership of a project decides; administrators pass everywhere. The credential narrows both: its scope is the highest
 role that it lends (READ a VIEWER's, WRITE an EDITOR's, MANAGE an OWNER's), and its projects are all it reaches.
-A share link opens one project or one video to look at, for as long as its row says so. An archived project can only be
-looked at; one that is being deleted is gone for everybody.
+A share link opens one project or one video to look at, for as long as its row says so: videos and what was made of
+them, but neither the people of the project nor its work - jobs, imports, uploads, presets, quotas are for members. An
+archived project can only be looked at; one that is being deleted is gone for everybody.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -25,7 +26,7 @@ __all__ = [
     "require",
     "require_admin",
     "require_unrestricted",
-    "role_of",
+    "shown_projects",
     "visible_projects",
 ]
 
@@ -36,7 +37,8 @@ ROLE_OF_SCOPE: Mapping[Scope, ProjectRole] = {
     Scope.MANAGE: ProjectRole.OWNER,
 }
 _IN_USE = Project.archived_at.is_(None)
-NO_PROJECT = UUID(int=0)  # no key is made so: what is asked of an absent row costs what it costs of a hidden one
+# No key is made so: what is asked of an absent row costs what it costs of a hidden one.
+NO_PROJECT = NO_VIDEO = UUID(int=0)
 
 
 def visible_projects(
@@ -44,11 +46,9 @@ def visible_projects(
 ) -> Select[UUID]:
     """Ids of the projects in which the viewer has this role or more, to stand inside a statement:
     `X.project_id.in_(...)`. Every member may see a project; in an archived one nobody has more than that, unless
-    `even_archived`. Whoever came by the link of one video sees no project: `require` lets them pass for that video."""
-    if _RANK[role] > _RANK[ROLE_OF_SCOPE[viewer.scope]]:
+    `even_archived`. Whoever came by a share link is no member of any."""
+    if _RANK[role] > _RANK[ROLE_OF_SCOPE[viewer.scope]] or viewer.share is not None:
         return select(Project.id).where(Project.id == NO_PROJECT)
-    if viewer.share is not None:
-        return select(ShareLink.project_id).where(*is_open(viewer.share), ShareLink.video_id.is_(None))
     if viewer.is_admin or viewer.is_of_admin:
         everything = select(Project.id).where(Project.deleted_at.is_(None))
         is_any = role is ProjectRole.VIEWER or even_archived
@@ -61,13 +61,22 @@ def visible_projects(
     return _within(mine, viewer)
 
 
+def shown_projects(viewer: Viewer) -> Select[UUID]:
+    """Ids of the projects that the viewer may look at, as themselves and with all their videos: those that they are a
+    member of, or that a share link opens. Whoever came by the link of one video sees no project."""
+    if viewer.share is None:
+        return visible_projects(viewer)
+    opened = select(ShareLink.project_id).join(Project, Project.id == ShareLink.project_id)
+    return opened.where(*is_open(viewer.share), ShareLink.video_id.is_(None), Project.deleted_at.is_(None))
+
+
 def sees_video(
     viewer: Viewer, project_id: InstrumentedAttribute[UUID], video_id: InstrumentedAttribute[UUID]
 ) -> ColumnElement[bool]:
     """The condition of rows that belong to a video: its project is the viewer's to see, or a link opens this video."""
     if viewer.share is not None and viewer.share.video_id is not None:
         return video_id.in_(select(ShareLink.video_id).where(*is_open(viewer.share)))
-    return project_id.in_(visible_projects(viewer))
+    return project_id.in_(shown_projects(viewer))
 
 
 def is_open(share: Share) -> list[ColumnElement[bool]]:
@@ -91,11 +100,6 @@ def lent_role(viewer: Viewer, project_id: UUID, role: ProjectRole | None) -> Pro
     return min(own, ROLE_OF_SCOPE[viewer.scope], key=_RANK.__getitem__)
 
 
-async def role_of(session: AsyncSession, viewer: Viewer, project_id: UUID | None) -> ProjectRole | None:
-    """The viewer's role; OWNER for administrators; None when the project is not theirs to see, or does not exist."""
-    return (await _standing(session, viewer, project_id, None, is_locked=False))[0]
-
-
 async def require(
     session: AsyncSession,
     viewer: Viewer,
@@ -109,9 +113,9 @@ async def require(
     """Pass, or raise NotFoundError (as if `noun` were absent) for strangers and ForbiddenError for lesser roles.
 
     A caller whose row is absent passes None: the refusal then costs the same statements as that of a hidden row.
-    `video_id` names the video that this is about, for those who may see nothing else. Whoever asks for more than
-    VIEWER is about to change something: PROJECT_ARCHIVED unless `even_archived`, and the project is neither archived
-    nor deleted until the transaction ends.
+    `video_id` names the video that this is about, for those who came by a share link and see nothing else. Whoever
+    asks for more than VIEWER is about to change something: PROJECT_ARCHIVED unless `even_archived`, and the project is
+    neither archived nor deleted until the transaction ends.
     """
     is_change = role is not ProjectRole.VIEWER
     actual, is_archived = await _standing(session, viewer, project_id, video_id, is_locked=is_change)
@@ -133,7 +137,8 @@ async def _standing(
     """The viewer's role, and whether the project is archived; one statement in every case."""
     wanted = (Project.id == (project_id or NO_PROJECT), Project.deleted_at.is_(None))
     if viewer.share is not None:
-        opened = ShareLink.video_id.is_(None) | (ShareLink.video_id == video_id)
+        asked = video_id or NO_VIDEO  # what is no video's belongs to the members
+        opened = (ShareLink.video_id == asked) | (ShareLink.video_id.is_(None) & (literal(asked) != NO_VIDEO))
         link = select(Project.archived_at).join(ShareLink, ShareLink.project_id == Project.id)
         shared = (await session.execute(link.where(*wanted, *is_open(viewer.share), opened))).one_or_none()
         return (None, False) if shared is None else (ProjectRole.VIEWER, shared.archived_at is not None)

@@ -21,7 +21,7 @@ class ProjectById(Loader[UUID, Project | None]):
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Project | None]:
         """One statement for all keys."""
-        visible = access.visible_projects(self.context.require_viewer())
+        visible = access.shown_projects(self.context.require_viewer())
         async with self.context.db.read() as session:
             rows = await session.scalars(select(Project).where(Project.id.in_(keys), Project.id.in_(visible)))
             return {row.id: row for row in rows}
@@ -43,12 +43,14 @@ class ViewerRole(Loader[UUID, ProjectRole | None]):
 
 
 class MembersOfProject(PageLoader[ProjectMember]):
-    """A page of members of each project, by user id."""
+    """A page of members of each project, by user id; none for whoever came by a share link."""
 
     async def pages(self, session: AsyncSession, ids: Sequence[UUID], page: PageRequest) -> PagesById[ProjectMember]:
         """One statement, whatever the number of projects."""
         keys = [(ProjectMember.user_id, UUID)]
-        return await fetch_pages(session, ProjectMember, ProjectMember.project_id, ids, keys, page)
+        theirs = access.visible_projects(self.context.require_viewer())
+        where = [ProjectMember.project_id.in_(theirs)]
+        return await fetch_pages(session, ProjectMember, ProjectMember.project_id, ids, keys, page, where=where)
 
 
 class MemberCount(Loader[UUID, int]):
@@ -57,7 +59,7 @@ class MemberCount(Loader[UUID, int]):
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
         """One statement for all keys."""
         async with self.context.db.read() as session:
-            return await count_members_of(session, keys)
+            return await count_members_of(session, self.context.require_viewer(), keys)
 
 
 BINDINGS: tuple[Binding, ...] = ()

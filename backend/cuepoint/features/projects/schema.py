@@ -47,8 +47,6 @@ class CreateProjectPayload(Payload):
 
 @strawberry.input(name="ProjectFilterInput", description="Which projects to list. Conditions are joined by and.")
 class ProjectFilter:
-    """Filter of projects."""
-
     text: str | None = strawberry.field(default=None, description="Whose name holds this, whatever its case.")
     is_archived: bool | None = strawberry.field(
         default=None, description="True: archived ones only; false: those in use only; null: both."
@@ -182,7 +180,7 @@ class ProjectQuery:
     ) -> Connection[Project]:
         """A page of projects."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         wanted = (filter or ProjectFilter()).to_service()
         async with info.context.db.read() as session:
             found = await service.list_projects(session, viewer, page, wanted, order_by)
@@ -196,14 +194,11 @@ class ProjectQuery:
 
 @strawberry.type
 class ProjectMutation:
-    """Mutations of projects."""
-
     @strawberry.mutation(description="Make a project. You become its OWNER.")
     @reports_errors(CreateProjectPayload)
     async def create_project(
         self, info: Info, input: Annotated[CreateProjectInput, strawberry.argument(description="The project.")]
     ) -> CreateProjectPayload:
-        """Create a project."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             project = await service.create_project(session, viewer, name=input.name, description=input.description)
@@ -239,7 +234,6 @@ class ProjectMutation:
     async def archive_project(
         self, info: Info, input: Annotated[ArchiveProjectInput, strawberry.argument(description="Which.")]
     ) -> ArchiveProjectPayload:
-        """Archive a project."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             row = await service.archive_project(session, viewer, decode_id("Project", input.id, field=("id",)))
@@ -288,7 +282,6 @@ class ProjectMutation:
     async def remove_member(
         self, info: Info, input: Annotated[RemoveMemberInput, strawberry.argument(description="Who.")]
     ) -> RemoveMemberPayload:
-        """Remove a member."""
         viewer = info.context.require_viewer()
         project_id = decode_id("Project", input.project_id, field=("projectId",))
         user_id = decode_id("User", input.user_id, field=("userId",))

@@ -193,16 +193,6 @@ async def locked_project(session: AsyncSession, viewer: Viewer, project_id: UUID
     return project
 
 
-async def get_project(session: AsyncSession, viewer: Viewer, project_id: UUID) -> Project:
-    """The project, if the viewer may see it."""
-    project = await session.scalar(
-        select(Project).where(Project.id == project_id, Project.id.in_(access.visible_projects(viewer)))
-    )
-    if project is None:
-        raise NotFoundError("project")
-    return project
-
-
 async def list_projects(
     session: AsyncSession,
     viewer: Viewer,
@@ -211,14 +201,14 @@ async def list_projects(
     order: ProjectOrder = ProjectOrder.CREATED_ASC,
 ) -> Page[Project]:
     """Projects that the viewer may see, oldest first unless told otherwise."""
-    statement = select(Project).where(Project.id.in_(access.visible_projects(viewer)), *wanted.conditions())
+    statement = select(Project).where(Project.id.in_(access.shown_projects(viewer)), *wanted.conditions())
     keys, is_descending = _KEYS[order]
     return await fetch_page(session, statement, keys, page, descending=is_descending)
 
 
 async def count_projects(session: AsyncSession, viewer: Viewer, wanted: ProjectFilter = EVERY_PROJECT) -> int:
     """How many projects that list holds."""
-    visible = select(Project.id).where(Project.id.in_(access.visible_projects(viewer)), *wanted.conditions())
+    visible = select(Project.id).where(Project.id.in_(access.shown_projects(viewer)), *wanted.conditions())
     return (await session.execute(select(func.count()).select_from(visible.subquery()))).scalar_one()
 
 
@@ -315,11 +305,11 @@ async def _keep_an_owner(
         )
 
 
-async def count_members_of(session: AsyncSession, project_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many members each of the projects has, in one statement."""
+async def count_members_of(session: AsyncSession, viewer: Viewer, project_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many members each of the projects has, as far as the viewer is one; in one statement."""
     statement = (
         select(ProjectMember.project_id, func.count())
-        .where(ProjectMember.project_id.in_(project_ids))
+        .where(ProjectMember.project_id.in_(project_ids), ProjectMember.project_id.in_(access.visible_projects(viewer)))
         .group_by(ProjectMember.project_id)
     )
     counts = {row[0]: row[1] for row in await session.execute(statement)}

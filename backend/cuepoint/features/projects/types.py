@@ -93,7 +93,6 @@ class Project(Node):
 
     @strawberry.field(description="Defaults of its jobs, where neither the call nor its preset says otherwise.")
     def settings(self, info: Info) -> Annotated[JobOptions, strawberry.lazy("cuepoint.features.jobs.option_types")]:
-        """Its settings."""
         settings: JobOptions = converter(info, "JobOptions")(self.options)
         return settings
 

@@ -99,7 +99,6 @@ class QueueQuery:
 
     @strawberry.field(description="Worker processes, newest first. Administrators only.")
     async def workers(self, info: Info, states: States = None, first: First = DEFAULT_FIRST) -> list[Worker]:
-        """Workers."""
         viewer = info.context.require_viewer()
         page = page_request(first, None)
         async with info.context.db.read() as session:
@@ -118,7 +117,6 @@ class QueueQuery:
         group_by: Annotated[JobGrouping, strawberry.argument(description="What a row stands for.")] = JobGrouping.KIND,
         project_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this project alone.")] = None,
     ) -> list[JobStatistics]:
-        """Statistics."""
         viewer = info.context.require_viewer()
         end = aware(range.end if range is not None else None) or datetime.now(UTC)
         start = aware(range.start if range is not None else None) or end - timedelta(days=1)
@@ -179,8 +177,6 @@ class DrainWorkerPayload(Payload):
 
 @strawberry.type
 class QueueMutation:
-    """Mutations of queues."""
-
     @strawberry.mutation(
         description="Start nothing more of a queue until it is resumed; what runs goes on. Administrators only."
     )
@@ -213,7 +209,6 @@ class QueueMutation:
     async def drain_worker(
         self, info: Info, input: Annotated[DrainWorkerInput, strawberry.argument(description="Which worker.")]
     ) -> DrainWorkerPayload:
-        """Drain a worker."""
         viewer = info.context.require_viewer()
         worker_id = decode_id("Worker", input.id, field=("id",))
         async with info.context.db.write() as session:

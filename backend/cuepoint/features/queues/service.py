@@ -12,22 +12,19 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.session import after_commit
-from cuepoint.errors import ForbiddenError, NotFoundError
+from cuepoint.errors import NotFoundError
+from cuepoint.features.audit import service as audit
+from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.jobs.announce import RingLane
 from cuepoint.features.jobs.leases import drain_worker as drain
 from cuepoint.features.jobs.models import WorkerState
 from cuepoint.features.jobs.statements import InSession
 from cuepoint.features.queues import repository
 from cuepoint.features.queues.repository import LaneState, WorkerRow
+from cuepoint.features.users.rights import require_admin
 from cuepoint.viewer import Viewer
 
 ALIVE = (WorkerState.LIVE, WorkerState.DRAINING)
-
-
-def require_admin(viewer: Viewer) -> None:
-    """Pass, or raise ForbiddenError."""
-    if not viewer.is_admin:
-        raise ForbiddenError("Only administrators may look at workers and change queues.")
 
 
 async def list_queues(session: AsyncSession) -> Sequence[LaneState]:
@@ -57,6 +54,9 @@ async def set_paused(session: AsyncSession, viewer: Viewer, name: str, *, is_pau
     lanes = await repository.lane_states(session, name)
     if not lanes:
         raise NotFoundError("queue", field=("name",))
+    if changed:
+        action = AuditAction.PAUSED if is_paused else AuditAction.RESUMED
+        await audit.record(session, viewer, action, "Queue", audit.named("queue", name), after={"name": name})
     return lanes[0], changed
 
 
@@ -70,4 +70,6 @@ async def drain_worker(session: AsyncSession, viewer: Viewer, worker_id: UUID) -
     row = await repository.find_worker(session, worker_id)
     if row is None:
         raise NotFoundError("worker", field=("id",))
+    if changed:
+        await audit.record(session, viewer, AuditAction.DRAINED, "Worker", worker_id)
     return row, changed

@@ -29,8 +29,6 @@ describe_enum(
 
 @strawberry.type(description="How many jobs have a status.")
 class JobCount:
-    """A count."""
-
     status: JobStatus = strawberry.field(description="The status, as it is now.")
     count: int = strawberry.field(description="Jobs of that status.")
 

@@ -82,7 +82,6 @@ class Worker(Node):
 
     @strawberry.field(description="The jobs that it runs now, longest first.")
     async def current_jobs(self, info: Info) -> list[Job]:
-        """Its jobs."""
         return [Job.from_row(row) for row in await info.context.loader(JobsOfWorker).load(self.key)]
 
     @classmethod

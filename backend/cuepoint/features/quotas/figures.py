@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.features.quotas.metering import metering_of
 from cuepoint.features.quotas.models import Quota
 
 # What tidies up, or is made by the system, takes nobody's place.
@@ -85,6 +86,45 @@ async def media_figure(session: AsyncSession, quota: Quota, *, up_to: UUID | Non
     values = {**_values(quota), "start": start, "up_to": up_to}
     row = (await session.execute(text(statement), values)).one()
     return Figure(int(row.used), int(row.reserved), quota.media_ms_per_month, ahead)
+
+
+@dataclass(frozen=True)
+class UsageFigures:
+    """Tokens and their cost this month. `unpriced`: models without a price that these jobs would call."""
+
+    tokens: Figure
+    cost: Figure
+    unpriced: tuple[str, ...] = ()
+
+
+async def usage_figures(session: AsyncSession, quota: Quota, *, up_to: UUID | None = None) -> UsageFigures:
+    """Tokens taken this month with their cost in millionths, and as reserved what unfinished jobs that call paid models
+    are expected to take by the length of their media. `up_to` as of `media_figure`."""
+    start, ahead = month_of(datetime.now(UTC))
+    paid = metering_of(session)
+    whose = _scope(quota, "project_id", "user_id")
+    values = {**_values(quota), "start": start}
+    statement = f"""
+      select coalesce(sum(tokens_in + tokens_out), 0) as tokens, coalesce(sum(cost_micros), 0) as cost
+      from model_usage where created_at >= :start and {whose}
+    """  # noqa: S608 - constants of this module
+    used = (await session.execute(text(statement), values)).one()
+    statement = f"""
+      select j.kind, coalesce(sum(v.duration_ms), 0) as media_ms from jobs j join videos v on v.id = j.video_id
+      where j.status in {LIVE} and j.kind = any(:kinds) and (cast(:up_to as uuid) is null or j.id <= :up_to)
+      and {_scope(quota, "j.project_id", "j.created_by_id")} group by j.kind
+    """  # noqa: S608 - constants of this module
+    values = {**_values(quota), "kinds": sorted(paid.models), "up_to": up_to}
+    rows = (await session.execute(text(statement), values)).all() if paid.models else []
+    demands = [paid.demand(row.kind, int(row.media_ms)) for row in rows]
+    priced = [(use, paid.price_of(use.model)) for use in demands]
+    return UsageFigures(
+        Figure(int(used.tokens), sum(use.tokens_in for use in demands), quota.tokens_per_month, ahead),
+        Figure(
+            int(used.cost), sum(price.micros(use) for use, price in priced if price), quota.cost_micros_per_month, ahead
+        ),
+        tuple(sorted({use.model for use, price in priced if price is None})),
+    )
 
 
 async def storage_figure(session: AsyncSession, quota: Quota) -> Figure:

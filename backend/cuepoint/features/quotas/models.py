@@ -1,4 +1,4 @@
-"""Tables of quotas: the limits, and the media that were processed."""
+"""Tables of quotas: the limits, and what was used up of them: media, and tokens of paid models."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class Quota(Keyed, Base):
         BigInteger, comment="Playing time transcribed in a month, UTC; null = any."
     )
     concurrent_jobs: Mapped[int | None] = mapped_column(comment="Jobs that wait or run at a time; null = any number.")
+    tokens_per_month: Mapped[int | None] = mapped_column(BigInteger, comment="Tokens in a month, UTC; null = any.")
+    cost_micros_per_month: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Millionths of the currency of CUEPOINT_MODEL_PRICES in a month, UTC; null = any."
+    )
 
 
 class MediaUsage(Base):
@@ -60,3 +64,38 @@ class MediaUsage(Base):
     user_id: Mapped[UUID | None] = mapped_column(comment="Who asked for it.")
     media_ms: Mapped[int] = mapped_column(BigInteger, comment="Length of the media.")
     at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="When it succeeded.")
+
+
+class ModelUsage(Keyed, Base):
+    """Tokens that one piece of work took from one paid model."""
+
+    __tablename__ = "model_usage"
+    __table_args__ = (
+        Index("ix_model_usage_created_at", "created_at", info={"reason": "What the instance used this month."}),
+        Index(
+            "ix_model_usage_project_id_created_at",
+            "project_id",
+            "created_at",
+            info={"reason": "What a project used this month."},
+        ),
+        Index(
+            "ix_model_usage_user_id_created_at",
+            "user_id",
+            "created_at",
+            info={"reason": "What a user used this month."},
+        ),
+        {
+            "comment": "What calls of paid models took; a failed attempt's too. Without foreign keys: a month outlives "
+            "its jobs."
+        },
+    )
+
+    job_id: Mapped[UUID | None] = mapped_column(comment="The job that asked; null = a search.")
+    project_id: Mapped[UUID | None] = mapped_column(comment="For whose video; null = a search in several.")
+    user_id: Mapped[UUID | None] = mapped_column(comment="Who asked for it.")
+    model: Mapped[str] = mapped_column(comment="The model, as prices name it.")
+    tokens_in: Mapped[int] = mapped_column(BigInteger, comment="Tokens that were sent.")
+    tokens_out: Mapped[int] = mapped_column(BigInteger, comment="Tokens that came back.")
+    cost_micros: Mapped[int | None] = mapped_column(
+        BigInteger, comment="By the prices of then, in millionths; null = the price was not known."
+    )

@@ -9,6 +9,7 @@ import strawberry
 
 from cuepoint.errors import BadInputError
 from cuepoint.features.quotas import service
+from cuepoint.features.quotas.metering import MICROS
 from cuepoint.features.quotas.types import MS_PER_MINUTE, Quota
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
@@ -35,16 +36,25 @@ class SetQuotaInput:
     concurrent_jobs: int | None = strawberry.field(
         default=None, description="Jobs that wait or run at a time, the six of a pipeline included; null = any number."
     )
+    tokens_per_month: BigInt | None = strawberry.field(
+        default=None, description="Tokens that paid models take in a month, UTC; null = any number."
+    )
+    cost_per_month: float | None = strawberry.field(
+        default=None, description="Cost of these tokens in the currency of CUEPOINT_MODEL_PRICES; null = any."
+    )
 
     def limits(self) -> service.Limits:
         """As the service takes them. Raises BadInputError."""
-        minutes = self.media_minutes_per_month
-        if minutes is not None and not math.isfinite(minutes):
-            raise BadInputError("A limit is 0 or more; leave it out for none.", field=("mediaMinutesPerMonth",))
+        minutes, cost = self.media_minutes_per_month, self.cost_per_month
+        for name, value in (("mediaMinutesPerMonth", minutes), ("costPerMonth", cost)):
+            if value is not None and not math.isfinite(value):
+                raise BadInputError("A limit is 0 or more; leave it out for none.", field=(name,))
         return service.Limits(
             storage_bytes=self.storage_bytes,
             media_ms_per_month=None if minutes is None else round(minutes * MS_PER_MINUTE),
             concurrent_jobs=self.concurrent_jobs,
+            tokens_per_month=self.tokens_per_month,
+            cost_micros_per_month=None if cost is None else round(cost * MICROS),
         )
 
 
@@ -82,8 +92,6 @@ class QuotaQuery:
 
 @strawberry.type
 class QuotaMutation:
-    """Mutations of quotas."""
-
     @strawberry.mutation(
         description="Set all limits of a project, a user or the instance; what is left out is unlimited. "
         "Administrators only."
@@ -92,7 +100,6 @@ class QuotaMutation:
     async def set_quota(
         self, info: Info, input: Annotated[SetQuotaInput, strawberry.argument(description="The limits.")]
     ) -> SetQuotaPayload:
-        """Set a quota."""
         viewer = info.context.require_viewer()
         scope = _scope(input.project_id, input.user_id)
         async with info.context.db.write() as session:

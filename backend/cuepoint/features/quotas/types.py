@@ -6,23 +6,13 @@ from datetime import datetime
 
 import strawberry
 
+from cuepoint.errors import QuotaScope
 from cuepoint.features.quotas import service
 from cuepoint.features.quotas.figures import Figure
-from cuepoint.features.quotas.service import QuotaScope
-from cuepoint.graphql.enums import describe_enum
+from cuepoint.features.quotas.metering import MICROS
 from cuepoint.graphql.scalars import encode_id
 
 MS_PER_MINUTE = 60_000
-
-describe_enum(
-    QuotaScope,
-    {
-        QuotaScope.INSTANCE: "Everything on this instance.",
-        QuotaScope.PROJECT: "One project.",
-        QuotaScope.USER: "What one user starts and uploads, in whatever project.",
-    },
-    description="For whom a quota holds.",
-)
 
 
 @strawberry.type(description="How much of one limit is taken.")
@@ -37,12 +27,12 @@ class QuotaFigure:
     resets_at: datetime | None = strawberry.field(description="When `used` begins at 0 again; null = never by itself.")
 
     @classmethod
-    def from_figure(cls, figure: Figure, unit: int = 1) -> QuotaFigure:
-        """The figures in another unit, to 3 decimals."""
+    def from_figure(cls, figure: Figure, unit: int = 1, digits: int = 3) -> QuotaFigure:
+        """The figures in another unit, to so many decimals."""
         return cls(
-            used=round(figure.used / unit, 3),
-            reserved=round(figure.reserved / unit, 3),
-            limit=None if figure.limit is None else round(figure.limit / unit, 3),
+            used=round(figure.used / unit, digits),
+            reserved=round(figure.reserved / unit, digits),
+            limit=None if figure.limit is None else round(figure.limit / unit, digits),
             resets_at=figure.resets_at,
         )
 
@@ -58,6 +48,13 @@ class Quota:
         description="Minutes of media transcribed in the month, UTC."
     )
     concurrent_jobs: QuotaFigure = strawberry.field(description="Jobs that wait or run; deletions do not count.")
+    tokens_per_month: QuotaFigure = strawberry.field(
+        description="Tokens that paid models took in the month, UTC; reserved by the length of the media of jobs that "
+        "wait or run."
+    )
+    cost_per_month: QuotaFigure = strawberry.field(
+        description="What these tokens cost by CUEPOINT_MODEL_PRICES, in its currency."
+    )
 
     @classmethod
     def from_state(cls, state: service.State) -> Quota:
@@ -70,4 +67,6 @@ class Quota:
             storage_bytes=QuotaFigure.from_figure(state.storage),
             media_minutes_per_month=QuotaFigure.from_figure(state.media, MS_PER_MINUTE),
             concurrent_jobs=QuotaFigure.from_figure(state.jobs),
+            tokens_per_month=QuotaFigure.from_figure(state.tokens),
+            cost_per_month=QuotaFigure.from_figure(state.cost, MICROS, digits=6),
         )

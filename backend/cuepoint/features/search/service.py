@@ -15,11 +15,13 @@ from cuepoint.adapters.embedding.base import DIMENSIONS, Embedder, SpaceInfo
 from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.projects import access
+from cuepoint.features.quotas import service as quotas
 from cuepoint.features.search import repository
 from cuepoint.features.search.hits import Hit, VideoHits, group_by_video
 from cuepoint.features.search.models import EmbeddingSpace
 from cuepoint.features.search.repository import Passage, Scope
 from cuepoint.features.videos.models import Video
+from cuepoint.processes.metering import Meter, metering
 from cuepoint.viewer import Viewer
 
 MAX_QUERY = 500
@@ -135,14 +137,22 @@ async def search(db: Database, viewer: Viewer, embedder: Embedder, request: Sear
     """The passages nearest in meaning to the query, among those that the viewer may see; changes nothing.
 
     The order is total (score, then id). Raises BadInputError, NotFoundError for a project or video outside the
-    viewer's sight, and AdapterError PROVIDER_* when the query could not be embedded; no session is open meanwhile.
+    viewer's sight, QuotaExceededError where a paid model would embed the query, and AdapterError PROVIDER_* when it
+    could not be embedded; no session is open meanwhile.
     """
     query = _checked_query(request)
+    project_id, user_id = _payers(viewer, request)
     async with db.read() as session:
         await _check_scope(session, viewer, request)
+        await quotas.check_call(session, "EMBEDDING", project_id=project_id, user_id=user_id)
     info = embedder.space()
     min_score = info.min_score if request.min_score is None else request.min_score
-    (vector,) = await embedder.embed([query])
+    with metering(Meter()) as meter:
+        (vector,) = await embedder.embed([query])
+    if meter.is_running:
+        async with db.write() as session:
+            uses = meter.take()
+            await quotas.record_uses(session, uses, job_id=None, project_id=project_id, user_id=user_id)
     scope = Scope(_projects(viewer, request), request.video_ids)
     space = (info.provider, info.model)
     async with db.read() as session:
@@ -151,6 +161,15 @@ async def search(db: Database, viewer: Viewer, embedder: Embedder, request: Sear
         notice = None if hits else _notice(info, min_score, *await repository.scope_contents(session, space, scope))
     groups = group_by_video(hits)[: request.first] if request.by_video else []
     return SearchOutcome(hits[: request.first], groups, info, min_score, notice)
+
+
+def _payers(viewer: Viewer, request: SearchRequest) -> tuple[UUID | None, UUID | None]:
+    """The project and the user whose quotas a search takes from: the only project that is searched, or that was shared
+    with a visitor, who has no quota of their own."""
+    if viewer.share is not None:
+        return viewer.share.project_id, None
+    only = request.project_ids is not None and len(request.project_ids) == 1
+    return (request.project_ids[0] if only and request.project_ids else None), viewer.user_id
 
 
 def _checked_query(request: SearchRequest) -> str:
@@ -176,7 +195,7 @@ def _checked_query(request: SearchRequest) -> str:
 
 async def _check_scope(session: AsyncSession, viewer: Viewer, request: SearchRequest) -> None:
     """A project or video that the viewer may not see is an error, not an empty answer that looks like one."""
-    visible = access.visible_projects(viewer)
+    visible = access.shown_projects(viewer)
     if request.project_ids is not None:
         wanted = set(request.project_ids)
         found = select(func.count()).select_from(_narrowed(visible, sorted(wanted)).subquery())
@@ -190,7 +209,7 @@ async def _check_scope(session: AsyncSession, viewer: Viewer, request: SearchReq
 
 
 def _projects(viewer: Viewer, request: SearchRequest) -> Select[UUID]:
-    visible = access.visible_projects(viewer)
+    visible = access.shown_projects(viewer)
     return visible if request.project_ids is None else _narrowed(visible, request.project_ids)
 
 

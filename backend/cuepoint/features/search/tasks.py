@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.errors import NotFoundError
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.quotas import service as quotas
 from cuepoint.features.search import service
 from cuepoint.features.search.repository import Passage
 from cuepoint.features.transcripts.models import Transcript
@@ -36,6 +37,8 @@ async def embed(ctx: TaskContext) -> None:
             raise NotFoundError("video")
         transcript, passages = await _active_passages(session, video.id)
         missing = await service.passages_without_vector(session, space.id, passages)
+    async with ctx.db.write() as session:
+        await quotas.check_usage(session, ctx.job_id)
     vectors = await _embed_all(ctx, video, transcript.language, space.id, missing)
     result = {"texts": len(passages), "embedded": len(missing), "provider": space.provider, "model": space.model}
     if transcript.empty_reason is not None:

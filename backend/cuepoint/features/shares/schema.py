@@ -75,7 +75,7 @@ class ShareQuery:
     ) -> Connection[ShareLink]:
         """A page of links."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         key = decode_id("Project", project_id, field=("projectId",))
         async with info.context.db.read() as session:
             found = await service.list_links(session, viewer, key, page)
@@ -98,7 +98,6 @@ class ShareMutation:
     async def create_share_link(
         self, info: Info, input: Annotated[CreateShareLinkInput, strawberry.argument(description="What and how.")]
     ) -> CreateShareLinkPayload:
-        """Create a link."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             created = await service.create_link(
@@ -116,7 +115,6 @@ class ShareMutation:
     async def revoke_share_link(
         self, info: Info, input: Annotated[RevokeShareLinkInput, strawberry.argument(description="Which.")]
     ) -> RevokeShareLinkPayload:
-        """Revoke a link."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             row = await service.revoke_link(session, viewer, decode_id("ShareLink", input.id, field=("id",)))

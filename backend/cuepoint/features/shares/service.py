@@ -22,10 +22,11 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundErr
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.projects import access
-from cuepoint.features.projects.models import Project, ProjectRole, ShareLink
+from cuepoint.features.projects.models import ProjectRole, ShareLink
+from cuepoint.features.shares.visits import living_links, visitor_by
 from cuepoint.features.users.passwords import hash_password, verify_password
 from cuepoint.features.videos.models import Video
-from cuepoint.viewer import NOBODY, Scope, Share, Viewer
+from cuepoint.viewer import Viewer
 
 MARK = "cps_"
 TOKEN_BYTES = 32  # 256 random bits, as of an API key
@@ -149,29 +150,14 @@ async def open_link(db: Database, token: str, password: str | None = None) -> Vi
         if await session.scalar(used.values(values).returning(ShareLink.id)) is None:
             raise NotFoundError("share link")
         await audit.record(session, None, AuditAction.OPENED, "ShareLink", link.id, project_id=link.project_id)
-    share = Share(link.id, link.project_id, link.video_id, link.may_download)
-    return Viewer(
-        user_id=NOBODY, is_admin=False, scope=Scope.READ, project_ids=frozenset({link.project_id}), share=share
-    )
+    return visitor_by(link)
 
 
 async def _living(db: Database, token: str) -> ShareLink:
     if len(token) > MAX_TOKEN or not token.isascii():
         raise NotFoundError("share link")
-    statement = (
-        select(ShareLink)
-        .join(Project, Project.id == ShareLink.project_id)
-        .outerjoin(Video, Video.id == ShareLink.video_id)
-        .where(
-            ShareLink.token_hash == _hash(token),
-            ShareLink.revoked_at.is_(None),
-            or_(ShareLink.expires_at.is_(None), ShareLink.expires_at > func.now()),
-            Project.deleted_at.is_(None),
-            Video.deleted_at.is_(None),
-        )
-    )
     async with db.read() as session:
-        link = await session.scalar(statement)
+        link = await session.scalar(living_links().where(ShareLink.token_hash == _hash(token)))
     if link is None:
         raise NotFoundError("share link")
     return link

@@ -36,12 +36,10 @@ class ShareLink(Node):
 
     @strawberry.field(description="The project that it opens, or in which its video is.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return await load_project(info, self.project_key)
 
     @strawberry.field(description="The only video that it opens; null = the whole project.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return await load_video(info, self.video_key)
 
     @classmethod

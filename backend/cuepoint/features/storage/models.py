@@ -17,7 +17,9 @@ class RetentionTarget(Enum):
 
     VIDEOS = "VIDEOS"
     CLIPS = "CLIPS"
+    REELS = "REELS"
     AUDIO = "AUDIO"
+    THUMBNAILS = "THUMBNAILS"
     PROCESSED = "PROCESSED"
 
 
@@ -49,7 +51,9 @@ class RetentionRule(Base):
         ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True, comment="Whose files."
     )
     target: Mapped[RetentionTarget] = mapped_column(
-        choice(RetentionTarget, "target"), primary_key=True, comment="What goes: VIDEOS, CLIPS, AUDIO or PROCESSED."
+        choice(RetentionTarget, "target"),
+        primary_key=True,
+        comment="What goes: VIDEOS, CLIPS, REELS, AUDIO, THUMBNAILS or PROCESSED.",
     )
     max_age_days: Mapped[int] = mapped_column(comment="Older than this, it goes.")
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="When set.")

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, false, func, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from cuepoint.db.base import Base
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.errors import BadInputError
-from cuepoint.features.clips.models import Clip
+from cuepoint.features.audit import service as audit
+from cuepoint.features.audit.service import AuditAction
+from cuepoint.features.clips.models import Clip, Reel
 from cuepoint.features.files.models import FileArea, StoredFile
 from cuepoint.features.jobs.models import Job
 from cuepoint.features.jobs.repository import UNFINISHED
@@ -27,12 +30,18 @@ from cuepoint.viewer import Viewer
 
 MAX_DAYS = 36_500
 BATCH = 50  # rows of one transaction; the deletion of a video cancels its jobs as well
-_VIDEOS, _CLIPS = "videos.storage_key", "clips.storage_key"
+_VIDEOS, _CLIPS, _REELS = "videos.storage_key", "clips.storage_key", "reels.storage_key"
+_WHOLE = {_VIDEOS: RetentionTarget.VIDEOS, _CLIPS: RetentionTarget.CLIPS, _REELS: RetentionTarget.REELS}
 _DERIVED: Mapping[str, type[Rendition] | type[AudioFile]] = {
     "renditions.storage_key": Rendition,
     "audio_files.storage_key": AudioFile,
 }
-_AREAS = {RetentionTarget.AUDIO: FileArea.AUDIO, RetentionTarget.PROCESSED: FileArea.PROCESSED}
+_AREAS = {
+    RetentionTarget.AUDIO: FileArea.AUDIO,
+    RetentionTarget.THUMBNAILS: FileArea.THUMBNAILS,
+    RetentionTarget.PROCESSED: FileArea.PROCESSED,
+}
+_TARGETS = {area: target for target, area in _AREAS.items()}
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,8 @@ async def set_rules(session: AsyncSession, viewer: Viewer, project_id: UUID, rul
     """These are the project's rules, and no others; owners only."""
     await access.require(session, viewer, project_id, ProjectRole.OWNER)
     check_rules(rules)
+    before = {rule.target.value: rule.max_age_days for rule in (await rules_of(session, [project_id]))[project_id]}
+    after = {rule.target.value: rule.max_age_days for rule in rules}
     kept = [rule.target for rule in rules]
     await session.execute(
         delete(RetentionRule).where(RetentionRule.project_id == project_id, RetentionRule.target.not_in(kept))
@@ -87,6 +98,9 @@ async def set_rules(session: AsyncSession, viewer: Viewer, project_id: UUID, rul
         values = {"max_age_days": rule.max_age_days, "updated_at": func.now()}
         statement = insert(RetentionRule).values(project_id=project_id, target=rule.target, **values)
         await session.execute(statement.on_conflict_do_update(index_elements=["project_id", "target"], set_=values))
+    node = (AuditAction.UPDATED, "Project", project_id)
+    told = {"retentionDays": before}, {"retentionDays": after}
+    await audit.record(session, viewer, *node, project_id=project_id, before=told[0], after=told[1])
 
 
 async def preview(
@@ -95,16 +109,17 @@ async def preview(
     """What these rules, or with None the project's own, would take if they were applied now, oldest first."""
     await access.require(session, viewer, project_id, ProjectRole.VIEWER)
     wanted = await _wanted(session, project_id, rules)
-    keys = [(StoredFile.created_at, datetime), (StoredFile.owner_id, UUID)]
-    found = await fetch_page(session, _candidates(project_id, wanted), keys, page)
+    file = _candidates(project_id, wanted)
+    keys = [(file.created_at, datetime), (file.owner_id, UUID)]
+    found = await fetch_page(session, select(file), keys, page)
     return replace(found, rows=await _sized(session, found.rows))
 
 
 async def count_preview(session: AsyncSession, viewer: Viewer, project_id: UUID, rules: Sequence[Rule] | None) -> int:
     """How many files that list holds."""
     await access.require(session, viewer, project_id, ProjectRole.VIEWER)
-    found = _candidates(project_id, await _wanted(session, project_id, rules)).subquery()
-    return (await session.execute(select(func.count()).select_from(found))).scalar_one()
+    file = _candidates(project_id, await _wanted(session, project_id, rules))
+    return (await session.execute(select(func.count()).select_from(file))).scalar_one()
 
 
 async def _wanted(session: AsyncSession, project_id: UUID, rules: Sequence[Rule] | None) -> Sequence[Rule]:
@@ -114,11 +129,36 @@ async def _wanted(session: AsyncSession, project_id: UUID, rules: Sequence[Rule]
     return rules
 
 
-def _candidates(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
+def _candidates(project_id: UUID, rules: Sequence[Rule]) -> type[StoredFile]:
+    """Whatever the rules take, as rows of `stored_files`."""
+    both = union_all(_of_videos(project_id, rules), _of_reels(project_id, rules))
+    return aliased(StoredFile, both.subquery())
+
+
+def _of_reels(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
+    """Reels show several videos, and outlive them: only their own job spares them."""
+    busy = exists().where(Job.id == Reel.job_id, Job.status.in_(UNFINISHED))
+    return (
+        select(StoredFile)
+        .join(Reel, Reel.id == StoredFile.owner_id)
+        .where(
+            StoredFile.project_id == project_id,
+            StoredFile.slot == _REELS,
+            Reel.deleted_at.is_(None),
+            ~busy,
+            or_(false(), *[_taken_by(rule) for rule in rules]),
+        )
+    )
+
+
+def _of_videos(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
     """Files of videos that are neither deleted nor protected. What a job is working with stays until it is over."""
     busy = exists().where(Job.video_id == Video.id, Job.status.in_(UNFINISHED))
     of_clip = or_(Clip.id == StoredFile.owner_id, and_(StoredFile.slot == _VIDEOS, Clip.video_id == Video.id))
-    protected_clip = exists().where(Clip.is_protected, of_clip)
+    spared_clip = or_(
+        exists().where(Clip.is_protected, Clip.deleted_at.is_(None), of_clip),
+        exists().where(Clip.deleted_at.is_not(None), Clip.id == StoredFile.owner_id),  # on its way out already
+    )
     return (
         select(StoredFile)
         .join(Video, Video.id == StoredFile.video_id)
@@ -127,7 +167,7 @@ def _candidates(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
             Video.deleted_at.is_(None),
             ~Video.is_protected,
             ~busy,
-            ~protected_clip,
+            ~spared_clip,
             or_(false(), *[_taken_by(rule) for rule in rules]),
         )
     )
@@ -135,20 +175,14 @@ def _candidates(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
 
 def _taken_by(rule: Rule) -> ColumnElement[bool]:
     is_old = StoredFile.created_at < func.now() - timedelta(days=rule.max_age_days)
-    if rule.target is RetentionTarget.VIDEOS:
-        return and_(StoredFile.slot == _VIDEOS, is_old)
-    if rule.target is RetentionTarget.CLIPS:
-        return and_(StoredFile.slot == _CLIPS, is_old)
-    return and_(StoredFile.slot.in_(_DERIVED), StoredFile.area == _AREAS[rule.target], is_old)
+    if rule.target in _AREAS:
+        return and_(StoredFile.slot.in_(_DERIVED), StoredFile.area == _AREAS[rule.target], is_old)
+    return and_(StoredFile.slot.in_([slot for slot, target in _WHOLE.items() if target is rule.target]), is_old)
 
 
 def target_of(file: StoredFile) -> RetentionTarget:
     """The target under which a rule takes this file."""
-    if file.slot == _VIDEOS:
-        return RetentionTarget.VIDEOS
-    if file.slot == _CLIPS:
-        return RetentionTarget.CLIPS
-    return RetentionTarget.AUDIO if file.area is FileArea.AUDIO else RetentionTarget.PROCESSED
+    return _WHOLE.get(file.slot) or _TARGETS[file.area]
 
 
 async def _sized(session: AsyncSession, files: Sequence[StoredFile]) -> list[Candidate]:
@@ -179,19 +213,18 @@ async def projects_with_rules(session: AsyncSession) -> list[UUID]:
 
 
 async def apply_rules(session: AsyncSession, project_id: UUID, *, trash_days: int) -> int:
-    """The oldest candidates of the project's rules are gone: videos as if somebody had deleted them, of others the
-    rows, whose files follow. How many; call it until there are none. Others at the same time take other ones."""
+    """The oldest candidates of the project's rules are gone: videos, clips and reels as if somebody had deleted them,
+    of others the rows, whose files follow. How many; call it until there are none. Others at the same time take other
+    ones."""
     rules = (await rules_of(session, [project_id]))[project_id]
-    statement = (
-        _candidates(project_id, rules)
-        .order_by(StoredFile.created_at, StoredFile.owner_id)
-        .limit(BATCH)
-        .with_for_update(of=Video, skip_locked=True, key_share=True)
-    )
-    files = (await session.scalars(statement)).all()
-    for file in files:
-        await _take(session, file, trash_days)
-    return len(files)
+    taken = 0
+    for found, owner in ((_of_videos(project_id, rules), Video), (_of_reels(project_id, rules), Reel)):
+        oldest = found.order_by(StoredFile.created_at, StoredFile.owner_id).limit(BATCH)
+        files = (await session.scalars(oldest.with_for_update(of=owner, skip_locked=True, key_share=True))).all()
+        for file in files:
+            await _take(session, file, trash_days)
+        taken += len(files)
+    return taken
 
 
 async def _take(session: AsyncSession, file: StoredFile, trash_days: int) -> None:
@@ -200,8 +233,13 @@ async def _take(session: AsyncSession, file: StoredFile, trash_days: int) -> Non
         if video.deleted_at is None:
             await deletion.discard_video(session, video, trash_days=trash_days, created_by_id=None)
         return
-    model: type[Base] = Clip if file.slot == _CLIPS else _DERIVED[file.slot]
-    await session.execute(delete(model).where(model.__table__.c.id == file.owner_id))
+    model: type[Base] = {_CLIPS: Clip, _REELS: Reel, **_DERIVED}[file.slot]
+    mine = model.__table__.c.id == file.owner_id
+    if trash_days and file.slot in _WHOLE:
+        hidden = {"deleted_at": func.now(), "purge_at": func.now() + timedelta(days=trash_days)}
+        await session.execute(update(model).where(mine).values(hidden))
+    else:
+        await session.execute(delete(model).where(mine))
 
 
 async def protect_video(session: AsyncSession, viewer: Viewer, video_id: UUID, *, is_protected: bool) -> Video:
@@ -211,9 +249,17 @@ async def protect_video(session: AsyncSession, viewer: Viewer, video_id: UUID, *
     )
     await access.require(session, viewer, None if video is None else video.project_id, ProjectRole.EDITOR, noun="video")
     assert video is not None  # else it was refused
+    await _note_protection(session, viewer, video, is_protected=is_protected)
     video.is_protected = is_protected
     await session.flush()
     return video
+
+
+async def _note_protection(session: AsyncSession, viewer: Viewer, kept: Video | Clip, *, is_protected: bool) -> None:
+    """The audit log knows who said that rules spare something, or no more."""
+    before, after = {"isProtected": kept.is_protected}, {"isProtected": is_protected}
+    node = (AuditAction.UPDATED, type(kept).__name__, kept.id)
+    await audit.record(session, viewer, *node, project_id=kept.project_id, before=before, after=after)
 
 
 async def protect_clip(session: AsyncSession, viewer: Viewer, clip_id: UUID, *, is_protected: bool) -> Clip:
@@ -221,11 +267,12 @@ async def protect_clip(session: AsyncSession, viewer: Viewer, clip_id: UUID, *, 
     clip = await session.scalar(
         select(Clip)
         .join(Video, Video.id == Clip.video_id)
-        .where(Clip.id == clip_id, Video.deleted_at.is_(None))
+        .where(Clip.id == clip_id, Clip.deleted_at.is_(None), Video.deleted_at.is_(None))
         .with_for_update(of=Clip, key_share=True)
     )
     await access.require(session, viewer, None if clip is None else clip.project_id, ProjectRole.EDITOR, noun="clip")
     assert clip is not None  # else it was refused
+    await _note_protection(session, viewer, clip, is_protected=is_protected)
     clip.is_protected = is_protected
     await session.flush()
     return clip

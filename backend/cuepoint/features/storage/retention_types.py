@@ -17,8 +17,11 @@ describe_enum(
     RetentionTarget,
     {
         RetentionTarget.VIDEOS: "Videos with all that was made of them, counted from when they were registered.",
-        RetentionTarget.CLIPS: "Clips, counted from when they were asked for.",
+        RetentionTarget.CLIPS: "Clips with their captions, counted from when they were asked for.",
+        RetentionTarget.REELS: "Reels, counted from when they were asked for. A protected video does not spare those "
+        "that show it.",
         RetentionTarget.AUDIO: "Sound that was taken from videos; it can be made again.",
+        RetentionTarget.THUMBNAILS: "Posters, storyboards and other pictures; they can be made again.",
         RetentionTarget.PROCESSED: "What processing made, such as proxies and waveforms; it can be made again.",
     },
     description="What a rule of retention takes.",
@@ -53,8 +56,6 @@ class RetentionRule:
 
 @strawberry.input(description="How long a project shall keep something.")
 class RetentionRuleInput:
-    """A rule."""
-
     target: RetentionTarget = strawberry.field(description="What goes.")
     max_age_days: int = strawberry.field(description="When it is older than so many days, 1 to 36500.")
 

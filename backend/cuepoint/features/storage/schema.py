@@ -120,7 +120,7 @@ class StorageQuery:
     ) -> Connection[StorageFinding]:
         """A page of findings."""
         viewer = info.context.require_viewer()
-        page, job = page_request(first, after), decode_id("Job", job_id)
+        page, job = page_request(first, after, info), decode_id("Job", job_id)
         async with info.context.db.read() as session:
             found = await service.list_findings(session, viewer, job, kind, page)
 
@@ -152,7 +152,7 @@ class StorageQuery:
     ) -> Connection[RetentionCandidate]:
         """A page of candidates."""
         viewer = info.context.require_viewer()
-        page, project = page_request(first, after), decode_id("Project", project_id)
+        page, project = page_request(first, after, info), decode_id("Project", project_id)
         tried = None if rules is None else [rule.to_rule() for rule in rules]
         async with info.context.db.read() as session:
             found: Page[Candidate] = await retention.preview(session, viewer, project, tried, page)
@@ -166,8 +166,6 @@ class StorageQuery:
 
 @strawberry.type
 class StorageMutation:
-    """Mutations of storage."""
-
     @strawberry.mutation(
         description="Say how long a project keeps what. The rules are applied once a day; `retentionPreview` shows "
         "what they take."

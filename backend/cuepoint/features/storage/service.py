@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
+from cuepoint.features.audit import service as audit
+from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.projects import access
@@ -23,7 +25,7 @@ async def request_audit(session: AsyncSession, viewer: Viewer, *, is_repairing: 
     """The job that compares files and rows; administrators only. One that is under way and does the same is joined."""
     access.require_admin(viewer)
     args = {"repair": is_repairing, "hashes": reads_hashes}
-    return await jobs.enqueue(
+    job = await jobs.enqueue(
         session,
         JobKind.STORAGE_AUDIT,
         project_id=None,
@@ -31,6 +33,8 @@ async def request_audit(session: AsyncSession, viewer: Viewer, *, is_repairing: 
         args=args,
         dedupe_key=f"storage-audit:{is_repairing}:{reads_hashes}",
     )
+    await audit.record(session, viewer, AuditAction.STARTED, "Job", job.id, after={"repair": is_repairing})
+    return job
 
 
 async def request_recount(session: AsyncSession, viewer: Viewer) -> Job:

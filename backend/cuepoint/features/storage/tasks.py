@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from cuepoint.features.clips.deletion import purge_due as purge_clips_due
 from cuepoint.features.files.removal import remove_files
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
@@ -26,6 +27,8 @@ async def remove(ctx: TaskContext) -> dict[str, Any]:
     purged = 0
     while taken := await in_transaction(ctx.db, purge_due):
         purged += taken
+    while await in_transaction(ctx.db, purge_clips_due):
+        pass
     ctx.report(0.1, "Removing files")
     done = await remove_files(ctx.db, ctx.adapters.storage)
     async with ctx.db.write() as session:

@@ -74,7 +74,6 @@ class StorageOfProject:
 
     @strawberry.field(description="The project; null if it is being deleted.")
     async def project(self, info: Info) -> Project | None:
-        """The project."""
         return await load_project(info, self.project_key)
 
 
@@ -90,7 +89,6 @@ class StoredFile:
 
     @strawberry.field(description="The video that it is, or was made of; null without one, or if that is deleted.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return await load_video(info, self.video_key)
 
     @classmethod

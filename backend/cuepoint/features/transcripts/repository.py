@@ -139,9 +139,11 @@ def _segment_row(transcript_id: UUID, window: int, position: int, segment: AsrSe
     }
 
 
-async def segments_of(session: AsyncSession, transcript_id: UUID) -> Sequence[TranscriptSegment]:
-    """Every segment, in order."""
-    statement = select(TranscriptSegment).where(TranscriptSegment.transcript_id == transcript_id)
+async def segments_of(
+    session: AsyncSession, transcript_id: UUID, range: TimeRange | None = None
+) -> Sequence[TranscriptSegment]:
+    """Every segment, in order; with `range` only those that overlap it."""
+    statement = select(TranscriptSegment).where(TranscriptSegment.transcript_id == transcript_id, *_in_range(range))
     return (await session.scalars(statement.order_by(TranscriptSegment.position))).all()
 
 

@@ -271,10 +271,14 @@ async def segments_of(session: AsyncSession, transcript_id: UUID) -> Sequence[Tr
     return await repository.segments_of(session, transcript_id)
 
 
-async def active_segments(session: AsyncSession, video_id: UUID) -> Sequence[TranscriptSegment]:
-    """Every segment of the video's ACTIVE revision, in order, for background work; none without a revision."""
+async def active_segments(
+    session: AsyncSession, video_id: UUID, between_ms: tuple[int, int] | None = None
+) -> Sequence[TranscriptSegment]:
+    """Every segment of the video's ACTIVE revision, in order, for background work; with `between_ms` only those that
+    overlap this range. None without a revision."""
     transcript = await _active(session, video_id)
-    return await repository.segments_of(session, transcript.id) if transcript is not None else []
+    between = None if between_ms is None else TimeRange(*between_ms)
+    return await repository.segments_of(session, transcript.id, between) if transcript is not None else []
 
 
 async def active_revision(session: AsyncSession, video_id: UUID) -> Transcript:

@@ -10,7 +10,7 @@ from pathlib import Path
 from cuepoint.adapters.asr.base import AsrModelInfo, AsrWindow, WindowResult
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs.context import TaskContext, task
-from cuepoint.features.jobs.freshness import fresh_by
+from cuepoint.features.jobs.freshness import MadeOf, fresh_by
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.quotas import service as quotas
 from cuepoint.features.transcripts import service
@@ -23,18 +23,26 @@ PLANNING_SHARE = 0.02  # planning runs at some hundred times real time, recognit
 
 
 @fresh_by(JobKind.TRANSCRIPTION, version=1)
-async def transcript_made_of(ctx: TaskContext) -> object | None:
-    """The sound, and all that decides what a recogniser makes of it; nothing without an active transcript.
+async def transcript_made_of(ctx: TaskContext) -> MadeOf | None:
+    """The sound, and all that decides what a recogniser makes of it.
 
     What people have corrected since stays: their revision is the active one, and a run would replace it.
     """
     async with ctx.db.read() as session:
-        if ctx.video_id is None or not await service.has_active(session, ctx.video_id):
+        video = await videos.video_row(session, ctx.video_id)
+        if video is None or video.media is None:
             return None
-    video, audio = await _source(ctx)
-    model = await asyncio.to_thread(ctx.adapters.transcriber.model_info)
+        audio = await videos.get_rendition(session, video.id, RenditionKind.ASR_AUDIO)
+        is_there = await service.has_active(session, video.id)
+    if audio is None and videos.stored_media_info(video).audio is not None:
+        return None
     sound = audio and [audio.storage_key, audio.size_bytes, audio.start_ms, audio.duration_ms]
-    return [video.content_hash, sound, model.key, ctx.args.get("language") or ctx.settings.whisper_language]
+    try:
+        model = await asyncio.to_thread(ctx.adapters.transcriber.model_info)
+    except CuepointError:  # no model: the body says which setting to change
+        return None
+    language = ctx.args.get("language") or ctx.settings.whisper_language
+    return MadeOf([sound, model.key, language], is_there=is_there)
 
 
 @task(JobKind.TRANSCRIPTION)

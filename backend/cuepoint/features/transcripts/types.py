@@ -147,7 +147,6 @@ class Transcript(Node):
 
     @strawberry.field(description="The video in which it is said.")
     async def video(self, info: Info) -> Video | None:
-        """Its video."""
         return await load_video(info, self.video_key)
 
     @strawberry.field(

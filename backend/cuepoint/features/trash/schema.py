@@ -108,7 +108,7 @@ class TrashQuery:
     ) -> Connection[TrashedVideo]:
         """A page of deleted videos."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         project = None if project_id is None else decode_id("Project", project_id)
         async with info.context.db.read() as session:
             found = await service.list_trash(session, viewer, page, project)
@@ -132,7 +132,6 @@ class TrashMutation:
     async def delete_video(
         self, info: Info, input: Annotated[DeleteVideoInput, strawberry.argument(description="Which.")]
     ) -> DeleteVideoPayload:
-        """Delete a video."""
         viewer, days = info.context.require_viewer(), info.context.settings.trash_days
         video_id = decode_id("Video", input.id, field=("id",))
         video, job = await in_transaction(
@@ -147,7 +146,6 @@ class TrashMutation:
     async def delete_videos(
         self, info: Info, input: Annotated[DeleteVideosInput, strawberry.argument(description="Which.")]
     ) -> DeleteVideosPayload:
-        """Delete videos."""
         deletions = await deletion.delete_videos(
             info.context.db,
             info.context.require_viewer(),
@@ -176,7 +174,6 @@ class TrashMutation:
     async def restore_video(
         self, info: Info, input: Annotated[RestoreVideoInput, strawberry.argument(description="Which.")]
     ) -> RestoreVideoPayload:
-        """Restore a video."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.id, field=("id",))
         async with info.context.db.write() as session:

@@ -28,7 +28,6 @@ class TrashedVideo:
 
     @strawberry.field(description="The project it belongs to.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return await load_project(info, self.project_key)
 
     @classmethod

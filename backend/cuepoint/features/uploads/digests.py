@@ -7,12 +7,15 @@ was started anew, the file is read once at the end instead: the result is the sa
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
+
+from cuepoint.adapters.storage.base import Storage
 
 ALGORITHMS = ("sha1", "sha256")  # of single pieces; tus servers must know sha1
 MOST_KEPT = 1024  # uploads whose hash goes on; some 250 bytes each
@@ -41,6 +44,23 @@ class FileDigest:
     def hex(self) -> str:
         """The hash so far."""
         return self._hash.hexdigest()
+
+
+async def digest_of(
+    storage: Storage,
+    upload_key: str,
+    known: FileDigest | None,
+    size_bytes: int,
+    on_bytes: Callable[[int], None] = lambda _done: None,
+) -> str:
+    """The SHA-256 of a whole upload: the one that went along with its bytes, or of the bytes read again."""
+    if known is not None and known.position == size_bytes:
+        return known.hex()
+    digest = FileDigest()
+    async for piece in storage.read_upload(upload_key):
+        await asyncio.to_thread(digest.update, piece)
+        on_bytes(digest.position)
+    return digest.hex()
 
 
 @dataclass

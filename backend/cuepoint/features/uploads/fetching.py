@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.storage.base import Storage
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
-from cuepoint.errors import NotFoundError
+from cuepoint.errors import AdapterError, ErrorCode, NotFoundError
+from cuepoint.features.files.layout import owner_prefixes
+from cuepoint.features.files.removal import remove_files
+from cuepoint.features.files.service import enqueue_removal, require_removed
+from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.quotas import service as quotas
-from cuepoint.features.uploads.digests import FileDigest
+from cuepoint.features.uploads.keys import video_id_of
+from cuepoint.features.uploads.limits import check_reached
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
 from cuepoint.features.uploads.service import OPEN_PREFIX, mark_whole
+
+_OVER = (UploadStatus.ABORTED, UploadStatus.EXPIRED)
 
 
 def _expiry(settings: Settings) -> datetime:
@@ -54,14 +58,44 @@ async def reserve(session: AsyncSession, upload: Upload, size_bytes: int) -> Non
         await quotas.check_storage(session, project_id=upload.project_id, user_id=upload.created_by_id)
 
 
+async def reopen(ctx: TaskContext, upload_id: UUID) -> Upload:
+    """The upload, open again for this attempt. One that was given up begins anew, once nothing is left of its former
+    bytes: what is on the list of removals for them would take the new ones.
+
+    Raises AdapterError STORAGE_UNAVAILABLE (retryable) while they are being removed.
+    """
+    async with ctx.save() as session:
+        upload = await _existing(session, upload_id)
+        if upload.status not in _OVER:
+            upload.expires_at = _expiry(ctx.settings)
+            return upload
+        keys = [upload.storage_key, *owner_prefixes(upload.project_id, video_id_of(upload_id))]
+        await enqueue_removal(session, keys, project_id=upload.project_id)  # at once, also what was put off
+    await remove_files(ctx.db, ctx.adapters.storage, keys=keys)
+    async with ctx.save() as session:
+        upload = await _existing(session, upload_id)
+        await require_removed(session, keys)
+        restart(upload)
+        upload.expires_at = _expiry(ctx.settings)
+        return upload
+
+
 async def locked_upload(session: AsyncSession, settings: Settings, upload_id: UUID) -> Upload:
-    """The upload, locked until the transaction ends, with its time prolonged; one that was swept begins anew."""
+    """The open upload, locked until the transaction ends, with its time prolonged.
+
+    Raises AdapterError STORAGE_UNAVAILABLE (retryable) where it was given up meanwhile, and its bytes with it.
+    """
+    upload = await _existing(session, upload_id)
+    if upload.status in _OVER:
+        raise AdapterError(ErrorCode.STORAGE_UNAVAILABLE, "The bytes that were here were given up.", retryable=True)
+    upload.expires_at = _expiry(settings)
+    return upload
+
+
+async def _existing(session: AsyncSession, upload_id: UUID) -> Upload:
     upload = await session.get(Upload, upload_id, with_for_update=True, populate_existing=True)
     if upload is None:
         raise NotFoundError("upload")
-    if upload.status in (UploadStatus.ABORTED, UploadStatus.EXPIRED):
-        restart(upload)
-    upload.expires_at = _expiry(settings)
     return upload
 
 
@@ -71,27 +105,11 @@ def restart(upload: Upload) -> None:
 
 
 async def advance(session: AsyncSession, upload: Upload, offset: int, digest: str | None) -> None:
-    """So many bytes are safely stored; with their hash they are all."""
-    upload.offset_bytes = offset
+    """So many bytes are safely stored; with their hash they are all. Raises QUOTA_EXCEEDED, also where the source does
+    not say how many there will be."""
+    await check_reached(session, upload, offset)
     if offset:
         upload.status = UploadStatus.RECEIVING
     if digest is not None:
         await reserve(session, upload, offset)
         await mark_whole(session, upload, digest)
-
-
-async def digest_of(
-    storage: Storage,
-    upload_key: str,
-    known: FileDigest | None,
-    size_bytes: int,
-    on_bytes: Callable[[int], None] = lambda _done: None,
-) -> str:
-    """The SHA-256 of a whole upload: the one that went along with its bytes, or of the bytes read again."""
-    if known is not None and known.position == size_bytes:
-        return known.hex()
-    digest = FileDigest()
-    async for piece in storage.read_upload(upload_key):
-        await asyncio.to_thread(digest.update, piece)
-        on_bytes(digest.position)
-    return digest.hex()

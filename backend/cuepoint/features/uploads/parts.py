@@ -16,7 +16,8 @@ from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.projects.models import ProjectRole
-from cuepoint.features.uploads import fetching, service
+from cuepoint.features.uploads import service
+from cuepoint.features.uploads.digests import digest_of
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
 from cuepoint.viewer import Viewer
 
@@ -125,7 +126,7 @@ async def check_whole_upload(ctx: TaskContext) -> None:
     def on_bytes(done: int) -> None:
         ctx.report(min(0.99, done / size_bytes), "Checking")
 
-    digest = await fetching.digest_of(storage, upload.storage_key, None, size_bytes, on_bytes)
+    digest = await digest_of(storage, upload.storage_key, None, size_bytes, on_bytes)
     if upload.declared_sha256 not in (None, digest):
         await service.give_up(ctx.db, storage, upload_id, upload.storage_key)
         raise CuepointError(

@@ -53,14 +53,11 @@ class CompleteUploadPayload(Payload):
 
 @strawberry.type
 class UploadPartsMutation:
-    """Mutations of uploads in parts."""
-
     @strawberry.mutation(description="Get URLs for parts of an upload. They may be sent in any order and at once.")
     @reports_errors(SignUploadPartsPayload)
     async def sign_upload_parts(
         self, info: Info, input: Annotated[SignUploadPartsInput, strawberry.argument(description="Which parts.")]
     ) -> SignUploadPartsPayload:
-        """Sign parts."""
         context = info.context
         upload, signed = await parts.sign_parts(
             context.db,
@@ -79,7 +76,6 @@ class UploadPartsMutation:
     async def complete_upload(
         self, info: Info, input: Annotated[CompleteUploadInput, strawberry.argument(description="Which upload.")]
     ) -> CompleteUploadPayload:
-        """Complete an upload."""
         context = info.context
         upload, job = await parts.complete_parts(
             context.db,
@@ -92,8 +88,6 @@ class UploadPartsMutation:
 
 @strawberry.type
 class UploadSubscription:
-    """Subscriptions of uploads."""
-
     @strawberry.subscription(
         description="Watch an upload: as it is now, then as its bytes arrive, until it is COMPLETE, ABORTED or EXPIRED."
     )

@@ -77,14 +77,11 @@ class UploadQuery:
 
 @strawberry.type
 class UploadMutation:
-    """Mutations of uploads."""
-
     @strawberry.mutation(description="Announce a file. Then send its bytes to `upload.url`, and register the video.")
     @reports_errors(CreateUploadPayload)
     async def create_upload(
         self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file.")]
     ) -> CreateUploadPayload:
-        """Create an upload."""
         viewer, settings = info.context.require_viewer(), info.context.settings
         project_id = decode_id("Project", input.project_id, field=("projectId",))
         duplicate = None

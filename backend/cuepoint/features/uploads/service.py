@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,8 +22,9 @@ from cuepoint.features.files.service import announce_file, enqueue_removal
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.quotas import service as quotas
-from cuepoint.features.uploads.digests import RUNNING, Checksum, FileDigest, RunningDigests, Watched
+from cuepoint.features.uploads.digests import RUNNING, Checksum, RunningDigests, Watched, digest_of
 from cuepoint.features.uploads.keys import original_key, video_id_of
+from cuepoint.features.uploads.limits import check_reached, check_size, limit_of, refuse_beyond
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
 from cuepoint.viewer import Viewer
 
@@ -98,21 +98,9 @@ async def check_new_upload(
     if not 1 <= len(filename) <= MAX_FILENAME or "\x00" in filename:
         raise BadInputError(f"The file name must have 1 to {MAX_FILENAME} characters.", field=("filename",))
     if size_bytes is not None:
-        _check_size(size_bytes, settings)
+        check_size(size_bytes, settings)
     if sha256 is not None:
         check_sha256(sha256, "sha256")
-
-
-def _check_size(size_bytes: int, settings: Settings) -> None:
-    if size_bytes < 1:
-        raise BadInputError("The file is empty: sizeBytes must be 1 or more.", field=("sizeBytes",))
-    if size_bytes > settings.upload_max_bytes:
-        raise CuepointError(
-            ErrorCode.UPLOAD_TOO_LARGE,
-            f"The file has {size_bytes} bytes; this server takes {settings.upload_max_bytes}. "
-            "The operator can raise CUEPOINT_UPLOAD_MAX_BYTES.",
-            field=("sizeBytes",),
-        )
 
 
 def check_sha256(value: str, field: str) -> None:
@@ -165,7 +153,7 @@ async def set_size(
     if upload.size_bytes == size_bytes:
         return upload
     _check_open(upload)
-    _check_size(size_bytes, settings)
+    check_size(size_bytes, settings)
     if upload.size_bytes is not None or size_bytes < upload.offset_bytes:
         raise BadInputError(
             f"The upload cannot have {size_bytes} bytes: "
@@ -193,16 +181,22 @@ async def receive(
 
     One writer at a time: the storage's lock on the upload is held from the comparison of the offset until it has been
     moved, so that of two clients at one offset the second gets OFFSET_MISMATCH and overwrites nothing. No database
-    session is open while bytes flow. A piece without the checksum that was promised does not count. `max_bytes` is
-    how far an upload may go whose size is not known yet; `running` are the hashes that this process goes on with.
+    session is open while bytes flow. A piece without the checksum that was promised does not count, nor one that goes
+    beyond the size, or the quotas where it is not told yet. `max_bytes` is how far an upload may go then; `running`
+    are the hashes that this process goes on with.
     """
     await _open_for(db, viewer, upload_id)
     async with _lock(db, storage, upload_id) as dropped:
         upload = await _open_for(db, viewer, upload_id)
         _check_offset(upload, offset)
-        limit = max_bytes if upload.size_bytes is None else upload.size_bytes
+        limit = await limit_of(db, upload, max_bytes)
         watched = Watched(stream, running.take(upload_id, offset), checksum)
-        reached = await storage.append(upload.storage_key, offset, watched, limit=limit)
+        try:
+            reached = await storage.append(upload.storage_key, offset, watched, limit=limit)
+        except CuepointError as error:
+            if error.code is ErrorCode.UPLOAD_TOO_LARGE and upload.size_bytes is None:
+                await refuse_beyond(db, upload, limit, max_bytes)
+            raise
         if not watched.is_as_promised():
             raise CuepointError(
                 ErrorCode.CHECKSUM_MISMATCH,
@@ -210,7 +204,8 @@ async def receive(
                 retryable=True,
             )
         file_digest = watched.file if watched.file is not None and watched.file.position == reached else None
-        digest = await _whole_digest(storage, upload, file_digest) if reached == upload.size_bytes else None
+        is_whole = reached == upload.size_bytes
+        digest = await digest_of(storage, upload.storage_key, file_digest, reached) if is_whole else None
         if digest is not None and upload.declared_sha256 not in (None, digest):
             dropped.extend(await _drop(db, upload_id, UploadStatus.ABORTED))
             raise CuepointError(
@@ -221,15 +216,6 @@ async def receive(
         if file_digest is not None and digest is None:
             running.keep(upload_id, file_digest)
         return moved
-
-
-async def _whole_digest(storage: Storage, upload: Upload, known: FileDigest | None) -> str:
-    if known is not None:
-        return known.hex()
-    digest = FileDigest()
-    async for piece in storage.read_upload(upload.storage_key):
-        await asyncio.to_thread(digest.update, piece)
-    return digest.hex()
 
 
 async def _open_for(db: Database, viewer: Viewer, upload_id: UUID) -> Upload:
@@ -248,7 +234,7 @@ async def _move_offset(db: Database, upload_id: UUID, offset: int, reached: int,
             raise NotFoundError("upload")
         _check_open(upload)
         _check_offset(upload, offset)
-        upload.offset_bytes = reached
+        await check_reached(session, upload, reached)
         if reached:
             upload.status = UploadStatus.RECEIVING
         if digest is not None:

@@ -84,7 +84,6 @@ class Upload(Node):
 
     @strawberry.field(description="The project it belongs to.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return await load_project(info, self.project_key)
 
     @classmethod

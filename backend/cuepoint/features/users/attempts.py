@@ -1,7 +1,17 @@
-"""Counts failed sign-ins of an account and from an address, and locks them for a while: in Postgres, for all processes.
+"""Counts failed sign-ins and holds up who guesses, without locking out whose account it is: in Postgres, for all.
 
-An attempt is counted before its password is looked at, and taken back after a success: guesses that come at once, in
-several processes or as aliases of one document, all count. An address without an account is counted like any other.
+Three things are counted, each by itself:
+
+    an account at one place   5 failures lock it there, for 30 seconds and then twice as long each time, to 15 minutes:
+                              about a hundred guesses a day. Nobody elsewhere notices.
+    a place                   30 failures lock it, for whatever account.
+    an account, everywhere    after 20 failures one attempt is looked at in 5 seconds, then 10, 20, 40, 60: guessing
+                              from many places is slowed down to 1,440 a day and never stops anybody for longer.
+                              Places from which the account has signed in within 90 days are not held up by it.
+
+A place is an IPv4 address or an IPv6 /64. An attempt is counted before its password is looked at, and taken back after
+a success: guesses that come at once, in several processes or as aliases of one document, all count. An address
+without an account is counted like any other. Who is signed in already (`changePassword`) is counted by user.
 """
 
 from __future__ import annotations
@@ -10,6 +20,7 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -18,30 +29,51 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.errors import LockedError
 from cuepoint.features.users.models import SignInAttempts
 
-FIRST_LOCK_SECONDS = 30.0
-LONGEST_LOCK_SECONDS = 900.0
-MOST_DOUBLINGS = 5  # 30 s become 16 minutes: beyond the longest lock
+MOST_DOUBLINGS = 10  # of the first pause; beyond the longest one of every subject
+KNOWN_FOR = timedelta(days=90)
 SWEPT_AFTER = timedelta(days=1)
 SWEPT_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is counted: `limit` failures are free, the count is forgotten after so long without another."""
+    """What is counted: `limit` failures are free, then each is followed by a pause that doubles up to the longest; the
+    count is forgotten after so long without another."""
 
     key: str
     limit: int
-    forgotten_after: timedelta
+    first_seconds: float = 30.0
+    longest_seconds: float = 900.0
+    forgotten_after: timedelta = timedelta(days=1)
+
+    @classmethod
+    def account_at(cls, email: str, ip: str) -> Subject:
+        """An account, known or not, at one place."""
+        return cls(_hash(f"email:{email.lower()} at:{_network(ip)}"), limit=5)
+
+    @classmethod
+    def place(cls, ip: str) -> Subject:
+        """Where attempts come from; many people may sit behind one address."""
+        return cls(_hash(f"address:{_network(ip)}"), limit=30, forgotten_after=timedelta(hours=1))
 
     @classmethod
     def account(cls, email: str) -> Subject:
-        """An account, known or not. 5 guesses, then about a hundred a day."""
-        return cls(_hash(f"email:{email.lower()}"), limit=5, forgotten_after=timedelta(days=1))
+        """An account, known or not, from places where it has not signed in before."""
+        return cls(_hash(f"email:{email.lower()}"), limit=20, first_seconds=5.0, longest_seconds=60.0)
 
     @classmethod
-    def address(cls, ip: str) -> Subject:
-        """Where attempts come from; many people may sit behind one address."""
-        return cls(_hash(f"address:{_network(ip)}"), limit=30, forgotten_after=timedelta(hours=1))
+    def signed_in(cls, user_id: UUID) -> Subject:
+        """Somebody who has a session or key of the account and guesses its password."""
+        return cls(_hash(f"user:{user_id}"), limit=5)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One that was counted: for whom, and whether it begins a lock or a slow-down."""
+
+    own: Subject
+    others: tuple[Subject, ...]
+    is_last: bool
 
 
 def _network(ip: str) -> str:
@@ -59,26 +91,34 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def count_attempt(session: AsyncSession, *subjects: Subject) -> bool:
-    """One more attempt is counted for each; whether the account is locked from now on. Raises LockedError where one
-    of them is locked already: then the transaction must not commit, and nothing was counted."""
+async def count_sign_in(session: AsyncSession, email: str, ip: str) -> Attempt:
+    """One more attempt to sign in is counted. Raises LockedError where it must wait: then the transaction must not
+    commit, and nothing was counted."""
+    own = Subject.account_at(email, ip)
     await _sweep(session)
-    is_locked_now = False
-    for subject in subjects:
-        failures = await _count(session, subject)
-        if failures is None:
-            raise await _locked(session, subject)
-        is_locked_now = is_locked_now or failures == subject.limit
-    return is_locked_now
+    failures, is_known = await _count(session, own)
+    place, account = Subject.place(ip), Subject.account(email)
+    others = (place,) if is_known else (place, account)
+    counts = {own: failures, **{subject: (await _count(session, subject))[0] for subject in others}}
+    return Attempt(own, others, any(counts[subject] == subject.limit for subject in counts if subject is not place))
 
 
-async def _count(session: AsyncSession, subject: Subject) -> int | None:
-    """Failures with this one; None for a subject that is locked."""
+async def count_change(session: AsyncSession, user_id: UUID, ip: str) -> Attempt:
+    """One more password that somebody who is signed in claims to be theirs is counted. Raises LockedError, as above."""
+    own, place = Subject.signed_in(user_id), Subject.place(ip)
+    await _sweep(session)
+    failures, _ = await _count(session, own)
+    await _count(session, place)
+    return Attempt(own, (place,), failures == own.limit)
+
+
+async def _count(session: AsyncSession, subject: Subject) -> tuple[int, bool]:
+    """Failures with this one, and whether there was a success lately. Raises LockedError for a subject that waits."""
     known = SignInAttempts
     is_old = known.counted_at < func.now() - subject.forgotten_after
     failures = case((is_old, 1), else_=known.failures + 1)
     doublings = func.least(failures - subject.limit, MOST_DOUBLINGS)
-    seconds = func.least(FIRST_LOCK_SECONDS * func.power(2, doublings), LONGEST_LOCK_SECONDS)
+    seconds = func.least(subject.first_seconds * func.power(2, doublings), subject.longest_seconds)
     pause = func.make_interval(0, 0, 0, 0, 0, 0, seconds)
     statement = (
         insert(known)
@@ -92,9 +132,12 @@ async def _count(session: AsyncSession, subject: Subject) -> int | None:
             },
             where=or_(known.locked_until.is_(None), known.locked_until <= func.now()),
         )
-        .returning(known.failures)
+        .returning(known.failures, known.succeeded_at > func.now() - KNOWN_FOR)
     )
-    return (await session.execute(statement)).scalar_one_or_none()
+    counted = (await session.execute(statement)).one_or_none()
+    if counted is None:
+        raise await _locked(session, subject)
+    return counted[0], bool(counted[1])
 
 
 async def _locked(session: AsyncSession, subject: Subject) -> LockedError:
@@ -107,23 +150,26 @@ async def _locked(session: AsyncSession, subject: Subject) -> LockedError:
     )
 
 
-async def take_back(session: AsyncSession, account: Subject, address: Subject) -> None:
-    """The attempt was no failure: the account's count begins anew, the address has one less."""
+async def take_back(session: AsyncSession, attempt: Attempt) -> None:
+    """The attempt was no failure: its own count begins anew and the place is known, the others have one less."""
     known = SignInAttempts
-    await session.execute(delete(known).where(known.subject == account.key))
-    still_locked = case((known.failures - 1 >= address.limit, known.locked_until), else_=None)
-    await session.execute(
-        update(known)
-        .where(known.subject == address.key)
-        .values(failures=func.greatest(known.failures - 1, 0), locked_until=still_locked)
-    )
+    values = {"failures": 0, "locked_until": None, "succeeded_at": func.now()}
+    await session.execute(update(known).where(known.subject == attempt.own.key).values(values))
+    for subject in attempt.others:
+        still_locked = case((known.failures - 1 >= subject.limit, known.locked_until), else_=None)
+        await session.execute(
+            update(known)
+            .where(known.subject == subject.key)
+            .values(failures=func.greatest(known.failures - 1, 0), locked_until=still_locked)
+        )
 
 
 async def _sweep(session: AsyncSession) -> None:
     """Rows of long ago go, a few at each attempt: strangers cannot fill the table for good."""
+    is_known = SignInAttempts.succeeded_at > func.now() - KNOWN_FOR
     old = (
         select(SignInAttempts.subject)
-        .where(SignInAttempts.counted_at < func.now() - SWEPT_AFTER)
+        .where(SignInAttempts.counted_at < func.now() - SWEPT_AFTER, is_known.is_not(True))
         .limit(SWEPT_AT_ONCE)
         .with_for_update(skip_locked=True)
     )

@@ -98,7 +98,7 @@ class ApiKeyQuery:
     async def api_keys(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[ApiKey]:
         """A page of keys."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         async with info.context.db.read() as session:
             found = await service.list_api_keys(session, viewer, page)
 
@@ -111,14 +111,11 @@ class ApiKeyQuery:
 
 @strawberry.type
 class ApiKeyMutation:
-    """Mutations of API keys."""
-
     @strawberry.mutation(description="Make an API key. The secret is in the answer, this once. Needs the scope MANAGE.")
     @reports_errors(CreateApiKeyPayload)
     async def create_api_key(
         self, info: Info, input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key.")]
     ) -> CreateApiKeyPayload:
-        """Create a key."""
         viewer = info.context.require_viewer()
         user_id = None if input.user_id is None else decode_id("User", input.user_id, field=("userId",))
         projects = input.project_ids
@@ -144,7 +141,6 @@ class ApiKeyMutation:
     async def revoke_api_key(
         self, info: Info, input: Annotated[RevokeApiKeyInput, strawberry.argument(description="Which key.")]
     ) -> RevokeApiKeyPayload:
-        """Revoke a key."""
         viewer = info.context.require_viewer()
         async with info.context.db.write() as session:
             key = await service.revoke_api_key(session, viewer, decode_id("ApiKey", input.id, field=("id",)))
@@ -158,7 +154,6 @@ class ApiKeyMutation:
     async def rotate_api_key(
         self, info: Info, input: Annotated[RotateApiKeyInput, strawberry.argument(description="Which key.")]
     ) -> RotateApiKeyPayload:
-        """Rotate a key."""
         viewer = info.context.require_viewer()
         key_id = decode_id("ApiKey", input.id, field=("id",))
         async with info.context.db.write() as session:

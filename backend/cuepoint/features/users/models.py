@@ -113,7 +113,7 @@ class RefreshToken(Base):
 
 
 class SignInAttempts(Base):
-    """Failed sign-ins of one account or from one address, since the last success."""
+    """Failed sign-ins of one account, from one address, or of an account from one address."""
 
     __tablename__ = "sign_in_attempts"
     __table_args__ = (
@@ -122,11 +122,15 @@ class SignInAttempts(Base):
     )
 
     subject: Mapped[str] = mapped_column(
-        primary_key=True, comment="SHA-256 of `email:<lower case>` or `address:<ip>`; no personal data."
+        primary_key=True,
+        comment="SHA-256 of what is counted: an account, a place, an account at a place; no personal data.",
     )
     failures: Mapped[int] = mapped_column(comment="Attempts in a row without a success.")
     locked_until: Mapped[datetime | None] = mapped_column(comment="Refused unseen until then; null = not locked.")
     counted_at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Last attempt that was counted.")
+    succeeded_at: Mapped[datetime | None] = mapped_column(
+        comment="Of an account at one place: its last sign-in from there; null = none so far."
+    )
 
 
 class PageSession(Keyed, Base):

@@ -44,7 +44,6 @@ class PageMutation:
     async def create_page_code(
         self, info: Info, input: Annotated[CreatePageCodeInput, strawberry.argument(description="For which page.")]
     ) -> CreatePageCodePayload:
-        """Create a page code."""
         viewer = info.context.require_viewer()
         if input.video_id is not None:
             decode_id("Video", input.video_id, field=("videoId",))

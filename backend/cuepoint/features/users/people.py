@@ -92,6 +92,8 @@ async def update_user(
     People change their own name; an address and the rights need an administrator. Raises EMAIL_TAKEN, and LAST_ADMIN
     where nobody would be left to administer the instance.
     """
+    if is_admin is False and viewer.is_admin:
+        await lock_admins(session)
     user = await _editable(session, viewer, user_id)
     before = _told(user)
     if (email is not None and email != user.email) or (is_admin is not None and is_admin != user.is_admin):
@@ -117,6 +119,8 @@ async def set_active(session: AsyncSession, viewer: Viewer, user_id: UUID, *, is
     """The account is on or off, and whether that is new. Off refuses every credential at once and ends all sessions;
     keys work again when it is switched on. Administrators only; LAST_ADMIN for the last of them."""
     require_admin(viewer)
+    if not is_active:
+        await lock_admins(session)
     user = await _editable(session, viewer, user_id)
     if user.is_active == is_active:
         return user, False
@@ -151,6 +155,7 @@ async def delete_user(session: AsyncSession, viewer: Viewer, user_id: UUID) -> U
     last administrator.
     """
     require_admin(viewer)
+    await lock_admins(session)
     user = await _editable(session, viewer, user_id)
     if user.is_admin:
         await keep_an_admin(session, user.id)
@@ -160,13 +165,19 @@ async def delete_user(session: AsyncSession, viewer: Viewer, user_id: UUID) -> U
     return user
 
 
+async def lock_admins(session: AsyncSession) -> set[UUID]:
+    """The active administrators, none of whom ceases to be one before the transaction ends.
+
+    Two who demote each other at the same time take turns. Whoever may take an administrator away calls it before any
+    user is locked: behind such a lock the two would wait for each other.
+    """
+    admins = select(User.id).where(User.is_admin, User.is_active).order_by(User.id).with_for_update()
+    return set(await session.scalars(admins))
+
+
 async def keep_an_admin(session: AsyncSession, user_id: UUID) -> None:
-    """Raises LAST_ADMIN if the user is the only active administrator. Locks them all: two who demote each other at
-    the same time take turns."""
-    admins = await session.scalars(
-        select(User.id).where(User.is_admin, User.is_active).order_by(User.id).with_for_update()
-    )
-    if set(admins) <= {user_id}:
+    """Raises LAST_ADMIN if the user is the only active administrator; `lock_admins` came before."""
+    if await lock_admins(session) <= {user_id}:
         raise CuepointError(
             ErrorCode.LAST_ADMIN, "The instance needs an administrator; make somebody else one first.", field=("id",)
         )

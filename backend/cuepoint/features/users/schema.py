@@ -91,8 +91,6 @@ class ReactivateUserPayload(Payload):
 
 @strawberry.input(description="Which users are listed; what is left out does not narrow.")
 class UserFilterInput:
-    """Filter of users."""
-
     text: str | None = strawberry.field(
         default=None, description="Found in the e-mail address or the name, whatever its case."
     )
@@ -139,7 +137,7 @@ class UserQuery(ApiKeyQuery, SessionQuery):
     ) -> Connection[User]:
         """A page of users."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         wanted = UserFilter() if filter is None else filter.to_filter()
         async with info.context.db.read() as session:
             found = await service.list_users(session, viewer, page, wanted)
@@ -160,7 +158,6 @@ class UserMutation(ApiKeyMutation, SessionMutation):
     async def create_user(
         self, info: Info, input: Annotated[CreateUserInput, strawberry.argument(description="The user.")]
     ) -> CreateUserPayload:
-        """Create a user."""
         viewer = info.context.require_viewer()
         given = input.password
         hashed = None if given is None else await service.hash_new_password(viewer, given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cuepoint.features.users.credentials import authenticate, hash_secret, note_use, still_valid
+from cuepoint.features.users.credentials import MARK, authenticate, hash_secret, note_use, still_valid
 from cuepoint.features.users.keys import (
     count_api_keys,
     create_admin_key,
@@ -19,6 +19,7 @@ from cuepoint.features.users.people import (
     ensure_admin,
     get_user,
     list_users,
+    lock_admins,
     may_see_user,
     set_active,
     update_user,
@@ -38,6 +39,7 @@ from cuepoint.features.users.sessions import (
 )
 
 __all__ = [
+    "MARK",
     "Tokens",
     "UserFilter",
     "authenticate",
@@ -56,6 +58,7 @@ __all__ = [
     "list_api_keys",
     "list_sessions",
     "list_users",
+    "lock_admins",
     "login",
     "logout",
     "logout_all",

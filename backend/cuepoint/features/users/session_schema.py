@@ -41,16 +41,12 @@ class SessionTokens:
 
 @strawberry.input(description="Who signs in.")
 class LoginInput:
-    """Input of login."""
-
     email: str = strawberry.field(description="E-mail address of the account, in any case.")
     password: str = strawberry.field(description="Its password.")
 
 
 @strawberry.type(description="Result of login.")
 class LoginPayload(Payload):
-    """Payload of login."""
-
     tokens: SessionTokens | None = strawberry.field(default=None, description="The tokens of the new session.")
     user: User | None = strawberry.field(default=None, description="Who signed in.")
 
@@ -74,8 +70,6 @@ class RefreshSessionPayload(Payload):
 
 @strawberry.input(description="Which session ends.")
 class LogoutInput:
-    """Input of logout."""
-
     session_id: strawberry.ID | None = strawberry.field(
         default=None, description="One of yours, as `sessions` lists them; null = that of this request."
     )
@@ -83,8 +77,6 @@ class LogoutInput:
 
 @strawberry.type(description="Result of logout.")
 class LogoutPayload(Payload):
-    """Payload of logout."""
-
     changed: bool | None = strawberry.field(default=None, description="False if the session was over already.")
 
 
@@ -144,7 +136,7 @@ class SessionQuery:
     async def sessions(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[Session]:
         """A page of sessions."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         async with info.context.db.read() as session:
             found = await service.list_sessions(session, viewer, page)
 

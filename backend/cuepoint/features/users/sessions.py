@@ -21,7 +21,6 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundErr
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.users import attempts
-from cuepoint.features.users.attempts import Subject
 from cuepoint.features.users.credentials import ACCESS_MARK, MAX_ADDRESS, REFRESH_MARK, hash_secret, new_secret
 from cuepoint.features.users.inputs import MAX_EMAIL, MAX_PASSWORD, check_password
 from cuepoint.features.users.models import RefreshToken, Session, User
@@ -56,16 +55,15 @@ def _over() -> CuepointError:
 
 async def login(db: Database, settings: Settings, *, email: str, password: str, address: str) -> Tokens:
     """A new session of the user with this address and password. Raises INVALID_CREDENTIALS, and SIGN_IN_LOCKED with
-    the time to wait after too many failures of the account or from the address."""
+    the time to wait after too many failures, as `attempts` counts them."""
     wanted = email.strip()[: MAX_EMAIL + 1].replace("\x00", "?")
-    account, origin = Subject.account(wanted), Subject.address(address)
     async with db.write() as session:
-        is_last = await attempts.count_attempt(session, account, origin)
+        attempt = await attempts.count_sign_in(session, wanted, address)
     async with db.read() as session:
         user = await session.scalar(select(User).where(func.lower(User.email) == func.lower(wanted)))
     is_right = await verify_password(None if user is None else user.password_hash, password[: MAX_PASSWORD + 1])
     if user is None or user.password_hash is None or not is_right or not user.is_active:
-        if is_last and user is not None:
+        if attempt.is_last and user is not None:
             async with db.write() as session:
                 await audit.record(session, None, AuditAction.SIGN_IN_LOCKED, "User", user.id)
         raise wrong_credentials()
@@ -75,7 +73,7 @@ async def login(db: Database, settings: Settings, *, email: str, password: str, 
         if current is None or not current.is_active or current.password_hash != user.password_hash:
             raise wrong_credentials()
         current.password_hash = renewed or current.password_hash
-        await attempts.take_back(session, account, origin)
+        await attempts.take_back(session, attempt)
         await _sweep(session)
         return await _begin(session, settings, current, address)
 
@@ -208,8 +206,8 @@ def _live(viewer: Viewer) -> list[ColumnElement[bool]]:
 async def change_password(db: Database, viewer: Viewer, *, current: str | None, new: str, address: str) -> User:
     """The viewer signs in with `new` from now on; their other sessions are over, their API keys stay.
 
-    `current` may be None where there is no password yet. Wrong ones count as failed sign-ins: INVALID_CREDENTIALS and
-    SIGN_IN_LOCKED.
+    `current` may be None where there is no password yet. Wrong ones are counted, apart from those of strangers who try
+    to sign in: INVALID_CREDENTIALS and SIGN_IN_LOCKED.
     """
     require_manage(viewer)
     check_password(new, "newPassword")
@@ -217,17 +215,18 @@ async def change_password(db: Database, viewer: Viewer, *, current: str | None, 
         user = await session.get(User, viewer.user_id)
     if user is None:
         raise NotFoundError("user")
-    account, origin = Subject.account(user.email), Subject.address(address)
+    attempt = None
     if user.password_hash is not None:
         async with db.write() as session:
-            await attempts.count_attempt(session, account, origin)
+            attempt = await attempts.count_change(session, user.id, address)
         if not await verify_password(user.password_hash, (current or "")[: MAX_PASSWORD + 1]):
             raise wrong_credentials(("currentPassword",))
     hashed = await hash_password(new)
     async with db.write() as session:
-        if user.password_hash is not None:
-            await attempts.take_back(session, account, origin)
-        return await _replace(session, viewer, user.id, hashed, expected=user.password_hash)
+        changed = await _replace(session, viewer, user.id, hashed, expected=user.password_hash)
+        if attempt is not None:  # behind the lock of the user, as in `login`
+            await attempts.take_back(session, attempt)
+        return changed
 
 
 async def hash_new_password(viewer: Viewer, password: str) -> str:

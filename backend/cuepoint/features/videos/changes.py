@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
@@ -12,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.audit import service as audit
+from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.videos import repository
@@ -51,6 +54,7 @@ async def update_video(
     values = details.columns()
     if video.version != version:
         return ChangedVideo(video, is_conflict=True)
+    before = _told(video, values)
     for name, value in values.items():
         setattr(video, name, value)
     video.version += 1
@@ -58,7 +62,26 @@ async def update_video(
         await session.flush()
     except IntegrityError as error:
         raise external_id_error(error) or error from None
+    await _note(session, viewer, video, before, _told(video, values))
     return ChangedVideo(video, is_conflict=False)
+
+
+def _told(video: Video, columns: Collection[str]) -> dict[str, object]:
+    """What the log may know of these columns, by the names of the API; of metadata the keys, as the log is for ever."""
+    found = {name: getattr(video, name) for name in columns}
+    told: dict[str, object] = {"version": video.version}
+    for name, value in found.items():
+        shown = {"external_id": "externalId", "custom_metadata": "metadata"}.get(name, name)
+        told[shown] = sorted(value) if name == "custom_metadata" else value
+    return told
+
+
+async def _note(
+    session: AsyncSession, viewer: Viewer, video: Video, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    """The audit log knows what people said of the video before, and what they say now."""
+    named = (AuditAction.UPDATED, "Video", video.id)
+    await audit.record(session, viewer, *named, project_id=video.project_id, before=before, after=after)
 
 
 async def _editable(session: AsyncSession, viewer: Viewer, video_id: UUID) -> Video:
@@ -102,7 +125,9 @@ async def _change_tags(
             if tags != video.tags:
                 changing = update(Video).where(Video.id == video_id).values(tags=tags, version=Video.version + 1)
                 await session.execute(changing.execution_options(synchronize_session=False))
+                before = _told(video, ["tags"])
                 await session.refresh(video)
+                await _note(session, viewer, video, before, _told(video, ["tags"]))
             return TaggedVideo(video)
     except CuepointError as error:
         return TaggedVideo(error=error)

@@ -23,10 +23,14 @@ _TYPES = {
     "wav": ("audio/wav", "audio/wav"),
     "flac": ("audio/flac", "audio/flac"),
     "aac": ("audio/aac", "audio/aac"),
+    "png": ("image/png", UNKNOWN),
+    "jpeg": ("image/jpeg", UNKNOWN),
+    "webp": ("image/webp", UNKNOWN),
+    "gif": ("image/gif", UNKNOWN),
 }
 
 
 def content_type_of(info: MediaInfo) -> str:
     """The MIME type; `application/octet-stream` for containers that browsers have no name for."""
     with_picture, sound_alone = _TYPES.get(info.container, (UNKNOWN, UNKNOWN))
-    return with_picture if info.video is not None else sound_alone
+    return with_picture if info.picture is not None else sound_alone

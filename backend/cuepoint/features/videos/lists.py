@@ -1,15 +1,18 @@
-"""Which videos a list holds: the conditions of its filter."""
+"""Which videos a list holds, and in what order: the conditions of its filter, and the keys of its pages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
 
 from cuepoint.db.filters import check_levels, combined
+from cuepoint.db.keyset import Int64
 from cuepoint.errors import BadInputError
 from cuepoint.features.projects import access
 from cuepoint.features.uploads import service as uploads
@@ -18,6 +21,40 @@ from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 
 MAX_METADATA_CONDITIONS = 10
+
+
+class VideoOrder(Enum):
+    """Order of a list of videos."""
+
+    CREATED_DESC = "CREATED_DESC"
+    CREATED_ASC = "CREATED_ASC"
+    TITLE_ASC = "TITLE_ASC"
+    DURATION_DESC = "DURATION_DESC"
+    DURATION_ASC = "DURATION_ASC"
+    SIZE_DESC = "SIZE_DESC"
+    SIZE_ASC = "SIZE_ASC"
+
+
+_CREATED = (Video.created_at, datetime)
+_TITLE = (Video.sort_title, str)
+_DURATION = (Video.sort_duration_ms, int)
+_SIZE = (Video.sort_size_bytes, Int64)
+# Each has an index; one direction for all keys, so that the row comparison can use it.
+_FIRST_KEYS: Mapping[VideoOrder, tuple[tuple[Any, type], bool]] = {
+    VideoOrder.CREATED_DESC: (_CREATED, True),
+    VideoOrder.CREATED_ASC: (_CREATED, False),
+    VideoOrder.TITLE_ASC: (_TITLE, False),
+    VideoOrder.DURATION_DESC: (_DURATION, True),
+    VideoOrder.DURATION_ASC: (_DURATION, False),
+    VideoOrder.SIZE_DESC: (_SIZE, True),
+    VideoOrder.SIZE_ASC: (_SIZE, False),
+}
+
+
+def keys_of(order: VideoOrder) -> tuple[Sequence[tuple[Any, type]], bool]:
+    """What pages in this order are cut by, and whether it runs downwards."""
+    first, is_descending = _FIRST_KEYS[order]
+    return [first, (Video.id, UUID)], is_descending
 
 
 @dataclass(frozen=True)
@@ -41,7 +78,7 @@ EVERY_VIDEO = VideoFilter()
 def conditions_of(viewer: Viewer, wanted: VideoFilter) -> list[ColumnElement[bool]]:
     """What a listed video fulfils. Raises BadInputError for a value that no video can have."""
     check_levels(wanted)
-    visible = Video.project_id.in_(access.visible_projects(viewer))
+    visible = Video.project_id.in_(access.shown_projects(viewer))
     return [Video.deleted_at.is_(None), visible, *_narrowing(wanted)]
 
 

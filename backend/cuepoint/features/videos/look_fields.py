@@ -51,8 +51,6 @@ Width = Annotated[
 
 @strawberry.type(description="A still picture that stands for a video.")
 class Poster:
-    """A poster."""
-
     url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
     at_seconds: float | None = strawberry.field(description="Time of the frame.")
     width: int | None = strawberry.field(description="Pixels.")
@@ -70,7 +68,6 @@ class VideoLooks:
         description="A still picture that is neither black nor blurred, or the one that was chosen; null without one."
     )
     async def poster(self, info: Info, width: Width = None) -> Poster | None:
-        """The poster."""
         rows = await info.context.loader(PostersOfVideo).load(self.key)
         if not rows:
             return None
@@ -105,7 +102,6 @@ class VideoLooks:
 
     @strawberry.field(description="Small pictures along the time line; null until they are made, and for sound alone.")
     async def storyboard(self, info: Info) -> VideoStoryboard | None:
-        """The storyboard."""
         row = await info.context.loader(StoryboardOfVideo).load(self.key)
         return None if row is None else VideoStoryboard.from_row(row)
 
@@ -115,7 +111,6 @@ class VideoLooks:
         info: Info,
         samples: Annotated[int, strawberry.argument(description="Columns wanted, 100 to 8000.")] = 1000,
     ) -> Waveform | None:
-        """The waveform."""
         found = await info.context.loader(SoundMapOfVideo).load(self.key)
         return None if found is None else await read_waveform(info, *found, samples)
 

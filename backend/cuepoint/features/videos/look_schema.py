@@ -91,8 +91,6 @@ class ExtractAudioPayload(Payload):
 
 @strawberry.type(description="A video that shows the same pictures.")
 class SimilarVideo:
-    """A similar video."""
-
     video: Video = strawberry.field(description="The video.")
     likeness: float = strawberry.field(
         description="0 to 1: the share of one's pictures that the other shows too, of both shares the greater; an "
@@ -132,7 +130,6 @@ class VideoLookMutation:
     async def set_poster(
         self, info: Info, input: Annotated[SetPosterInput, strawberry.argument(description="Which picture.")]
     ) -> SetPosterPayload:
-        """Set a poster."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
         async with info.context.db.write() as session:
@@ -147,7 +144,6 @@ class VideoLookMutation:
     async def create_proxy(
         self, info: Info, input: Annotated[CreateProxyInput, strawberry.argument(description="Which video.")]
     ) -> CreateProxyPayload:
-        """Create a proxy."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
         async with info.context.db.write() as session:
@@ -162,7 +158,6 @@ class VideoLookMutation:
     async def extract_audio(
         self, info: Info, input: Annotated[ExtractAudioInput, strawberry.argument(description="What to write.")]
     ) -> ExtractAudioPayload:
-        """Extract audio."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
         async with info.context.db.write() as session:

@@ -11,12 +11,12 @@ from cuepoint.errors import NotFoundError
 from cuepoint.features.files.models import FileArea
 from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
-from cuepoint.features.jobs.freshness import fresh_by
+from cuepoint.features.jobs.freshness import MadeOf, fresh_by
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos import looks, service
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.features.videos.playability import plays_in_browsers
-from cuepoint.features.videos.tasks import report_media_time
+from cuepoint.features.videos.tasks import original, report_media_time, stored_rendition
 
 SPEECH_RATE = 16_000
 WAV_HEADER_BYTES = 44
@@ -35,22 +35,16 @@ async def _rendition(ctx: TaskContext, video_id: UUID, kind: RenditionKind) -> R
         return await service.get_rendition(session, video_id, kind)
 
 
-async def _made_of_original(ctx: TaskContext, result: RenditionKind) -> object | None:
-    """The original, where what was made of it is still there; whatever was taken away is made again."""
-    video = await _video(ctx)
-    if video.probed_at is None:
-        return None
-    made = await _rendition(ctx, video.id, result)
-    return made and [video.content_hash, video.storage_key, made.storage_key]
-
-
 @fresh_by(JobKind.STORYBOARD, version=1)
-async def storyboard_made_of(ctx: TaskContext) -> object | None:
-    """The original and its poster; nothing to compare without a storyboard."""
-    made = await _made_of_original(ctx, RenditionKind.STORYBOARD)
-    video = await _video(ctx)
+async def storyboard_made_of(ctx: TaskContext) -> MadeOf | None:
+    """The original, and the poster that is made smaller."""
+    found = await original(ctx)
+    if found is None or found[0].media is None:
+        return None
+    video, source = found
     poster = await _rendition(ctx, video.id, RenditionKind.POSTER)
-    return None if made is None else [made, poster and poster.storage_key]
+    made = await stored_rendition(ctx, video, RenditionKind.STORYBOARD)
+    return MadeOf([source, poster and poster.storage_key], is_there=made is not None)
 
 
 @task(JobKind.STORYBOARD)
@@ -68,26 +62,27 @@ async def make_storyboard(ctx: TaskContext) -> None:
                 duration_ms=video.duration_ms,
                 on_progress=partial(report_media_time, ctx, "Looking through the pictures", video.duration_ms),
             )
+    smaller = await _smaller_posters(ctx, video) if info.picture is not None else None
     if pack is None:
-        async with ctx.finish(result={"reason": "NO_PICTURE"}) as session:
-            await looks.remove_storyboard(session, video.id)
+        async with ctx.finish(result={"reason": "IMAGE" if info.is_image else "NO_PICTURE"}) as session:
+            await looks.remove_storyboard(session, video.id, smaller)
         return
-    smaller = await _smaller_posters(ctx, video)
     rendition = await _stored(ctx, video, RenditionKind.STORYBOARD, target, "application/octet-stream")
     result = {"tiles": len(pack.tile_ends), "sheets": len(pack.sheet_ends), "stepMs": pack.step_ms}
     async with ctx.finish(result=result) as session:
         await looks.replace_storyboard(session, video.id, pack, rendition, smaller)
 
 
-async def _smaller_posters(ctx: TaskContext, video: Video) -> list[Rendition]:
+async def _smaller_posters(ctx: TaskContext, video: Video) -> looks.SmallerPosters | None:
     poster = await _rendition(ctx, video.id, RenditionKind.POSTER)
     if poster is None:
-        return []
+        return None
     targets = {kind: ctx.temp_dir / f"{kind.value.lower()}.jpg" for kind in looks.SMALLER_POSTERS}
     wanted = [(target, looks.POSTER_SIDES[kind]) for kind, target in targets.items()]
     async with ctx.adapters.storage.local_copy(poster.storage_key) as path:
         made = await ctx.adapters.looks.shrink(path, wanted)
-    return await _stored_posters(ctx, video, targets, made, poster.start_ms)
+    copies = await _stored_posters(ctx, video, targets, made, poster.start_ms)
+    return looks.SmallerPosters(poster.storage_key, copies)
 
 
 async def _stored_posters(
@@ -121,12 +116,18 @@ async def take_poster(ctx: TaskContext) -> None:
 
 
 @fresh_by(JobKind.WAVEFORM, version=1)
-async def waveform_made_of(ctx: TaskContext) -> object | None:
-    """The extracted sound, and the waveform that is there."""
-    video = await _video(ctx)
+async def waveform_made_of(ctx: TaskContext) -> MadeOf | None:
+    """The extracted sound, or that there is none."""
+    found = await original(ctx)
+    if found is None or found[0].media is None:
+        return None
+    video, _ = found
+    info = service.stored_media_info(video)
     audio = await _rendition(ctx, video.id, RenditionKind.ASR_AUDIO)
-    made = await _rendition(ctx, video.id, RenditionKind.WAVEFORM)
-    return None if audio is None or made is None else [audio.storage_key, made.storage_key]
+    if audio is None and info.audio is not None:
+        return None
+    made = await stored_rendition(ctx, video, RenditionKind.WAVEFORM)
+    return MadeOf([audio and audio.storage_key, info.video is None], is_there=made is not None)
 
 
 @task(JobKind.WAVEFORM)
@@ -164,9 +165,14 @@ async def _posters_of_sound(ctx: TaskContext, video: Video, image: Path) -> list
 
 
 @fresh_by(JobKind.PROXY, version=1)
-async def proxy_made_of(ctx: TaskContext) -> object | None:
-    """The original, and the proxy that is there."""
-    return await _made_of_original(ctx, RenditionKind.PROXY)
+async def proxy_made_of(ctx: TaskContext) -> MadeOf | None:
+    """The original alone."""
+    found = await original(ctx)
+    if found is None or found[0].media is None:
+        return None
+    video, source = found
+    made = await stored_rendition(ctx, video, RenditionKind.PROXY)
+    return MadeOf(source, is_there=made is not None)
 
 
 @task(JobKind.PROXY)

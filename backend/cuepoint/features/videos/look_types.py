@@ -186,7 +186,6 @@ class AudioFile(Node):
 
     @strawberry.field(description="The job that writes it; null once it was deleted.")
     async def job(self, info: Info) -> Job | None:
-        """Its job."""
         row = None if self.row.job_id is None else await info.context.loader(JobById).load(self.row.job_id)
         return None if row is None else Job.from_row(row)
 

@@ -20,7 +20,7 @@ from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.videos import repository
 from cuepoint.features.videos.models import Rendition, RenditionKind, SoundMap, Storyboard, Video
-from cuepoint.features.videos.service import MediaFile, get_video, require_files, stored_media_info
+from cuepoint.features.videos.service import MediaFile, get_rendition, get_video, require_files, stored_media_info
 from cuepoint.features.videos.similarity import bands_of, hashes_of
 from cuepoint.viewer import Viewer
 
@@ -54,10 +54,21 @@ class BoardFile:
         return MediaFile(self.rendition.storage_key, "image/jpeg", name, span)
 
 
+@dataclass(frozen=True)
+class SmallerPosters:
+    """Smaller copies of the poster that lies under that key."""
+
+    poster_key: str
+    copies: Sequence[Rendition]
+
+
 async def replace_storyboard(
-    session: AsyncSession, video_id: UUID, pack: StoryboardPack, rendition: Rendition, smaller: Sequence[Rendition]
+    session: AsyncSession, video_id: UUID, pack: StoryboardPack, rendition: Rendition, smaller: SmallerPosters | None
 ) -> None:
-    """The video's storyboard is this one, and these are the smaller copies of its poster."""
+    """The video's storyboard is this one, and these are the smaller copies of its poster.
+
+    Where the poster was replaced while they were made, those of the new one, which came with it, stay.
+    """
     await _living(session, video_id)
     rendition_id = await repository.replace_rendition(session, rendition)
     facts = {
@@ -76,13 +87,21 @@ async def replace_storyboard(
         "freeze_ranges": list(pack.freeze_ranges),
     }
     await _replace(session, Storyboard, video_id, facts)
-    for copy in smaller:
-        await repository.replace_rendition(session, copy)
+    await _replace_smaller_posters(session, video_id, smaller)
 
 
-async def remove_storyboard(session: AsyncSession, video_id: UUID) -> None:
-    """The video has no storyboard: it has no pictures."""
+async def _replace_smaller_posters(session: AsyncSession, video_id: UUID, smaller: SmallerPosters | None) -> None:
+    poster = await get_rendition(session, video_id, RenditionKind.POSTER)
+    if smaller is not None and poster is not None and poster.storage_key == smaller.poster_key:
+        for copy in smaller.copies:
+            await repository.replace_rendition(session, copy)
+
+
+async def remove_storyboard(session: AsyncSession, video_id: UUID, smaller: SmallerPosters | None = None) -> None:
+    """The video has no storyboard: it has no moving pictures. An image has a poster, and smaller copies of it."""
+    await _living(session, video_id)
     await repository.remove_rendition(session, video_id, RenditionKind.STORYBOARD)
+    await _replace_smaller_posters(session, video_id, smaller)
 
 
 async def replace_sound_map(
@@ -139,8 +158,10 @@ async def request_poster(session: AsyncSession, viewer: Viewer, video_id: UUID, 
     """
     video = await get_video(session, viewer, video_id, ProjectRole.EDITOR)
     require_files(video)
-    if stored_media_info(video).video is None:
-        raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, "This is sound alone: it has no picture.", field=("videoId",))
+    info = stored_media_info(video)
+    if info.video is None:
+        what = "an image: it is its own poster" if info.is_image else "sound alone: it has no picture"
+        raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, f"This is {what}.", field=("videoId",))
     if video.duration_ms is not None and at_ms >= video.duration_ms:
         raise CuepointError(
             ErrorCode.RANGE_OUTSIDE_MEDIA,
@@ -160,10 +181,16 @@ async def record_posters(session: AsyncSession, video_id: UUID, at_ms: int, post
 
 
 async def request_proxy(session: AsyncSession, viewer: Viewer, video_id: UUID) -> tuple[Video, Job]:
-    """A proxy will be made, whether browsers play the original or not. Raises NOT_READY before the probe."""
+    """A proxy will be made, whether browsers play the original or not.
+
+    Raises NOT_READY before the probe, UNSUPPORTED_MEDIA for an image.
+    """
     video = await get_video(session, viewer, video_id, ProjectRole.EDITOR)
     require_files(video)
-    stored_media_info(video)
+    if stored_media_info(video).is_image:
+        raise CuepointError(
+            ErrorCode.UNSUPPORTED_MEDIA, "This is an image: browsers show it as it is.", field=("videoId",)
+        )
     return video, await _enqueue(session, viewer, video, JobKind.PROXY, {"is_wanted": True})
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKey,
     Index,
     Integer,
@@ -61,6 +62,24 @@ class Video(Keyed, Base):
             info={"reason": "Pages of all videos that somebody may see, newest first, by keyset."},
         ),
         Index(
+            "ix_videos_sort_title_id",
+            "sort_title",
+            "id",
+            info={"reason": "Pages of the list of videos by title, by keyset."},
+        ),
+        Index(
+            "ix_videos_sort_duration_ms_id",
+            "sort_duration_ms",
+            "id",
+            info={"reason": "Pages of the list of videos by length, by keyset."},
+        ),
+        Index(
+            "ix_videos_sort_size_bytes_id",
+            "sort_size_bytes",
+            "id",
+            info={"reason": "Pages of the list of videos by size, by keyset."},
+        ),
+        Index(
             "ix_videos_project_id_content_hash",
             "project_id",
             "content_hash",
@@ -100,6 +119,19 @@ class Video(Keyed, Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), comment="Who may see it.")
     created_by_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("users.id", ondelete="SET NULL"), comment="Who registered it."
+    )
+    sort_title: Mapped[str] = mapped_column(
+        Computed("lower(left(title, 50))", persisted=True),
+        comment="What lists by title are sorted by; cut, so that it fits into a cursor.",
+    )
+    sort_duration_ms: Mapped[int] = mapped_column(
+        Computed("coalesce(duration_ms, 0)", persisted=True),
+        comment="What lists by length are sorted by: 0 while it is unknown.",
+    )
+    sort_size_bytes: Mapped[int] = mapped_column(
+        BigInteger,
+        Computed("coalesce(size_bytes, 0)", persisted=True),
+        comment="What lists by size are sorted by: 0 while it is unknown.",
     )
     upload_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("uploads.id", ondelete="SET NULL"), unique=True, comment="An upload becomes a video only once."

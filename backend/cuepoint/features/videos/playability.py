@@ -28,6 +28,8 @@ _SOUND = {
 
 def plays_in_browsers(info: MediaInfo) -> bool:
     """Whether the default tracks of the file play everywhere."""
+    if info.is_image:  # the four kinds that are accepted
+        return True
     video, audio = info.video, info.audio
     codec = None if audio is None else audio.codec
     if video is None:

@@ -19,9 +19,24 @@ from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.errors import Payload, UserError, found_or_none, reports_errors
 from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id
+
+describe_enum(
+    lists.VideoOrder,
+    {
+        lists.VideoOrder.CREATED_DESC: "The newest first.",
+        lists.VideoOrder.CREATED_ASC: "The oldest first.",
+        lists.VideoOrder.TITLE_ASC: "By title, whatever its case.",
+        lists.VideoOrder.DURATION_DESC: "The longest first.",
+        lists.VideoOrder.DURATION_ASC: "The shortest first; before them those whose length is unknown.",
+        lists.VideoOrder.SIZE_DESC: "The largest first.",
+        lists.VideoOrder.SIZE_ASC: "The smallest first; before them those whose size is unknown.",
+    },
+    description="Order of a list of videos.",
+)
 
 
 @strawberry.input(name="MetadataConditionInput", description="A key of a video's metadata, and its value.")
@@ -34,8 +49,6 @@ class MetadataCondition:
 
 @strawberry.input(name="VideoFilterInput", description="Which videos to list. Conditions are joined by and.")
 class VideoFilter:
-    """Filter of videos."""
-
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
     content_hash: str | None = strawberry.field(
         default=None,
@@ -167,20 +180,23 @@ class VideoQuery:
 
         return await found_or_none(find())
 
-    @strawberry.field(description="Videos that you may see, newest first.")
+    @strawberry.field(description="Videos that you may see, newest first unless you say otherwise.")
     async def videos(
         self,
         info: Info,
         filter: Annotated[VideoFilter | None, strawberry.argument(description="Which; null = all.")] = None,
+        order_by: Annotated[
+            lists.VideoOrder, strawberry.argument(description="In what order.")
+        ] = lists.VideoOrder.CREATED_DESC,
         first: First = DEFAULT_FIRST,
         after: After = None,
     ) -> Connection[Video]:
         """A page of videos."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after)
+        page = page_request(first, after, info)
         wanted = (filter or VideoFilter()).to_service()
         async with info.context.db.read() as session:
-            found = await service.list_videos(session, viewer, page, wanted)
+            found = await service.list_videos(session, viewer, page, wanted, order_by)
 
         async def count() -> int:
             async with info.context.db.read() as session:
@@ -191,14 +207,11 @@ class VideoQuery:
 
 @strawberry.type
 class VideoMutation:
-    """Mutations of videos."""
-
     @strawberry.mutation(description="Make a video of a whole upload, and start its pipeline unless told otherwise.")
     @reports_errors(RegisterVideoPayload)
     async def register_video(
         self, info: Info, input: Annotated[RegisterVideoInput, strawberry.argument(description="The upload.")]
     ) -> RegisterVideoPayload:
-        """Register a video."""
         made = await service.register_video(
             info.context.db,
             info.context.adapters.storage,
@@ -225,7 +238,6 @@ class VideoMutation:
     async def start_pipeline(
         self, info: Info, input: Annotated[StartPipelineInput, strawberry.argument(description="What to run.")]
     ) -> StartPipelinePayload:
-        """Start a pipeline."""
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
         how = how_to_start(input.options, input.preset_id, force=input.force)

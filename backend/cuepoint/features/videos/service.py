@@ -35,7 +35,7 @@ from cuepoint.features.videos import repository
 from cuepoint.features.videos.changes import external_id_error
 from cuepoint.features.videos.deletion import delete_video
 from cuepoint.features.videos.details import MAX_TITLE, NO_DETAILS, VideoDetails
-from cuepoint.features.videos.lists import EVERY_VIDEO, VideoFilter, conditions_of
+from cuepoint.features.videos.lists import EVERY_VIDEO, VideoFilter, VideoOrder, conditions_of, keys_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.viewer import Viewer
 
@@ -264,12 +264,16 @@ async def video_row(session: AsyncSession, video_id: UUID | None) -> Video | Non
 
 
 async def list_videos(
-    session: AsyncSession, viewer: Viewer, page: PageRequest, wanted: VideoFilter = EVERY_VIDEO
+    session: AsyncSession,
+    viewer: Viewer,
+    page: PageRequest,
+    wanted: VideoFilter = EVERY_VIDEO,
+    order: VideoOrder = VideoOrder.CREATED_DESC,
 ) -> Page[Video]:
-    """Videos that the viewer may see, newest first."""
+    """Videos that the viewer may see, newest first unless told otherwise."""
     statement = select(Video).where(*conditions_of(viewer, wanted))
-    keys = [(Video.created_at, datetime), (Video.id, UUID)]
-    return await fetch_page(session, statement, keys, page, descending=True)
+    keys, is_descending = keys_of(order)
+    return await fetch_page(session, statement, keys, page, descending=is_descending)
 
 
 async def count_videos(session: AsyncSession, viewer: Viewer, wanted: VideoFilter = EVERY_VIDEO) -> int:
@@ -288,12 +292,12 @@ async def record_media_info(
     video.content_type = content_type
     video.duration_ms = info.duration_ms
     video.container = info.container
-    video.width = info.video.width if info.video else None
-    video.height = info.video.height if info.video else None
+    video.width = info.picture.width if info.picture else None
+    video.height = info.picture.height if info.picture else None
     video.media = dataclasses.asdict(info)
     video.probed_at = datetime.now(UTC)
     await session.flush()
-    if video.poster_at_ms is not None or info.video is None:  # chosen by a person; drawn of the sound
+    if video.poster_at_ms is not None or info.picture is None:  # chosen by a person; drawn of the sound
         return
     if poster is not None:
         await repository.replace_rendition(session, poster)
@@ -310,6 +314,20 @@ def stored_media_info(video: Video) -> MediaInfo:
         for track in video.media["tracks"]
     ]
     return MediaInfo(**{**video.media, "tracks": tuple(tracks), "warnings": tuple(video.media["warnings"])})
+
+
+def require_time_line(video: Video) -> int:
+    """The length in milliseconds, of media that have one. Raises NOT_READY before the probe, UNSUPPORTED_MEDIA for an
+    image."""
+    if video.media is not None and stored_media_info(video).is_image:
+        raise CuepointError(
+            ErrorCode.UNSUPPORTED_MEDIA, "This is an image: there is nothing in it to cut.", field=("videoId",)
+        )
+    if video.duration_ms is None:
+        raise CuepointError(
+            ErrorCode.NOT_READY, "The length of the video is not known yet; wait for its PROBE job.", field=("videoId",)
+        )
+    return video.duration_ms
 
 
 async def remove_row(session: AsyncSession, video_id: UUID) -> bool:

@@ -14,7 +14,7 @@ from cuepoint.features.files.removal import remove_files
 from cuepoint.features.files.service import enqueue_removal
 from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
-from cuepoint.features.jobs.freshness import fresh_by
+from cuepoint.features.jobs.freshness import MadeOf, fresh_by
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos import repository, service
 from cuepoint.features.videos.content_types import content_type_of
@@ -29,11 +29,30 @@ async def _video(ctx: TaskContext) -> Video:
     return video
 
 
+async def original(ctx: TaskContext) -> tuple[Video, list[str | None]] | None:
+    """The video and what its bytes are known by, for rules of freshness; None when it is gone."""
+    async with ctx.db.read() as session:
+        video = await service.video_row(session, ctx.video_id)
+    return None if video is None else (video, [video.content_hash, video.storage_key])
+
+
+async def stored_rendition(ctx: TaskContext, video: Video, kind: RenditionKind) -> Rendition | None:
+    """The rendition, if its file is in storage too."""
+    async with ctx.db.read() as session:
+        found = await service.get_rendition(session, video.id, kind)
+    if found is None or await ctx.adapters.storage.head(found.storage_key) is None:
+        return None
+    return found
+
+
 @fresh_by(JobKind.PROBE, version=1)
-async def probe_made_of(ctx: TaskContext) -> object | None:
-    """The bytes of the original, once they have been probed."""
-    video = await _video(ctx)
-    return None if video.probed_at is None else [video.content_hash, video.storage_key]
+async def probe_made_of(ctx: TaskContext) -> MadeOf | None:
+    """The bytes of the original."""
+    found = await original(ctx)
+    if found is None:
+        return None
+    video, source = found
+    return MadeOf(source, is_there=video.probed_at is not None)
 
 
 @task(JobKind.PROBE)
@@ -43,13 +62,13 @@ async def probe(ctx: TaskContext) -> None:
     ctx.report(0.05, "Reading the container")
     async with ctx.adapters.storage.local_copy(video.storage_key) as path:
         info = await ctx.adapters.media.probe(path)
-        if info.video is None and info.audio is None:
+        if info.picture is None and info.audio is None:
             raise CuepointError(
                 ErrorCode.UNSUPPORTED_MEDIA,
                 f"The file is a {info.container} container without a picture or sound track that can be decoded.",
             )
         ctx.report(0.4, "Choosing a poster")
-        poster = await _poster(ctx, video, path, info) if info.video and video.poster_at_ms is None else None
+        poster = await _poster(ctx, video, path, info) if info.picture and video.poster_at_ms is None else None
     content_type = content_type_of(info)
     async with ctx.finish(result={"durationMs": info.duration_ms, "warnings": list(info.warnings)}) as session:
         await service.record_media_info(session, video.id, info, content_type, poster)
@@ -76,17 +95,15 @@ async def _poster(ctx: TaskContext, video: Video, path: Path, info: MediaInfo) -
 
 
 @fresh_by(JobKind.AUDIO_EXTRACTION, version=1)
-async def audio_made_of(ctx: TaskContext) -> object | None:
-    """The original and its track; nothing to compare where the track's sound is not in storage."""
-    video = await _video(ctx)
-    if video.probed_at is None:
+async def audio_made_of(ctx: TaskContext) -> MadeOf | None:
+    """The original and the track that is taken of it."""
+    found = await original(ctx)
+    if found is None or found[0].media is None:
         return None
+    video, source = found
     track = _audio_track(video)
-    async with ctx.db.read() as session:
-        audio = await service.get_rendition(session, video.id, RenditionKind.ASR_AUDIO)
-    if track is not None and audio is None:
-        return None
-    return [video.content_hash, video.storage_key, track and track.index, audio and audio.storage_key]
+    audio = await stored_rendition(ctx, video, RenditionKind.ASR_AUDIO)
+    return MadeOf([source, track and track.index], is_there=audio is not None)
 
 
 @task(JobKind.AUDIO_EXTRACTION)

@@ -73,6 +73,7 @@ class MediaTrackType(Enum):
     AUDIO = "AUDIO"
     SUBTITLE = "SUBTITLE"
     DATA = "DATA"
+    IMAGE = "IMAGE"
 
 
 describe_enum(
@@ -82,8 +83,29 @@ describe_enum(
         MediaTrackType.AUDIO: "Sound.",
         MediaTrackType.SUBTITLE: "Timed text.",
         MediaTrackType.DATA: "Anything else, e.g. time codes.",
+        MediaTrackType.IMAGE: "A still picture, which is all that the file holds.",
     },
     description="What a track of a container carries.",
+)
+
+
+class MediaKind(Enum):
+    """What a file is to people."""
+
+    VIDEO = "VIDEO"
+    AUDIO = "AUDIO"
+    IMAGE = "IMAGE"
+
+
+describe_enum(
+    MediaKind,
+    {
+        MediaKind.VIDEO: "Moving pictures, with or without sound.",
+        MediaKind.AUDIO: "Sound alone: its poster is a picture of its waveform.",
+        MediaKind.IMAGE: "A still picture (PNG, JPEG, WebP, GIF): it has no time line, so that nothing is cut or said "
+        "in it.",
+    },
+    description="What a file is to people.",
 )
 
 
@@ -129,8 +151,6 @@ class FrameRate:
 
 @strawberry.type(description="One track of a container. What the file does not say is null, never 0.")
 class MediaTrack:
-    """A track."""
-
     index: int = strawberry.field(description="Place in the container, from 0.")
     type: MediaTrackType = strawberry.field(description="What it carries.")
     codec: str | None = strawberry.field(description="Codec as the decoder names it.")
@@ -208,7 +228,7 @@ class VideoProblem:
     job: Job = strawberry.field(description="The job that failed; retry it once the cause is gone.")
 
 
-@strawberry.type(description="A video, or sound alone: one original file and all that was made of it.")
+@strawberry.type(description="A video, sound alone, or an image: one original file and all that was made of it.")
 class Video(VideoLooks, Node):
     """A video as clients see it."""
 
@@ -246,7 +266,6 @@ class Video(VideoLooks, Node):
 
     @strawberry.field(description="How far the newest jobs of its pipeline are together; null without any.")
     async def pipeline(self, info: Info) -> PipelineProgress | None:
-        """The pipeline."""
         newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
         loaded = await info.context.loader(PipelineOfJobs).load((tuple(newest), self.row.duration_ms))
         return None if loaded is None else PipelineProgress.from_state(loaded)
@@ -265,6 +284,16 @@ class Video(VideoLooks, Node):
             for job in failed
         ]
 
+    @strawberry.field(description="Whether it is a video, sound alone or an image; null until probed.")
+    def media_kind(self) -> MediaKind | None:
+        """By what the probe found."""
+        if self.row.media is None:
+            return None
+        info = stored_media_info(self.row)
+        if info.is_image:
+            return MediaKind.IMAGE
+        return MediaKind.AUDIO if info.video is None else MediaKind.VIDEO
+
     @strawberry.field(description="What its container holds; null until probed.")
     def media(self) -> Media | None:
         """The probe."""
@@ -277,7 +306,6 @@ class Video(VideoLooks, Node):
 
     @strawberry.field(description="The project it belongs to.")
     async def project(self, info: Info) -> Project | None:
-        """Its project."""
         return await load_project(info, self.row.project_id)
 
     @strawberry.field(description="Who registered it; null when the account is gone.")

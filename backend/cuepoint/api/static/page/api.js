@@ -58,9 +58,12 @@ async function* pieces(stream) {
 /** This browser is signed in; the cookie is not ours to read. Throws ApiError for a code that is used or too old. */
 export async function signIn(credential) {
   const response = await fetch(SESSION, { method: "POST", headers: HEADERS, body: JSON.stringify(credential) });
-  if (response.ok) return;
-  const { errors } = await response.json();
-  throw new ApiError(errors[0].message, errors[0].extensions?.code);
+  const body = await response.json();
+  if (response.ok) return body;
+  throw new ApiError(body.errors[0].message, body.errors[0].extensions?.code);
 }
+
+/** Whom the code would sign in, and who is signed in now; nobody is null. Nothing changes. */
+export const whoWouldBe = (credential) => signIn({ ...credential, dryRun: true });
 
 export const signOut = () => fetch(SESSION, { method: "DELETE" });

@@ -1,5 +1,5 @@
 // The page: signs in, loads one video through the public API, and lets its parts know of each other.
-import { ask, signIn, signOut } from "./api.js";
+import { ask, signIn, signOut, whoWouldBe } from "./api.js";
 import { Clips } from "./clips.js";
 import { Player } from "./player.js";
 import { SEARCH, SEGMENTS, VIDEO } from "./queries.js";
@@ -45,19 +45,53 @@ function follow() {
 function gate(message = "") {
   byId("page").hidden = true;
   byId("gate").hidden = false;
+  byId("ask-form").hidden = true;
   byId("gate-error").textContent = message;
   byId("code").focus();
 }
 
-/** The code or link behind `#` is used at once, and leaves the address bar before anything else happens. */
+/** The code or link behind `#` leaves the address bar before anything else happens. */
 async function enter() {
   const given = new URLSearchParams(location.hash.slice(1));
   const [code, share] = [given.get("code"), given.get("share")];
   hadCode = code !== null || share !== null;
   if (hadCode) history.replaceState(null, "", location.pathname + location.search);
-  if (code !== null) await signIn({ code });
-  if (share !== null) await visit(share);
+  if (code !== null) await enterBy({ code });
+  if (share !== null && (await mayReplace({ share }))) await visit(share);
   else await load();
+}
+
+/** Somebody else may have put the code there: it signs in nobody who has not said so. */
+async function enterBy(credential) {
+  if (await mayReplace(credential)) await signIn(credential);
+}
+
+/** Whether whoever sits here wants to be signed in by this. Without a question only where it changes nothing. */
+async function mayReplace(credential) {
+  const { user, current } = await whoWouldBe(credential);
+  if (user === null) {
+    if (current === null) return true;
+    return sayYes(`You are signed in as ${named(current)}. Open this link as a visitor instead?`, "Open as a visitor");
+  }
+  if (user.id === current?.id) return false;
+  const instead = current === null ? "" : ` You are signed in as ${named(current)}.`;
+  return sayYes(`Sign in as ${named(user)}?${instead} Go on only if you made this link, or know who sent it.`, `Sign in as ${user.name}`);
+}
+
+const named = ({ name, email }) => `${name} (${email})`;
+
+/** A person's answer to a question that takes the place of the form. */
+async function sayYes(question, yes) {
+  byId("ask-text").textContent = question;
+  byId("ask-yes").textContent = yes;
+  for (const [id, isHidden] of [["page", true], ["gate", false], ["gate-text", true], ["code-form", true], ["ask-form", false]]) byId(id).hidden = isHidden;
+  byId("ask-no").focus();
+  const isYes = await new Promise((resolve) => {
+    byId("ask-yes").onclick = () => resolve(true);
+    byId("ask-no").onclick = () => resolve(false);
+  });
+  for (const [id, isHidden] of [["gate", true], ["gate-text", false], ["code-form", false], ["ask-form", true]]) byId(id).hidden = isHidden;
+  return isYes;
 }
 
 /** Whoever came by a link may need its password, which the same form asks for. */

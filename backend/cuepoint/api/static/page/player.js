@@ -15,6 +15,11 @@ export class Player {
     const sources = [playback, proxy, original].filter(Boolean);
     byId("screen").classList.toggle("sound-only", width === null && status !== "PROBING");
     if (poster) video.poster = poster.url;
+    if (playback?.contentType?.startsWith("image/")) {
+      video.poster = playback.url;
+      video.controls = false;
+      return;
+    }
     const next = () => {
       const source = sources.shift();
       if (source) {

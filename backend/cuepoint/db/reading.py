@@ -1,0 +1,277 @@
+"""Reads on asyncpg itself: SQLAlchemy writes a select once for each shape of it, and takes no part in its execution.
+
+A unit of work has nothing to do where nothing changes, and it costs several times what the statement does. What is no
+plain select - text, options of the ORM, tuples in a list - takes SQLAlchemy's own way.
+Entities come without a session: their columns are there to be read, and nothing else of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy import ARRAY, Dialect, Select, TupleType, inspect
+from sqlalchemy.engine import Engine, IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+MAX_SHAPES = 1_000  # the product has some hundreds; a shape takes about 20 KiB
+
+_LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_(\w+)\]\)")  # what SQLAlchemy leaves open until it has the values
+
+T = TypeVar("T")
+Convert = Callable[[Any], Any]
+Maker = Callable[[asyncpg.Record], Any]
+
+
+def detached(kind: type[T], values: dict[str, Any]) -> T:
+    """An entity of these columns that belongs to no session."""
+    entity = kind.__new__(kind)
+    entity.__dict__ = values
+    return entity
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """Where the value of a parameter comes from: its place among the statement's values, or a constant."""
+
+    place: int | None
+    constant: Any
+    convert: Convert | None
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Columns of a record that make one member of a row: an entity of `kind`, or a value where that is None."""
+
+    kind: type | None
+    names: tuple[str, ...]
+    types: tuple[Any, ...]
+    key: int = 0  # which of the columns is the entity's key: null where an outer join found none
+
+    def converts(self, start: int, oids: Sequence[int], dialect: Dialect) -> list[tuple[int, Convert]]:
+        """Which of the columns hold something else in Python than asyncpg makes of them, and how to get it."""
+        return [
+            (place, convert)
+            for place, own in enumerate(self.types)
+            if (convert := own.dialect_impl(dialect).result_processor(dialect, oids[start + place])) is not None
+        ]
+
+    def maker(self, start: int, oids: Sequence[int], dialect: Dialect) -> Maker:
+        """What makes it of a record whose columns begin at `start` and have these types in Postgres."""
+        converts = self.converts(start, oids, dialect)
+        if self.kind is None:
+            return _value_maker(start, converts[0][1] if converts else None)
+        named = [(self.names[place], convert) for place, convert in converts]
+        return _entity_maker(self.kind, self.names, named, slice(start, start + len(self.names)), start + self.key)
+
+
+@dataclass
+class _Shape:
+    """A select as Postgres gets it, and what becomes of its records."""
+
+    sql: str
+    parameters: tuple[_Parameter, ...]
+    groups: tuple[_Group, ...]
+    names: SimpleResultMetaData
+    makers: tuple[Maker, ...] = ()  # known once Postgres has told the types of the columns
+    is_plain: bool = False  # the records are the rows
+
+    def values(self, given: Sequence[Any]) -> list[Any]:
+        """The parameters of one execution."""
+        found = []
+        for parameter in self.parameters:
+            value = parameter.constant if parameter.place is None else given[parameter.place].effective_value
+            found.append(value if parameter.convert is None else parameter.convert(value))
+        return found
+
+    async def learn(self, driver: Any, dialect: Dialect) -> None:
+        """Ask Postgres for the types of the columns."""
+        oids = [attribute.type.oid for attribute in (await driver.prepare(self.sql)).get_attributes()]
+        makers, start = [], 0
+        for group in self.groups:
+            makers.append(group.maker(start, oids, dialect))
+            start += len(group.names)
+        self.is_plain = not any(
+            group.kind or group.converts(0, oids[place:], dialect) for place, group in enumerate(self.groups)
+        )
+        self.makers = tuple(makers)
+
+    def rows(self, records: Sequence[asyncpg.Record]) -> Iterable[tuple[Any, ...]]:
+        """What the caller gets of them."""
+        if len(self.makers) == 1:
+            make = self.makers[0]
+            return [(make(record),) for record in records]
+        if self.is_plain:
+            return map(tuple, records)
+        return [tuple([make(record) for make in self.makers]) for record in records]
+
+
+class Selects:
+    """The shapes of the selects that the readers of one engine have run."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._shapes: OrderedDict[Any, _Shape | None] = OrderedDict()
+
+    def find(self, statement: Any) -> tuple[_Shape, Sequence[Any]] | None:
+        """The shape of a statement and its values; None for one that SQLAlchemy must run."""
+        if not isinstance(statement, Select):
+            return None
+        key = statement._generate_cache_key()  # noqa: SLF001  # what SQLAlchemy itself tells statements apart by
+        if key is None or key.params:
+            return None
+        try:
+            shape = self._shapes[key.key]
+            self._shapes.move_to_end(key.key)
+        except KeyError:
+            shape = self._shapes[key.key] = _shape_of(statement, key.bindparams, self.engine.dialect)
+            if len(self._shapes) > MAX_SHAPES:
+                self._shapes.popitem(last=False)
+        return None if shape is None else (shape, key.bindparams)
+
+
+class Reader(AsyncSession):
+    """A session for statements that change nothing, each of them its own transaction."""
+
+    def __init__(self, selects: Selects, **options: Any) -> None:
+        self._selects = selects
+        self._options = options
+        self._connection: PoolProxiedConnection | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """SQLAlchemy's session is made when something is asked for that only it can do."""
+        if name.startswith("__") or "sync_session" in self.__dict__:
+            raise AttributeError(name)
+        super().__init__(**self._options)
+        return getattr(self, name)
+
+    async def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        """The result of a statement."""
+        found = self._selects.find(statement) if params is None and not options else None
+        if found is None:
+            return await super().execute(statement, params, **options)
+        shape, given = found
+        records = await self._fetch(shape, shape.values(given))
+        return IteratorResult(shape.names, iter(shape.rows(records)))
+
+    async def scalars(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        """The first column of its rows."""
+        return (await self.execute(statement, params, **options)).scalars()
+
+    async def scalar(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        """The first column of its first row; None without one."""
+        return (await self.execute(statement, params, **options)).scalar()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._connection is not None:
+            await greenlet_spawn(self._connection.close)
+            self._connection = None
+        if "sync_session" in self.__dict__:
+            await super().close()
+
+    async def _fetch(self, shape: _Shape, values: list[Any]) -> Sequence[asyncpg.Record]:
+        if self._connection is None:
+            self._connection = await greenlet_spawn(self._selects.engine.raw_connection)
+        for note in self._selects.engine.dispatch.before_cursor_execute:
+            note(None, None, shape.sql, tuple(values), None, False)
+        driver: Any = self._connection.driver_connection
+        try:
+            if not shape.makers:
+                await shape.learn(driver, self._selects.engine.dialect)
+            records: list[asyncpg.Record] = await driver.fetch(shape.sql, *values)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            is_lost = driver.is_closed()
+            if is_lost:
+                await self._give_up()
+            raise DBAPIError(shape.sql, values, error, connection_invalidated=is_lost) from error
+        except BaseException:  # cancelled: nobody knows what the server is at
+            await self._give_up()
+            raise
+        return records
+
+    async def _give_up(self) -> None:
+        if self._connection is not None:
+            await greenlet_spawn(self._connection.invalidate)
+            self._connection = None
+
+
+def _shape_of(statement: Select[Any], given: Sequence[Any], dialect: Dialect) -> _Shape | None:
+    if statement._with_options:  # noqa: SLF001  # no public way to know
+        return None
+    columns: list[Any] = []
+    groups: list[_Group] = []
+    for one in statement.column_descriptions:
+        own, group = _group_of(one["expr"])
+        columns += own
+        groups.append(group)
+    compiled: Any = statement.with_only_columns(*columns).compile(dialect=dialect)
+    places = {bind.key: place for place, bind in enumerate(given)}
+    binds = [compiled.binds[name] for name in compiled.positiontup or ()]
+    lists = {name: compiled.binds[name] for name in compiled.positiontup or () if compiled.binds[name].expanding}
+    single = [_parameter(bind, bind.type, places, dialect) for bind in binds if not bind.expanding]
+    several = [_parameter(bind, ARRAY(bind.type), places, dialect) for bind in lists.values()]
+    sql = _with_arrays(compiled.string, lists, len(single), dialect)
+    if sql is None:
+        return None
+    names = SimpleResultMetaData([one["name"] for one in statement.column_descriptions])
+    return _Shape(sql, (*single, *several), tuple(groups), names)
+
+
+def _parameter(bind: Any, kind: Any, places: Mapping[str, int], dialect: Dialect) -> _Parameter:
+    place = places.get(bind.key)
+    constant = None if place is not None else bind.effective_value
+    return _Parameter(place, constant, kind.dialect_impl(dialect).bind_processor(dialect))
+
+
+def _with_arrays(sql: str, lists: Mapping[str, Any], taken: int, dialect: Dialect) -> str | None:
+    """`in` with a list as `= any` with an array: one statement, prepared once, whatever the number of values."""
+    if any(isinstance(bind.type, TupleType) for bind in lists.values()):
+        return None
+    numbers = {name: number for number, name in enumerate(lists, taken + 1)}
+
+    def array(match: re.Match[str]) -> str:
+        kind = ARRAY(lists[match[2]].type).compile(dialect=dialect)
+        return f"{'<> ALL' if match[1] else '= ANY'} (${numbers[match[2]]}::{kind})"
+
+    found = _LIST.sub(array, sql)
+    return None if "__[POSTCOMPILE" in found else found
+
+
+def _group_of(selected: Any) -> tuple[list[Any], _Group]:
+    """The columns of an entity or of a plain expression."""
+    found: Any = inspect(selected, raiseerr=False)
+    if not (getattr(found, "is_mapper", False) or getattr(found, "is_aliased_class", False)):
+        return [selected], _Group(None, ("",), (selected.type,))
+    names = tuple(attribute.key for attribute in found.mapper.column_attrs)
+    columns = [getattr(selected, name) for name in names]
+    key = found.mapper.get_property_by_column(found.mapper.primary_key[0]).key
+    return columns, _Group(found.mapper.class_, names, tuple(column.type for column in columns), names.index(key))
+
+
+def _value_maker(place: int, convert: Convert | None) -> Maker:
+    if convert is None:
+        return lambda record: record[place]
+    return lambda record: convert(record[place])
+
+
+def _entity_maker(
+    kind: type, names: Sequence[str], converts: Sequence[tuple[str, Convert]], span: slice, key: int
+) -> Maker:
+    def make(record: asyncpg.Record) -> Any:
+        if record[key] is None:
+            return None
+        values = dict(zip(names, record[span], strict=True))
+        for name, convert in converts:
+            values[name] = convert(values[name])
+        return detached(kind, values)
+
+    return make

@@ -1,0 +1,64 @@
+"""What waits for one watcher of a job, between the hub that hears of it and the watcher's own task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from cuepoint.features.jobs.models import JobStatus
+from cuepoint.features.jobs.progress import JobUpdate, LoggedEvent, ProgressMessage
+from cuepoint.graphql.sources import Standing
+from cuepoint.viewer import Viewer
+
+MAX_WAITING = 256  # events kept for one slow watcher; beyond it they are read from the log again
+
+
+@dataclass(eq=False)  # a watch is itself, not its values: it lies in sets
+class Watch:
+    """What waits for one watcher: every event, and the newest progress only."""
+
+    job_id: UUID
+    viewer: Viewer | None = None  # whose rights are looked at again and again; None: nobody's
+    seen: int = 0
+    standing: Standing | None = None  # while it waits for news
+    events: deque[LoggedEvent] = field(default_factory=deque)
+    progress: ProgressMessage | None = None
+    is_behind: bool = False
+    is_gone: bool = False
+    is_hidden: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, message: LoggedEvent | ProgressMessage) -> None:
+        """A live message."""
+        if isinstance(message, ProgressMessage):
+            self.progress = message
+        elif len(self.events) < MAX_WAITING:
+            self.events.append(message)
+        else:
+            self.events.clear()
+            self.is_behind = True
+        self.wake.set()
+
+    def leave(self) -> None:
+        """Tell nothing more."""
+        self.is_gone = True
+        self.wake.set()
+
+    def refuse(self) -> None:
+        """The viewer may not see the job any more."""
+        self.is_hidden = True
+        self.leave()
+
+    def check(self, snapshot: JobUpdate | None) -> None:
+        """What the safety query found; None: the job is not there any more."""
+        if snapshot is None:
+            self.is_gone = True
+        elif snapshot.seq > max([self.seen, *(event.seq for event in self.events)]):
+            self.is_behind = True
+        elif snapshot.status is JobStatus.RUNNING and self.progress is None:
+            self.progress = snapshot.as_progress
+        else:
+            return
+        self.wake.set()
