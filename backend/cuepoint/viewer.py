@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
@@ -57,6 +58,7 @@ class Viewer:
     project_ids: frozenset[UUID] | None = None  # None: every project of the user
     is_of_admin: bool = False  # the user is an administrator, whatever the credential may do
     share: Share | None = None  # came by a share link, without an account
+    expires_at: datetime | None = field(default=None, compare=False)  # of an API key; None: never
 
     @property
     def sees_all(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sqlalchemy import func, select, update
 
@@ -82,6 +84,23 @@ class TestKnownKeys:
         now[0] += KNOWN_SECONDS
 
         assert KNOWN_SECONDS <= 5
+        with pytest.raises(UnauthenticatedError):
+            await authenticator.viewer(f"Bearer {secret}")
+
+    async def test_one_that_expires_is_refused_at_once(self, db: Database) -> None:
+        viewer, secret = await make_token(db)
+        async with db.write() as session:
+            key = await session.get_one(ApiKey, viewer.api_key_id)
+            key.expires_at = datetime.now(UTC) + timedelta(seconds=KNOWN_SECONDS / 2)
+        now = [100.0]
+        authenticator = Authenticator(db, clock=lambda: now[0])
+        for _ in range(2):
+            assert await authenticator.viewer(f"Bearer {secret}") == viewer
+        async with db.engine.begin() as elsewhere:
+            await elsewhere.execute(update(ApiKey).where(ApiKey.id == viewer.api_key_id).values(expires_at=func.now()))
+
+        now[0] += KNOWN_SECONDS / 2
+
         with pytest.raises(UnauthenticatedError):
             await authenticator.viewer(f"Bearer {secret}")
 

@@ -69,6 +69,10 @@ class TestCursor:
         with pytest.raises(BadInputError):
             decode_cursor(raw.rstrip("="), [int])
 
+    def test_refuses_a_text_that_postgres_cannot_hold(self) -> None:
+        with pytest.raises(BadInputError):
+            decode_cursor(forged(["a\0b"]), [str])
+
     async def test_any_that_is_well_formed_can_be_asked_with(self, db: Database) -> None:
         for time in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2026-03-01"):
             async with db.read() as session:

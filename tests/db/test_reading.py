@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 import pytest
-from sqlalchemy import Select, func, literal, select, text, tuple_
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Select, event, func, literal, literal_column, select, text, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.exc import UnmappedInstanceError
+from sqlalchemy.pool import QueuePool
 
 from cuepoint.db.base import uuid7
 from cuepoint.db.reading import Selects
-from cuepoint.db.session import Database
+from cuepoint.db.session import Database, create_engine
+from cuepoint.features.jobs.statements import is_outage
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
 from cuepoint.features.videos.models import Video
 from tests.support.builders.projects import make_member, make_project
@@ -31,6 +38,28 @@ def seen(value: Any) -> Any:
     if isinstance(value, Project | Video | ProjectMember):
         return {attribute.key: getattr(value, attribute.key) for attribute in type(value).__mapper__.column_attrs}
     return value
+
+
+@pytest.fixture
+async def small(database_url: str) -> AsyncIterator[Database]:
+    """Two connections for all."""
+    engine = create_engine(database_url, pool_size=1)
+    yield Database(engine)
+    await engine.dispose()
+
+
+def checked_out(db: Database) -> int:
+    """How many connections of the pool are in use."""
+    return cast(QueuePool, db.engine.pool).checkedout()
+
+
+async def starting_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What a server says until it is up."""
+    await reader.read(1000)
+    said = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+    writer.write(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+    await writer.drain()
+    writer.close()
 
 
 async def both(db: Database, statement: Select[Any]) -> list[list[tuple[Any, ...]]]:
@@ -124,6 +153,98 @@ class TestReader:
                 await asyncio.wait_for(session.scalar(select(func.pg_sleep(5))), 0.05)
 
             assert await session.scalar(select(literal(1))) == 1
+
+    async def test_numbers_in_json_come_back_as_they_went_in(self, db: Database) -> None:
+        numbers = {"whole": [2**64 - 1, -(2**63), 2**53 + 1], "others": [0.1, 1e29, 1e300]}
+
+        found, expected = await both(db, select(literal(numbers, JSONB)))
+
+        assert found == expected == [(numbers,)]
+        assert list(map(type, found[0][0]["whole"])) == [int] * 3
+
+
+class TestConnection:
+    async def test_is_one_at_a_time_whoever_runs_the_statements(self, small: Database) -> None:
+        async def look(number: int) -> tuple[Any, ...]:
+            async with small.read() as session:
+                first = await session.scalar(select(literal(number)))
+                return first, await session.get(Project, NOBODY), await session.scalar(select(literal(number)))
+
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*map(look, range(8)))
+
+        assert found == [(number, None, number) for number in range(8)]
+        assert checked_out(small) == 0
+
+    async def test_two_tasks_cannot_use_one_reader(self, small: Database) -> None:
+        async with small.read() as session:
+            both = [session.scalar(select(literal(1))) for _ in range(2)]
+            first, second = await asyncio.gather(*both, return_exceptions=True)
+
+            assert first == 1
+            assert isinstance(second, InvalidRequestError)
+        assert checked_out(small) == 0
+
+    async def test_sqlalchemy_takes_no_reader_over_that_is_at_work(self, small: Database) -> None:
+        async with small.read() as session:
+            task = asyncio.create_task(session.scalar(select(literal(1))))
+            await asyncio.sleep(0)
+
+            with pytest.raises(InvalidRequestError, match="for another task"):
+                await session.execute(text("select 1"))
+            assert await task == 1
+
+    async def test_a_statement_that_outlives_its_reader_gives_it_back(self, small: Database) -> None:
+        async with small.read() as session:
+            task = asyncio.create_task(session.scalar(select(literal(1))))
+            await asyncio.sleep(0)
+
+        assert await task == 1
+        assert checked_out(small) == 0
+
+    async def test_a_close_that_is_cancelled_closes_sqlalchemys_side_too(self, small: Database) -> None:
+        def fail(*_: Any) -> None:
+            raise asyncio.CancelledError
+
+        async def leave() -> None:
+            async with small.read() as session:
+                sessions.append(session)
+                await session.scalar(select(literal(1)))
+                session.add(Project(name="New"))
+                event.listen(small.engine.sync_engine, "reset", fail, once=True)
+
+        sessions: list[AsyncSession] = []
+        with pytest.raises(asyncio.CancelledError):
+            await leave()
+
+        assert not sessions[0].new
+
+    async def test_is_given_up_where_asyncpg_has_lost_the_thread(self, small: Database) -> None:
+        def lose(_: str) -> None:
+            raise asyncpg.InternalClientError("unexpected message")
+
+        def disturb(connection: Any, _: Any) -> None:
+            options = {"encoder": str, "decoder": lose, "schema": "pg_catalog", "format": "text"}
+            connection.run_async(lambda driver: driver.set_type_codec("oid", **options))
+
+        event.listen(small.engine.sync_engine, "connect", disturb)
+        async with small.read() as session:
+            pid = await session.scalar(select(func.pg_backend_pid()))
+
+            with pytest.raises(DBAPIError, match="unexpected message") as raised:
+                await session.scalar(select(literal_column("1::oid")))
+
+            assert raised.value.connection_invalidated
+            assert await session.scalar(select(func.pg_backend_pid())) != pid
+
+    async def test_a_server_that_is_starting_up_is_an_outage(self, tmp_path: Path) -> None:
+        db = Database(create_engine(f"postgresql://p@/p?host={tmp_path}", vectors=False))
+        async with await asyncio.start_unix_server(starting_up, tmp_path / ".s.PGSQL.5432"), db.read() as session:
+            with pytest.raises(DBAPIError, match="starting up") as raised:
+                await session.scalar(select(literal(1)))
+
+        assert raised.value.connection_invalidated
+        assert is_outage(raised.value)
 
 
 class TestSelects:

@@ -87,6 +87,17 @@ class TestWrite:
 
         assert recorder.batches == [["first"], ["second"]]
 
+    async def test_counts_those_whose_end_nobody_knows(self, recorder: Recorder) -> None:
+        async def lose() -> None:
+            async with recorder.db.write() as session:
+                await session.execute(ADD)
+                raise BrokenError
+
+        with pytest.raises(BrokenError):
+            await lose()
+
+        assert recorder.db.writes == 1
+
 
 class TestRead:
     async def test_changes_nothing(self, recorder: Recorder) -> None:

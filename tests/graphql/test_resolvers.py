@@ -40,6 +40,10 @@ class Query:
     async def where(self, info: Info, colour: Colour = Colour.RED, given: Given | None = None) -> str:
         return f"{info.path.key} {colour} {given}"
 
+    @strawberry.field
+    def change(self, to: strawberry.Maybe[int | None] = None) -> str:
+        return repr(to)
+
     @strawberry.field(permission_classes=[Never])
     def forbidden(self) -> str | None:
         return "seen"
@@ -55,6 +59,9 @@ class TestShortenResolvers:
             ("sum(firstOne: 1)", "1 None"),
             ("sum(firstOne: 1, other: 2)", "1 2"),
             ("sum(firstOne: 1, other: null)", "1 None"),
+            ("change", "None"),
+            ("change(to: null)", "Some(None)"),
+            ("change(to: 3)", "Some(3)"),
             ("where", "a Colour.RED None"),
             ("where(colour: RED, given: {value: 3})", "a Colour.RED Given(value=3)"),
         ],

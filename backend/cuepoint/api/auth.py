@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from math import inf
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -20,7 +22,8 @@ from cuepoint.viewer import Viewer
 
 NOTE_USE_SECONDS = 60.0
 # For so long an API key is not looked up again. What this process itself changes meanwhile counts at once; a key that
-# is revoked by another process is refused after that time, within the 5 s in which open subscriptions end as well.
+# is revoked by another process is refused after that time, within the 5 s in which open subscriptions end as well; one
+# that expires, at once.
 KNOWN_SECONDS = 2.0
 MAX_KNOWN = 10_000
 _UNKNOWN: tuple[Viewer | None, float, int] = (None, 0.0, 0)
@@ -68,15 +71,15 @@ class Authenticator:
 
     async def _viewer_of(self, token: str) -> Viewer:
         digest, now, writes = users.hash_secret(token), self._clock(), self._db.writes
-        viewer, since, writes_then = self._known.get(digest, _UNKNOWN)
-        if viewer is not None and now - since < KNOWN_SECONDS and writes == writes_then:
+        viewer, until, writes_then = self._known.get(digest, _UNKNOWN)
+        if viewer is not None and now < until and writes == writes_then:
             return viewer
         async with self._db.read() as session:
             if self._signer is not None and token.startswith(visitors.MARK):
                 return await visitors.viewer_of_visit(session, self._signer, token)
             viewer = await users.authenticate(session, token)
         if token.startswith(users.MARK):
-            self._known[digest] = (viewer, now, writes)
+            self._known[digest] = (viewer, now + min(KNOWN_SECONDS, _seconds_left(viewer)), writes)
             self._known.move_to_end(digest)
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
@@ -106,6 +109,11 @@ class Authenticator:
         self._noted[key] = now
         async with self._db.write() as session:
             await users.note_use(session, viewer, address)
+
+
+def _seconds_left(viewer: Viewer) -> float:
+    """Until the viewer's key expires."""
+    return inf if viewer.expires_at is None else (viewer.expires_at - datetime.now(UTC)).total_seconds()
 
 
 def is_origin_allowed(headers: Headers, allowed: Collection[str]) -> bool:

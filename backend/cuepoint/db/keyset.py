@@ -76,7 +76,7 @@ def _convert(value: Any, kind: type) -> Any:
         return datetime.fromisoformat(value).astimezone(UTC)
     if kind is UUID and isinstance(value, str):
         return UUID(value)
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and "\0" in value):
         raise ValueError(value)
     if kind is float and isinstance(value, int | float):
         return float(value)

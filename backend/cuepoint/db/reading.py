@@ -17,14 +17,18 @@ import asyncpg
 from sqlalchemy import ARRAY, Dialect, Select, TupleType, inspect
 from sqlalchemy.engine import Engine, IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 MAX_SHAPES = 1_000  # the product has some hundreds; a shape takes about 20 KiB
 
 _LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_(\w+)\]\)")  # what SQLAlchemy leaves open until it has the values
+
+# What asyncpg raises; InternalClientError where the server hung up just before the statement.
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
@@ -138,24 +142,45 @@ class Selects:
         return None if shape is None else (shape, key.bindparams)
 
 
+class _Session(Session):
+    """SQLAlchemy's side of a reader: before it takes a connection, `take_over` gives the reader's own back."""
+
+    def __init__(self, take_over: Callable[[], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._take_over = take_over
+
+    def get_bind(self, *args: Any, **options: Any) -> Any:
+        """What every statement asks for first."""
+        self._take_over()
+        return super().get_bind(*args, **options)
+
+
 class Reader(AsyncSession):
-    """A session for statements that change nothing, each of them its own transaction."""
+    """A session for statements that change nothing, each of them its own transaction.
+
+    It has one connection at a time, or readers that wait for their second would wait for each other: once SQLAlchemy
+    has run a statement, it runs all that follow. Like any session it is one task's.
+    """
 
     def __init__(self, selects: Selects, **options: Any) -> None:
         self._selects = selects
         self._options = options
         self._connection: PoolProxiedConnection | None = None
+        self._is_sqlalchemys = False
+        self._is_busy = False
+        self._is_closed = False
 
     def __getattr__(self, name: str) -> Any:
         """SQLAlchemy's session is made when something is asked for that only it can do."""
         if name.startswith("__") or "sync_session" in self.__dict__:
             raise AttributeError(name)
-        super().__init__(**self._options)
+        super().__init__(sync_session_class=_Session, take_over=self._hand_over, **self._options)
         return getattr(self, name)
 
     async def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
         """The result of a statement."""
-        found = self._selects.find(statement) if params is None and not options else None
+        is_plain = params is None and not options and not self._is_sqlalchemys
+        found = self._selects.find(statement) if is_plain else None
         if found is None:
             return await super().execute(statement, params, **options)
         shape, given = found
@@ -171,16 +196,49 @@ class Reader(AsyncSession):
         return (await self.execute(statement, params, **options)).scalar()
 
     async def close(self) -> None:
-        """Give the connections back."""
-        if self._connection is not None:
-            await greenlet_spawn(self._connection.close)
-            self._connection = None
-        if "sync_session" in self.__dict__:
-            await super().close()
+        """Give the connection back; a statement that another task still runs gives it back itself."""
+        self._is_closed = True
+        try:
+            if self._connection is not None and not self._is_busy:
+                await greenlet_spawn(self._give_back)
+        finally:
+            if "sync_session" in self.__dict__:
+                await super().close()
+
+    def _hand_over(self) -> None:
+        self._require_idle()
+        self._is_sqlalchemys = True
+        self._give_back()
+
+    def _require_idle(self) -> None:
+        if self._is_busy:
+            raise InvalidRequestError("This reader is running a statement for another task; open one for each task.")
+
+    def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     async def _fetch(self, shape: _Shape, values: list[Any]) -> Sequence[asyncpg.Record]:
+        self._require_idle()
+        self._is_busy = True
+        try:
+            return await self._fetch_alone(shape, values)
+        finally:
+            self._is_busy = False
+            if self._is_closed:
+                await greenlet_spawn(self._give_back)
+
+    async def _connect(self, shape: _Shape, values: list[Any]) -> PoolProxiedConnection:
+        engine = self._selects.engine
+        try:
+            return await greenlet_spawn(engine.raw_connection)
+        except (*_ERRORS, engine.dialect.loaded_dbapi.Error) as error:  # the socket's come bare, as from any session
+            raise DBAPIError(shape.sql, values, error, connection_invalidated=True) from error
+
+    async def _fetch_alone(self, shape: _Shape, values: list[Any]) -> Sequence[asyncpg.Record]:
         if self._connection is None:
-            self._connection = await greenlet_spawn(self._selects.engine.raw_connection)
+            self._connection = await self._connect(shape, values)
         for note in self._selects.engine.dispatch.before_cursor_execute:
             note(None, None, shape.sql, tuple(values), None, False)
         driver: Any = self._connection.driver_connection
@@ -188,8 +246,8 @@ class Reader(AsyncSession):
             if not shape.makers:
                 await shape.learn(driver, self._selects.engine.dialect)
             records: list[asyncpg.Record] = await driver.fetch(shape.sql, *values)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            is_lost = driver.is_closed()
+        except (*_ERRORS, OSError) as error:
+            is_lost = driver.is_closed() or isinstance(error, asyncpg.InternalClientError)
             if is_lost:
                 await self._give_up()
             raise DBAPIError(shape.sql, values, error, connection_invalidated=is_lost) from error
@@ -199,9 +257,9 @@ class Reader(AsyncSession):
         return records
 
     async def _give_up(self) -> None:
-        if self._connection is not None:
-            await greenlet_spawn(self._connection.invalidate)
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await greenlet_spawn(connection.invalidate)
 
 
 def _shape_of(statement: Select[Any], given: Sequence[Any], dialect: Dialect) -> _Shape | None:

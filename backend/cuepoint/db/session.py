@@ -86,7 +86,7 @@ class Database:
         event.listen(reading.sync_engine, "before_cursor_execute", _refuse_change)
         self._selects = Selects(reading.sync_engine)
         self._reading = {"bind": reading, "expire_on_commit": False, "autoflush": False, "info": dict(info or {})}
-        self.writes = 0  # transactions that have committed here: what was read before the last of them may be stale
+        self.writes = 0  # transactions that have ended here: what was read before the last of them may be stale
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -101,9 +101,11 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncSession]:
         """One transaction: commits at the end, then dispatches its effects; rolls back on any exception."""
         async with self._sessions() as session:
-            async with session.begin():
-                yield session
-            self.writes += 1
+            try:
+                async with session.begin():
+                    yield session
+            finally:
+                self.writes += 1  # a commit whose answer was lost may have gone through
             effects = session.info.pop(_EFFECTS, [])
         if effects and self._dispatch is not None:
             await self._dispatch(effects)

@@ -35,6 +35,8 @@ def _short(field: GraphQLField, config: StrawberryConfig) -> Callable[..., Any] 
         return None
     if resolver.parent_parameter or resolver.root_parameter:
         return None
+    if any(one.is_maybe for one in definition.arguments):  # null is a value there, and every value is wrapped
+        return None
     converted = [config.name_converter.from_argument(one) for one in definition.arguments if not _is_scalar(one)]
     as_ever: Callable[..., Any] = field.resolve  # type: ignore[assignment]
     names = {config.name_converter.from_argument(one): one.python_name for one in definition.arguments}

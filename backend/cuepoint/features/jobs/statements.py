@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import asyncpg
 import orjson
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 # After these the same transaction may succeed, because it lost a race: deadlock_detected, serialization_failure, and
@@ -17,8 +18,16 @@ _CONFLICT = frozenset({"40P01", "40001", "23505"})
 _OUTAGE = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
 
 # What a database call may raise: SQLAlchemy's wrapper; asyncpg's own and the socket's errors come through bare while
-# connecting. InternalClientError: the connection broke while it was set up (found by a chaos run).
-DATABASE_ERRORS = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+# connecting. InternalClientError: the connection broke while it was set up (found by a chaos run). PoolTimeoutError: no
+# connection became free in time.
+DATABASE_ERRORS = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 class Statements(Protocol):
@@ -65,8 +74,10 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the server is away or dropped the connection: the outcome of a commit is unknown."""
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+    """Whether the server is away, dropped the connection or has none free: the outcome of a commit is unknown."""
+    if isinstance(
+        error, OSError | TimeoutError | PoolTimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    ):
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True

@@ -83,10 +83,10 @@ async def still_valid(session: AsyncSession, viewers: Collection[Viewer]) -> set
     return valid & set(viewers)
 
 
-def _keys() -> Select[UUID, bool, UUID, Scope, list[UUID] | None]:
+def _keys() -> Select[UUID, bool, UUID, Scope, list[UUID] | None, datetime | None]:
     """What makes a viewer of each key that is in force."""
     return (
-        select(User.id, User.is_admin, ApiKey.id.label("key_id"), ApiKey.scope, ApiKey.project_ids)
+        select(User.id, User.is_admin, ApiKey.id.label("key_id"), ApiKey.scope, ApiKey.project_ids, ApiKey.expires_at)
         .join(User, User.id == ApiKey.user_id)
         .where(
             ApiKey.revoked_at.is_(None),
@@ -105,8 +105,8 @@ def _sessions() -> Select[UUID, bool, UUID]:
     )
 
 
-def _key_viewer(row: Row[UUID, bool, UUID, Scope, list[UUID] | None]) -> Viewer:
-    user_id, is_admin, key_id, scope, project_ids = row
+def _key_viewer(row: Row[UUID, bool, UUID, Scope, list[UUID] | None, datetime | None]) -> Viewer:
+    user_id, is_admin, key_id, scope, project_ids, expires_at = row
     is_whole = scope is Scope.MANAGE and project_ids is None
     return Viewer(
         user_id=user_id,
@@ -115,6 +115,7 @@ def _key_viewer(row: Row[UUID, bool, UUID, Scope, list[UUID] | None]) -> Viewer:
         scope=scope,
         project_ids=None if project_ids is None else frozenset(project_ids),
         is_of_admin=is_admin and not is_whole,
+        expires_at=expires_at,
     )
 
 
