@@ -210,7 +210,9 @@ describe("Who is not signed in", { timeout: 60_000 }, () => {
     player = await openPlayer(browser, await addressWithCode(), { saysYes: false });
     const { page } = player;
 
-    await page.getByText(/^Sign in as .+ \(.+@.+\)\?/).waitFor();
+    await page.getByText(/^Sign in as .+@.+ \(.+\)\?/).waitFor();
+    assert.match(await page.locator("#ask-text bdi").first().textContent(), /@/);
+    assert.match(await page.locator("#ask-yes bdi").textContent(), /@/);
     assert.deepEqual(await player.context.cookies(), []);
     await page.getByRole("button", { name: "No" }).click();
 
@@ -222,21 +224,23 @@ describe("Who is not signed in", { timeout: 60_000 }, () => {
 describe("Who is signed in", { timeout: 60_000 }, () => {
   afterEach(() => player.close());
 
-  test("stays so by their own code, and keeps their place unless they give it up for a link", async () => {
+  test("goes on by a code of their own, unasked and with its rights, and keeps their place unless they give it up for a link", async () => {
     player = await openPlayer(browser, await addressWithCode());
     await player.ready();
     const { page, context } = player;
-    const [mine] = await context.cookies();
+    const [old] = await context.cookies();
 
     await page.goto("about:blank");
     await page.goto(await addressWithCode());
     await player.ready();
+    const [mine] = await context.cookies();
     await page.goto("about:blank");
     await page.goto(await addressWithLink());
     await page.getByText(/^You are signed in as .+ visitor instead\?$/).waitFor();
     await page.getByRole("button", { name: "No" }).click();
     await player.ready();
 
+    assert.notEqual(mine.value, old.value);
     assert.equal((await context.cookies())[0].value, mine.value);
   });
 });

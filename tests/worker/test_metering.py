@@ -29,5 +29,17 @@ class TestMetering:
         async with worker_for_tests(settings, {JobKind.PROBE: probe}):
             assert await ended(sql, job) == ["FAILED"]
 
-        query = "select tokens_in from model_usage where job_id = $1 order by id"
-        assert [found["tokens_in"] for found in await sql.fetch(query, job)] == [1, 12, 100]
+        query = "select tokens_in from model_usage where job_id = $1 order by tokens_in"
+        assert [found["tokens_in"] for found in await sql.fetch(query, job)] == [1, 2, 10, 100]
+
+    async def test_tokens_that_cannot_be_counted_change_nothing_of_the_job(self, sql: Any, settings: Settings) -> None:
+        async def probe(ctx: TaskContext) -> dict[str, Any]:
+            note_use(Use("embedder-3", 2**80))  # no column holds it
+            return {"ok": True}
+
+        job = await make(sql)
+
+        async with worker_for_tests(settings, {JobKind.PROBE: probe}):
+            assert await ended(sql, job) == ["SUCCEEDED"]
+
+        assert await sql.fetchval("select count(*) from model_usage where job_id = $1", job) == 0

@@ -14,6 +14,8 @@ from cuepoint.config import Settings
 
 SCHEMES = {"http": "ws", "https": "wss"}
 # RFC 3986 reg-name or IP literal with an optional port; what else stands in `Host` never gets into a URL.
+# A forwarded address with what some proxies add: RFC 7239 writes IPv6 in brackets, and allows a port behind either.
+_FORWARDED = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+)(?::\d+)?", re.ASCII)
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
 
@@ -47,15 +49,34 @@ class TrustedProxies:
         scheme = headers.get("x-forwarded-proto", "").split(",")[-1].strip().lower()
         if scheme in SCHEMES:
             scope["scheme"] = SCHEMES[scheme] if scope["type"] == "websocket" else scheme
-        # The last entry that is no proxy of ours: those before it are the caller's own claim.
-        callers = [c.strip() for c in ",".join(headers.getlist("x-forwarded-for")).split(",") if c.strip()]
-        stranger = next((c for c in reversed(callers) if not self._is_trusted(c)), callers[0] if callers else None)
-        if stranger is not None:
-            scope["client"] = (stranger, 0)
+        caller = self._caller(",".join(headers.getlist("x-forwarded-for")))
+        if caller is not None:
+            scope["client"] = (caller, 0)
         host = headers.get("x-forwarded-host", "").split(",")[-1].strip()
         if _HOST.fullmatch(host):
             kept = [(name, value) for name, value in scope["headers"] if name != b"host"]
             scope["headers"] = [*kept, (b"host", host.encode("latin-1"))]
+
+    def _caller(self, forwarded: str) -> str | None:
+        """The last address that is no proxy of ours, else the first: those before it are the caller's own claim, and so
+        is what stands before something that is no address."""
+        caller = None
+        for entry in filter(None, (part.strip() for part in reversed(forwarded.split(",")))):
+            address = _address(entry)
+            is_trusted = self._is_trusted(address or entry)
+            caller = address or caller
+            if not is_trusted:
+                break
+        return caller
+
+
+def _address(entry: str) -> str | None:
+    """The IP address of an entry of X-Forwarded-For, in its one spelling; None for anything else."""
+    found = _FORWARDED.fullmatch(entry)
+    try:
+        return str(ipaddress.ip_address((found["v6"] or found["v4"]) if found else entry))
+    except ValueError:
+        return None
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

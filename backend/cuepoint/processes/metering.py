@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
 
 
 @dataclass(frozen=True)
 class Use:
-    """Tokens that one call took."""
+    """Tokens that one call took. By `id` it is known again: it may be tried to be written down more than once."""
 
     model: str
     tokens_in: int
     tokens_out: int = 0
+    id: UUID = field(default_factory=uuid4, compare=False)
 
 
 class Meter:

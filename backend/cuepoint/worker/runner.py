@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
-
 from cuepoint.adapters.bundle import Adapters
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
@@ -86,8 +83,13 @@ class Runner:
             if attempt.has_temp_dir:
                 await asyncio.to_thread(attempt.remove_temp_dir)
         ending = self._ending(attempt, body)
-        await self._settle(attempt)
-        await self._logs.finish(attempt)
+        try:
+            await self._settle(attempt)
+            await self._logs.finish(attempt)
+        finally:  # whatever fails here changes nothing of what becomes of the job
+            await self._hand_over(attempt, ending)
+
+    async def _hand_over(self, attempt: Attempt, ending: Ending) -> None:
         if ending.is_written:
             self._attempts.remove(attempt)
         elif ending.outcome is None:
@@ -124,7 +126,8 @@ class Runner:
                     await quotas.settle(session, attempt.meter, attempt.fence.job_id)
             except DATABASE_ERRORS as error:
                 if not is_outage(error):
-                    raise
+                    _log.exception("The tokens of job %s were not counted", attempt.fence.job_id)
+                    return
                 await asyncio.sleep(OUTAGE_DELAY_SECONDS)
 
     async def _wait(self, attempt: Attempt, body: asyncio.Task[Any]) -> None:
@@ -218,5 +221,5 @@ def _error(
 
 def _is_database_outage(error: BaseException) -> bool:
     """Bare socket errors come from connecting to Postgres: adapters wrap their own."""
-    kinds = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
-    return isinstance(error, kinds) and is_outage(error)
+    is_bare = isinstance(error, OSError) and not isinstance(error, ConnectionError)
+    return isinstance(error, DATABASE_ERRORS) and not is_bare and is_outage(error)

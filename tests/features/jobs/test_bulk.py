@@ -28,6 +28,7 @@ from cuepoint.features.quotas import service as quotas
 from cuepoint.features.quotas.service import Limits, Scope
 from cuepoint.viewer import Viewer
 from tests.support.builders.jobs import make_job, make_project, make_viewer
+from tests.support.graphql import count_statements
 from tests.support.jobs import run, status, take
 
 
@@ -90,6 +91,24 @@ class TestRetryFailed:
 
         assert refused.value.excess.what is what
         assert await status(sql, first.id, child.id) == ["FAILED", "CANCELLED"]
+
+    async def test_quotas_are_locked_all_at_once_and_in_one_order(self, db: Database, sql: Any, worker: UUID) -> None:
+        projects = [await make_project(db) for _ in range(3)]
+        for project_id in projects:
+            await failed(db, sql, worker, project_id=project_id)
+        admin = Viewer(uuid7(), is_admin=True)
+        async with db.write() as session:
+            for project_id in projects:
+                await quotas.set_quota(session, admin, Scope(project_id=project_id), Limits(concurrent_jobs=1))
+
+        with count_statements(db.engine) as statements:
+            async with db.write() as session:
+                done = await bulk.retry_failed(session, admin, JobFilter())
+
+        locks = [text for text, _ in statements.seen if "FOR NO KEY UPDATE" in text]
+        assert len(done.jobs) == 3
+        assert len(locks) == 1
+        assert "ORDER BY quotas.id FOR NO KEY UPDATE" in locks[0]
 
     async def test_only_what_matches(self, db: Database, sql: Any, worker: UUID, project: UUID, editor: Viewer) -> None:
         old = await failed(db, sql, worker, project_id=project)

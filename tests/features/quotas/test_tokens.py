@@ -95,8 +95,8 @@ class TestTokens:
             await session.execute(update(Job).values(status=JobStatus.FAILED, finished_at=func.now()))
         over = await state(paid, admin, Scope(project_id=project.id))
 
-        assert (running.tokens.used, running.tokens.reserved) == (140, TOKENS)
-        assert (running.cost.used, running.cost.reserved) == (67, TOKENS // 2)
+        assert (running.tokens.used, running.tokens.reserved) == (140, TOKENS - 140)
+        assert (running.cost.used, running.cost.reserved) == (67, TOKENS // 2 - 67)
         assert (over.tokens.used, over.tokens.reserved, over.cost.used, over.cost.reserved) == (140, 0, 67, 0)
         assert over.tokens.resets_at is not None
 
@@ -112,9 +112,21 @@ class TestTokens:
 
         excess = refused.value.excess
         assert (excess.scope, excess.what) == (QuotaScope.PROJECT, QuotaLimit.TOKENS_PER_MONTH)
-        assert (excess.limit, excess.used, excess.reserved) == (2 * TOKENS - 1, 9, 2 * TOKENS)
+        assert (excess.limit, excess.used, excess.reserved) == (2 * TOKENS - 1, 9, 2 * TOKENS - 9)
         assert excess.resets_at == month_of(datetime.now(UTC))[1]
         assert await count(paid, Job) == 1
+
+    async def test_a_retried_job_that_took_more_than_expected_gives_others_no_room(
+        self, paid: Database, admin: Viewer, project: Project
+    ) -> None:
+        job = await embed(paid, await make_video(paid, project))
+        await embed(paid, await make_video(paid, project))
+        await take(paid, job.id, Use("embedder-3", TOKENS + 50))
+
+        both = await state(paid, admin, Scope(project_id=project.id))
+
+        assert (both.tokens.used, both.tokens.reserved) == (TOKENS + 50, TOKENS)
+        assert (both.cost.used, both.cost.reserved) == ((TOKENS + 50) // 2, TOKENS // 2)
 
     async def test_cost_is_limited_alike(self, paid: Database, admin: Viewer, project: Project) -> None:
         await limit(paid, admin, Scope(), cost_micros_per_month=TOKENS // 2)
@@ -160,6 +172,23 @@ class TestTokens:
             await fail()
 
         assert (meter.take(), await count(paid, ModelUsage)) == ([Use("embedder-3", 5)], 0)
+
+    async def test_what_was_written_by_a_commit_whose_answer_was_lost_counts_once(
+        self, paid: Database, admin: Viewer, project: Project
+    ) -> None:
+        job, meter = await embed(paid, await make_video(paid, project)), Meter()
+        meter.add(Use("embedder-3", 5))
+        uses = meter.take()
+        meter.put_back(uses)
+        async with paid.write() as session:
+            await service.settle(session, meter, job.id)
+
+        meter.put_back(uses)
+        meter.add(Use("embedder-3", 7))
+        async with paid.write() as session:
+            await service.settle(session, meter, job.id)
+
+        assert (await state(paid, admin, Scope(project_id=project.id))).tokens.used == 12
 
     async def test_a_length_that_was_unknown_is_checked_at_the_start_and_the_earlier_job_goes(
         self, paid: Database, admin: Viewer, project: Project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from cuepoint.db.session import Database
-from cuepoint.errors import QuotaExceededError
+from cuepoint.errors import AdapterError, ErrorCode, QuotaExceededError
 from cuepoint.features.projects.models import Project
 from cuepoint.features.quotas import service as quotas
 from cuepoint.features.quotas.metering import Metering, Price
@@ -23,6 +24,7 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_project
 from tests.support.builders.search import AxisEmbedder, axis
 from tests.support.builders.users import make_viewer
+from tests.support.builders.videos import make_video
 
 
 class PaidEmbedder(AxisEmbedder):
@@ -55,7 +57,7 @@ def embedder() -> PaidEmbedder:
 
 async def used(db: Database) -> list[tuple[object, ...]]:
     async with db.read() as session:
-        rows = await session.scalars(select(ModelUsage).order_by(ModelUsage.id))
+        rows = await session.scalars(select(ModelUsage).order_by(ModelUsage.created_at))
         return [(row.project_id, row.user_id, row.tokens_in, row.cost_micros, row.job_id) for row in rows]
 
 
@@ -64,12 +66,42 @@ class TestSearch:
         self, paid: Database, viewer: Viewer, project: Project
     ) -> None:
         await search(paid, viewer, embedder(), SearchRequest("needle"))
-        await search(paid, viewer, embedder(), SearchRequest("needle", project_ids=[project.id]))
+        video = await make_video(paid, project)
+        other = await make_project(paid, owner_id=viewer.user_id)
+        foreign = await make_video(paid, other)
+        for projects, videos in (
+            ([project.id, other.id], None),
+            (None, [video.id, foreign.id]),
+            ([project.id], None),
+            ([project.id, project.id], None),
+            (None, [video.id]),
+            ([project.id, other.id], [video.id]),
+            ([other.id], [video.id]),
+        ):
+            await search(paid, viewer, embedder(), SearchRequest("needle", projects, videos))
 
-        assert await used(paid) == [
-            (None, viewer.user_id, 3, 3, None),
-            (project.id, viewer.user_id, 3, 3, None),
-        ]
+        charged = [(None, viewer.user_id, 3, 3, None)] * 3 + [(project.id, viewer.user_id, 3, 3, None)] * 5
+        assert await used(paid) == charged
+
+    @pytest.mark.parametrize("error", [AdapterError, asyncio.CancelledError], ids=["fails", "is-cancelled"])
+    async def test_that_goes_wrong_after_the_paid_call_counts(
+        self, paid: Database, viewer: Viewer, error: type[BaseException]
+    ) -> None:
+        class Broken(PaidEmbedder):
+            async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+                await super().embed(texts)
+                if error is AdapterError:
+                    raise AdapterError(ErrorCode.PROVIDER_BAD_RESPONSE, "No vector.", retryable=False)
+                running = asyncio.current_task()
+                assert running is not None
+                running.cancel()
+                await asyncio.sleep(1)
+                raise AssertionError
+
+        with pytest.raises(error):
+            await asyncio.create_task(search(paid, viewer, Broken({"needle": axis(1)}), SearchRequest("needle")))
+
+        assert await used(paid) == [(None, viewer.user_id, 3, 3, None)]
 
     async def test_of_a_visitor_counts_for_the_project_that_was_shared(
         self, paid: Database, viewer: Viewer, project: Project

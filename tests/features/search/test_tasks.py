@@ -14,6 +14,8 @@ from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.quotas.metering import Metering
+from cuepoint.features.quotas.models import Quota
 from cuepoint.features.search import tasks
 from cuepoint.features.search.models import RetrievableText, RetrievableTextEmbedding
 from cuepoint.features.transcripts import service as transcripts
@@ -88,6 +90,22 @@ class TestEmbed:
         assert embedder.calls == []
         assert job.result == {"texts": 3, "embedded": 0, "provider": "fake", "model": "words-1"}
         assert await indexed(db) == [(text, "en", True) for text in TEXTS]
+
+    async def test_where_nothing_is_missing_a_spent_quota_refuses_nothing(
+        self, db: Database, settings: Settings, tmp_path: Path
+    ) -> None:
+        video = await make_video(db, await make_project(db))
+        await make_transcript(db, video, *TEXTS, with_chunks=True)
+        await run(db, settings, tmp_path, video, FakeEmbedder())
+        async with db.write() as session:
+            session.add(Quota(tokens_per_month=0))
+        paid = Database(db.engine, info={Metering: Metering({"EMBEDDING": "embedder-3"})})
+        job = await make_running_job(db, video, JobKind.EMBEDDING)
+
+        await tasks.embed(context_of(paid, settings, job, RecordedControl(tmp_path), FakeEmbedder()))
+
+        async with db.read() as session:
+            assert (await session.get_one(Job, job.id)).status is JobStatus.SUCCEEDED
 
     async def test_another_revision_embeds_only_what_changed(
         self, db: Database, settings: Settings, tmp_path: Path

@@ -91,6 +91,22 @@ class TestLock:
         assert guesses == ["INVALID_CREDENTIALS"] * 5 + ["SIGN_IN_LOCKED"] * 2
         assert await code_of_login(db, settings, "ada@example.org", PASSWORD) == "OK"
 
+    async def test_spellings_that_find_one_account_are_counted_as_one(self, db: Database) -> None:
+        spellings = ["İ@x.org", "i@x.org", "I@x.org", "i\u0307@x.org", "É@x.org", "é@x.org", "\u212a@x.org", "k@x.org"]
+        async with db.write() as session:
+            found = [await session.scalar(select(func.lower(spelling))) for spelling in spellings]
+            counted = [
+                (await attempts.count_sign_in(session, spelling, f"192.0.2.{host}")).others[-1]
+                for host, spelling in enumerate(spellings)
+            ]
+
+        assert [counted.index(subject) for subject in counted] == [found.index(address) for address in found]
+
+    @pytest.mark.parametrize("address", ["::ffff:203.0.113.9", "64:ff9b::203.0.113.9"], ids=["mapped", "nat64"])
+    def test_an_ipv4_address_inside_ipv6_is_that_place(self, address: str) -> None:
+        assert attempts.Subject.place(address) == attempts.Subject.place("203.0.113.9")
+        assert attempts.Subject.place(address) != attempts.Subject.place(address.replace("113.9", "113.10"))
+
     async def test_hosts_of_one_network_are_one_place(self, db: Database, settings: Settings) -> None:
         await make_user(db, email="ada@example.org", password=PASSWORD)
 

@@ -9,9 +9,17 @@ from sqlalchemy import select
 
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
-from cuepoint.errors import CuepointError, ErrorCode, ForbiddenError, NotFoundError, UnauthenticatedError
+from cuepoint.errors import (
+    BadInputError,
+    CuepointError,
+    ErrorCode,
+    ForbiddenError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from cuepoint.features.audit.models import AuditEvent
 from cuepoint.features.users import service
+from cuepoint.features.users.inputs import clean_email, clean_name
 from cuepoint.features.users.models import ApiKey, User
 from cuepoint.features.users.service import UserFilter
 from cuepoint.viewer import Scope, Viewer
@@ -43,6 +51,32 @@ class TestUpdateUser:
         user = await row(db, viewer)
         assert (user.name, user.is_admin) == ("Ada L.", False)
         assert user.email != "ada@example.org"
+
+    @pytest.mark.parametrize(
+        ("name", "is_fine"),
+        [
+            ("Ada \u202eevE", False),
+            ("Ada\u200b", False),
+            ("\ufeffAda", False),
+            ("Ada \u2066(boss@example.org)\u2069", False),
+            ("Ad\u200da", False),
+            ("Ad\u05d0\u200d\u200d\u05d0", False),
+            ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", True),
+            ("\u0915\u094d\u200d\u0937", True),
+            ("Zoë \U0001f469\u200d\U0001f680", True),
+        ],
+        ids=["override", "zero-width", "mark", "isolate", "latin-joiner", "joiners", "persian", "hindi", "emoji"],
+    )
+    def test_names_hold_nothing_that_hides_or_turns_letters(self, name: str, is_fine: bool) -> None:
+        if is_fine:
+            assert clean_name(name) == name
+        else:
+            with pytest.raises(BadInputError, match="cannot be seen"):
+                clean_name(name)
+
+    def test_addresses_hold_no_such_thing(self) -> None:
+        with pytest.raises(BadInputError):
+            clean_email("ada@example.org\u200b")
 
     async def test_is_logged_with_what_changed(self, db: Database) -> None:
         admin, user = await make_viewer(db, is_admin=True), await make_user(db, email="old@example.org")

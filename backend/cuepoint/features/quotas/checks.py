@@ -7,7 +7,7 @@ reserved is never written down: a job reserves for as long as it is unfinished, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
@@ -129,15 +129,29 @@ def _unpriced(model: str) -> CuepointError:
 
 async def _held(session: AsyncSession, project_id: UUID | None, user_id: UUID | None) -> Sequence[Quota]:
     """The quotas in the way, locked until the transaction ends; asked once for each transaction."""
-    known: dict[tuple[UUID | None, UUID | None], Sequence[Quota]] = session.info.setdefault(_held, {})
-    key = (project_id, user_id)
-    if key not in known:
-        holds = _holds_for(project_id, user_id)
-        statement = select(Quota).where(holds).order_by(Quota.id).with_for_update(key_share=True)
-        known[key] = (await session.scalars(statement)).all()
-    if known[key]:
+    await hold(session, [(project_id, user_id)])
+    held: Sequence[Quota] = session.info[hold][project_id, user_id]
+    if held:
         await session.flush()
-    return known[key]
+    return held
+
+
+async def hold(session: AsyncSession, owners: Collection[tuple[UUID | None, UUID | None]]) -> None:
+    """The quotas in the way of these projects and users are locked until the transaction ends, in one order: whoever
+    checks several pairs holds all of them first, as two that lock pair after pair may wait for each other."""
+    known: dict[tuple[UUID | None, UUID | None], Sequence[Quota]] = session.info.setdefault(hold, {})
+    new = set(owners) - set(known)
+    if not new:
+        return
+    projects, users = ({pair[side] for pair in new} - {None} for side in (0, 1))
+    everywhere = Quota.project_id.is_(None) & Quota.user_id.is_(None)
+    holds = or_(everywhere, Quota.project_id.in_(projects), Quota.user_id.in_(users))
+    statement = select(Quota).where(holds).order_by(Quota.id).with_for_update(key_share=True)
+    quotas = (await session.scalars(statement)).all()
+    for project_id, user_id in new:
+        known[project_id, user_id] = [
+            quota for quota in quotas if quota.project_id in (None, project_id) and quota.user_id in (None, user_id)
+        ]
 
 
 def _holds_for(project_id: UUID | None, user_id: UUID | None) -> ColumnElement[bool]:

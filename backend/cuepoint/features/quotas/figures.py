@@ -99,7 +99,7 @@ class UsageFigures:
 
 async def usage_figures(session: AsyncSession, quota: Quota, *, up_to: UUID | None = None) -> UsageFigures:
     """Tokens taken this month with their cost in millionths, and as reserved what unfinished jobs that call paid models
-    are expected to take by the length of their media. `up_to` as of `media_figure`."""
+    are expected to take by the length of their media, beside what each took already. `up_to` as of `media_figure`."""
     start, ahead = month_of(datetime.now(UTC))
     paid = metering_of(session)
     whose = _scope(quota, "project_id", "user_id")
@@ -110,20 +110,26 @@ async def usage_figures(session: AsyncSession, quota: Quota, *, up_to: UUID | No
     """  # noqa: S608 - constants of this module
     used = (await session.execute(text(statement), values)).one()
     statement = f"""
-      select j.kind, coalesce(sum(v.duration_ms), 0) as media_ms from jobs j join videos v on v.id = j.video_id
+      with taken as (
+        select job_id, sum(tokens_in + tokens_out) as tokens, coalesce(sum(cost_micros), 0) as cost
+        from model_usage where created_at >= :start and {whose} and job_id is not null group by job_id
+      )
+      select j.kind, coalesce(sum(v.duration_ms), 0) as media_ms, coalesce(t.tokens, 0) as tokens,
+        coalesce(t.cost, 0) as cost
+      from jobs j join videos v on v.id = j.video_id left join taken t on t.job_id = j.id
       where j.status in {LIVE} and j.kind = any(:kinds) and (cast(:up_to as uuid) is null or j.id <= :up_to)
-      and {_scope(quota, "j.project_id", "j.created_by_id")} group by j.kind
+      and {_scope(quota, "j.project_id", "j.created_by_id")} group by j.kind, t.job_id, t.tokens, t.cost
     """  # noqa: S608 - constants of this module
-    values = {**_values(quota), "kinds": sorted(paid.models), "up_to": up_to}
+    values |= {"kinds": sorted(paid.models), "up_to": up_to}
     rows = (await session.execute(text(statement), values)).all() if paid.models else []
-    demands = [paid.demand(row.kind, int(row.media_ms)) for row in rows]
-    priced = [(use, paid.price_of(use.model)) for use in demands]
+    demands = [(paid.demand(row.kind, int(row.media_ms)), row) for row in rows]
+    priced = [(use, row, paid.price_of(use.model)) for use, row in demands]
+    tokens = sum(max(0, use.tokens_in - int(row.tokens)) for use, row in demands)
+    cost = sum(max(0, price.micros(use) - int(row.cost)) for use, row, price in priced if price)
     return UsageFigures(
-        Figure(int(used.tokens), sum(use.tokens_in for use in demands), quota.tokens_per_month, ahead),
-        Figure(
-            int(used.cost), sum(price.micros(use) for use, price in priced if price), quota.cost_micros_per_month, ahead
-        ),
-        tuple(sorted({use.model for use, price in priced if price is None})),
+        Figure(int(used.tokens), tokens, quota.tokens_per_month, ahead),
+        Figure(int(used.cost), cost, quota.cost_micros_per_month, ahead),
+        tuple(sorted({use.model for use, _, price in priced if price is None})),
     )
 
 

@@ -67,7 +67,7 @@ class MediaUsage(Base):
 
 
 class ModelUsage(Keyed, Base):
-    """Tokens that one piece of work took from one paid model."""
+    """Tokens that one call of a paid model took."""
 
     __tablename__ = "model_usage"
     __table_args__ = (

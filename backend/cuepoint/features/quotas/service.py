@@ -8,6 +8,7 @@ from cuepoint.features.quotas.checks import (
     check_media,
     check_storage,
     check_usage,
+    hold,
     storage_room,
 )
 from cuepoint.features.quotas.limits import Limits, Scope, State, quota_state, set_quota
@@ -22,6 +23,7 @@ __all__ = [
     "check_media",
     "check_storage",
     "check_usage",
+    "hold",
     "quota_state",
     "record_media",
     "record_uses",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import Row, event, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.features.quotas.metering import metering_of
@@ -36,25 +37,23 @@ async def settle(session: AsyncSession, meter: Meter, job_id: UUID) -> None:
 async def record_uses(
     session: AsyncSession, uses: Sequence[Use], *, job_id: UUID | None, project_id: UUID | None, user_id: UUID | None
 ) -> None:
-    """These tokens count for their month, with what they cost by the prices of now."""
-    models: dict[str, list[Use]] = {}
-    for use in uses:
-        models.setdefault(use.model, []).append(use)
-    for model, taken in models.items():
-        whole = Use(model, sum(use.tokens_in for use in taken), sum(use.tokens_out for use in taken))
-        price = metering_of(session).price_of(model)
-        session.add(
-            ModelUsage(
-                job_id=job_id,
-                project_id=project_id,
-                user_id=user_id,
-                model=model,
-                tokens_in=whole.tokens_in,
-                tokens_out=whole.tokens_out,
-                cost_micros=None if price is None else price.micros(whole),
-            )
-        )
-    await session.flush()
+    """These tokens count for their month, with what they cost by the prices of now; each call once, also where nobody
+    knows whether the commit before, whose connection broke, has gone through."""
+    rows = [
+        {
+            "id": uuid5(use.id, use.model),
+            "job_id": job_id,
+            "project_id": project_id,
+            "user_id": user_id,
+            "model": use.model,
+            "tokens_in": use.tokens_in,
+            "tokens_out": use.tokens_out,
+            "cost_micros": None if price is None else price.micros(use),
+        }
+        for use in uses
+        for price in [metering_of(session).price_of(use.model)]
+    ]
+    await session.execute(insert(ModelUsage).values(rows).on_conflict_do_nothing())
 
 
 async def record_media(session: AsyncSession, job_id: UUID, media_ms: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -141,18 +142,18 @@ async def search(db: Database, viewer: Viewer, embedder: Embedder, request: Sear
     could not be embedded; no session is open meanwhile.
     """
     query = _checked_query(request)
-    project_id, user_id = _payers(viewer, request)
     async with db.read() as session:
-        await _check_scope(session, viewer, request)
+        project_id, user_id = _payers(viewer, await _check_scope(session, viewer, request))
         await quotas.check_call(session, "EMBEDDING", project_id=project_id, user_id=user_id)
     info = embedder.space()
     min_score = info.min_score if request.min_score is None else request.min_score
-    with metering(Meter()) as meter:
-        (vector,) = await embedder.embed([query])
-    if meter.is_running:
-        async with db.write() as session:
-            uses = meter.take()
-            await quotas.record_uses(session, uses, job_id=None, project_id=project_id, user_id=user_id)
+    meter = Meter()
+    try:
+        with metering(meter):
+            (vector,) = await embedder.embed([query])
+    finally:  # a vector that cannot be used, or that nobody waits for any more, was paid for as well
+        if meter.is_running:
+            await asyncio.shield(_record(db, meter, project_id, user_id))
     scope = Scope(_projects(viewer, request), request.video_ids)
     space = (info.provider, info.model)
     async with db.read() as session:
@@ -163,13 +164,17 @@ async def search(db: Database, viewer: Viewer, embedder: Embedder, request: Sear
     return SearchOutcome(hits[: request.first], groups, info, min_score, notice)
 
 
-def _payers(viewer: Viewer, request: SearchRequest) -> tuple[UUID | None, UUID | None]:
+async def _record(db: Database, meter: Meter, project_id: UUID | None, user_id: UUID | None) -> None:
+    async with db.write() as session:
+        await quotas.record_uses(session, meter.take(), job_id=None, project_id=project_id, user_id=user_id)
+
+
+def _payers(viewer: Viewer, searched: set[UUID]) -> tuple[UUID | None, UUID | None]:
     """The project and the user whose quotas a search takes from: the only project that is searched, or that was shared
     with a visitor, who has no quota of their own."""
     if viewer.share is not None:
         return viewer.share.project_id, None
-    only = request.project_ids is not None and len(request.project_ids) == 1
-    return (request.project_ids[0] if only and request.project_ids else None), viewer.user_id
+    return (next(iter(searched)) if len(searched) == 1 else None), viewer.user_id
 
 
 def _checked_query(request: SearchRequest) -> str:
@@ -193,9 +198,13 @@ def _checked_query(request: SearchRequest) -> str:
     return query
 
 
-async def _check_scope(session: AsyncSession, viewer: Viewer, request: SearchRequest) -> None:
-    """A project or video that the viewer may not see is an error, not an empty answer that looks like one."""
+async def _check_scope(session: AsyncSession, viewer: Viewer, request: SearchRequest) -> set[UUID]:
+    """The projects that the request names, itself or by videos; none: it names nothing.
+
+    A project or video that the viewer may not see is an error, not an empty answer that looks like one.
+    """
     visible = access.shown_projects(viewer)
+    named = set(request.project_ids or ())
     if request.project_ids is not None:
         wanted = set(request.project_ids)
         found = select(func.count()).select_from(_narrowed(visible, sorted(wanted)).subquery())
@@ -204,8 +213,11 @@ async def _check_scope(session: AsyncSession, viewer: Viewer, request: SearchReq
     if request.video_ids is not None:
         wanted = set(request.video_ids)
         conditions = (Video.id.in_(wanted), Video.deleted_at.is_(None), Video.project_id.in_(visible))
-        if await session.scalar(select(func.count()).select_from(Video).where(*conditions)) != len(wanted):
+        owners = (await session.scalars(select(Video.project_id).where(*conditions))).all()
+        if len(owners) != len(wanted):
             raise NotFoundError("video", field=("videoIds",))
+        named = named & set(owners) or set(owners)
+    return named
 
 
 def _projects(viewer: Viewer, request: SearchRequest) -> Select[UUID]:

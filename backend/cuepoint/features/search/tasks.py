@@ -37,8 +37,9 @@ async def embed(ctx: TaskContext) -> None:
             raise NotFoundError("video")
         transcript, passages = await _active_passages(session, video.id)
         missing = await service.passages_without_vector(session, space.id, passages)
-    async with ctx.db.write() as session:
-        await quotas.check_usage(session, ctx.job_id)
+    if missing:
+        async with ctx.db.write() as session:
+            await quotas.check_usage(session, ctx.job_id)
     vectors = await _embed_all(ctx, video, transcript.language, space.id, missing)
     result = {"texts": len(passages), "embedded": len(missing), "provider": space.provider, "model": space.model}
     if transcript.empty_reason is not None:

@@ -9,9 +9,10 @@ Three things are counted, each by itself:
                               from many places is slowed down to 1,440 a day and never stops anybody for longer.
                               Places from which the account has signed in within 90 days are not held up by it.
 
-A place is an IPv4 address or an IPv6 /64. An attempt is counted before its password is looked at, and taken back after
-a success: guesses that come at once, in several processes or as aliases of one document, all count. An address
-without an account is counted like any other. Who is signed in already (`changePassword`) is counted by user.
+A place is an IPv4 address or an IPv6 /64. An account is its address in the spelling that the database looks it up by:
+spellings that find it have no counts of their own. An attempt is counted before its password is looked at, and taken
+back after a success: guesses that come at once, in several processes or as aliases of one document, all count. An
+address without an account is counted like any other. Who is signed in already (`changePassword`) is counted by user.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MOST_DOUBLINGS = 10  # of the first pause; beyond the longest one of every subje
 KNOWN_FOR = timedelta(days=90)
 SWEPT_AFTER = timedelta(days=1)
 SWEPT_AT_ONCE = 20
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are the IPv4 address of who called
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Subject:
     @classmethod
     def account_at(cls, email: str, ip: str) -> Subject:
         """An account, known or not, at one place."""
-        return cls(_hash(f"email:{email.lower()} at:{_network(ip)}"), limit=5)
+        return cls(_hash(f"email:{email} at:{_network(ip)}"), limit=5)
 
     @classmethod
     def place(cls, ip: str) -> Subject:
@@ -59,7 +61,7 @@ class Subject:
     @classmethod
     def account(cls, email: str) -> Subject:
         """An account, known or not, from places where it has not signed in before."""
-        return cls(_hash(f"email:{email.lower()}"), limit=20, first_seconds=5.0, longest_seconds=60.0)
+        return cls(_hash(f"email:{email}"), limit=20, first_seconds=5.0, longest_seconds=60.0)
 
     @classmethod
     def signed_in(cls, user_id: UUID) -> Subject:
@@ -82,9 +84,10 @@ def _network(ip: str) -> str:
         found = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
         return ip
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in NAT64 else found.ipv4_mapped
+    return str(inside or ipaddress.ip_network((found, 64), strict=False))
 
 
 def _hash(text: str) -> str:
@@ -94,6 +97,7 @@ def _hash(text: str) -> str:
 async def count_sign_in(session: AsyncSession, email: str, ip: str) -> Attempt:
     """One more attempt to sign in is counted. Raises LockedError where it must wait: then the transaction must not
     commit, and nothing was counted."""
+    email = (await session.execute(select(func.lower(email)))).scalar_one()
     own = Subject.account_at(email, ip)
     await _sweep(session)
     failures, is_known = await _count(session, own)
@@ -103,13 +107,13 @@ async def count_sign_in(session: AsyncSession, email: str, ip: str) -> Attempt:
     return Attempt(own, others, any(counts[subject] == subject.limit for subject in counts if subject is not place))
 
 
-async def count_change(session: AsyncSession, user_id: UUID, ip: str) -> Attempt:
-    """One more password that somebody who is signed in claims to be theirs is counted. Raises LockedError, as above."""
-    own, place = Subject.signed_in(user_id), Subject.place(ip)
+async def count_change(session: AsyncSession, user_id: UUID) -> Attempt:
+    """One more password that somebody who is signed in claims to be theirs is counted, wherever they are: strangers at
+    the same place hold them up in nothing. Raises LockedError, as above."""
+    own = Subject.signed_in(user_id)
     await _sweep(session)
     failures, _ = await _count(session, own)
-    await _count(session, place)
-    return Attempt(own, (place,), failures == own.limit)
+    return Attempt(own, (), failures == own.limit)
 
 
 async def _count(session: AsyncSession, subject: Subject) -> tuple[int, bool]:

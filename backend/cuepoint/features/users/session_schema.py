@@ -215,7 +215,6 @@ class SessionMutation:
             context.require_viewer(),
             current=input.current_password,
             new=input.new_password,
-            address=context.address,
         )
         return ChangePasswordPayload(user=User.from_row(user))
 

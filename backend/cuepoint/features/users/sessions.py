@@ -203,7 +203,7 @@ def _live(viewer: Viewer) -> list[ColumnElement[bool]]:
     return [Session.user_id == viewer.user_id, Session.ended_at.is_(None), Session.expires_at > func.now()]
 
 
-async def change_password(db: Database, viewer: Viewer, *, current: str | None, new: str, address: str) -> User:
+async def change_password(db: Database, viewer: Viewer, *, current: str | None, new: str) -> User:
     """The viewer signs in with `new` from now on; their other sessions are over, their API keys stay.
 
     `current` may be None where there is no password yet. Wrong ones are counted, apart from those of strangers who try
@@ -218,7 +218,7 @@ async def change_password(db: Database, viewer: Viewer, *, current: str | None, 
     attempt = None
     if user.password_hash is not None:
         async with db.write() as session:
-            attempt = await attempts.count_change(session, user.id, address)
+            attempt = await attempts.count_change(session, user.id)
         if not await verify_password(user.password_hash, (current or "")[: MAX_PASSWORD + 1]):
             raise wrong_credentials(("currentPassword",))
     hashed = await hash_password(new)

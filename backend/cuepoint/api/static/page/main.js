@@ -71,19 +71,27 @@ async function mayReplace(credential) {
   const { user, current } = await whoWouldBe(credential);
   if (user === null) {
     if (current === null) return true;
-    return sayYes(`You are signed in as ${named(current)}. Open this link as a visitor instead?`, "Open as a visitor");
+    return sayYes(["You are signed in as ", ...named(current), ". Open this link as a visitor instead?"], ["Open as a visitor"]);
   }
-  if (user.id === current?.id) return false;
-  const instead = current === null ? "" : ` You are signed in as ${named(current)}.`;
-  return sayYes(`Sign in as ${named(user)}?${instead} Go on only if you made this link, or know who sent it.`, `Sign in as ${user.name}`);
+  if (user.id === current?.id) return true; // the same person, perhaps with other rights or for longer
+  const instead = current === null ? [] : [" You are signed in as ", ...named(current), "."];
+  const question = ["Sign in as ", ...named(user), "?", ...instead, " Go on only if you made this link, or know who sent it."];
+  return sayYes(question, ["Sign in as ", apart(user.email)]);
 }
 
-const named = ({ name, email }) => `${name} (${email})`;
+/** The address first, which nobody chooses for themselves; neither text reaches beyond its place. */
+const named = ({ name, email }) => [apart(email), " (", apart(name), ")"];
 
-/** A person's answer to a question that takes the place of the form. */
+function apart(text) {
+  const element = document.createElement("bdi");
+  element.textContent = text;
+  return element;
+}
+
+/** A person's answer to a question, of texts and elements, that takes the place of the form. */
 async function sayYes(question, yes) {
-  byId("ask-text").textContent = question;
-  byId("ask-yes").textContent = yes;
+  byId("ask-text").replaceChildren(...question);
+  byId("ask-yes").replaceChildren(...yes);
   for (const [id, isHidden] of [["page", true], ["gate", false], ["gate-text", true], ["code-form", true], ["ask-form", false]]) byId(id).hidden = isHidden;
   byId("ask-no").focus();
   const isYes = await new Promise((resolve) => {
