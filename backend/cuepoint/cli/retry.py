@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 RETRY = """
 mutation ConsoleRetry($id: ID!) {
-  retryJob(input: { id: $id }) { job { id title status } errors { code message } }
+  retryJob(input: { id: $id }) { job { id title status } changed errors { code message } }
 }
 """
 RETRY_FAILED = """
@@ -32,8 +32,10 @@ def command(id: str | None, failed: bool) -> None:
         raise click.UsageError("Name one job, or pass --failed.")
 
     async def one(client: CuepointClient) -> list[str]:
-        job = (await client.execute(RETRY, {"id": id}))["retryJob"]["job"]
-        return [f"{job['id']}  {job['title']}  {job['status']}"]
+        done = (await client.execute(RETRY, {"id": id}))["retryJob"]
+        job = done["job"]
+        kept = "" if done["changed"] else "  (it has not failed: nothing was changed)"
+        return [f"{job['id']}  {job['title']}  {job['status']}{kept}"]
 
     async def all_failed(client: CuepointClient) -> list[str]:
         lines: list[str] = []

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from cuepoint.adapters.media.sniff import HEAD_BYTES, Extent, container_name, extent, not_media
+from cuepoint.adapters.media.sniff import HEAD_BYTES, Extent, container_name, extent, image_kind, not_media
+
+
+def jpeg(**values: object) -> bytes:
+    target = io.BytesIO()
+    Image.effect_noise((64, 48), 90).convert("RGB").save(target, "JPEG", **values)
+    return target.getvalue()
+
+
+class TestImageKind:
+    @pytest.mark.parametrize("is_progressive", [False, True], ids=["baseline", "progressive"])
+    def test_jpegs_one_behind_the_other_are_no_picture(self, tmp_path: Path, is_progressive: bool) -> None:
+        thumbnail = b"\xff\xe5" + struct.pack(">H", 2 + 12) + b"\xff\xd8\xff\xd9\xff\xd8\xff padd"
+        one = jpeg(progressive=is_progressive)
+        path = tmp_path / "a.bin"
+
+        found = []
+        for data in (one, one + one, one + b"\0\0\0\x18ftyp", one[:-2], one[:2] + thumbnail + one[2:]):
+            path.write_bytes(data)
+            with path.open("rb") as file:
+                found.append(image_kind(file.fileno()))
+
+        assert found == ["jpeg", None, "jpeg", "jpeg", "jpeg"]
+
+    def test_a_file_of_several_pictures_is_one(self, tmp_path: Path) -> None:
+        path, pictures = tmp_path / "a.mpo", [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+        pictures[0].save(path, "MPO", save_all=True, append_images=pictures[1:])
+
+        with path.open("rb") as file:
+            assert image_kind(file.fileno()) == "jpeg"
 
 
 class TestNotMedia:
@@ -26,7 +57,7 @@ class TestNotMedia:
             (b"[playlist]\nFile1=x", "a PLS playlist"),
             (b"<?xml version='1.0'?>\n<MPD xmlns='x'>", "a DASH playlist"),
             (b"<!DOCTYPE HTML><html>", "an HTML page"),
-            (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a JPEG picture"),
+            (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a row of JPEG pictures without a container"),
             (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "a WebP picture"),
             (b"PK\x03\x04\x14\x00", "a ZIP archive"),
             (b"%PDF-1.7\n\x00", "a PDF document"),

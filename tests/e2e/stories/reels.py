@@ -52,8 +52,10 @@ async def clips_and_reels(run: Run, sample: Sample) -> None:
 
 async def _deleted(run: Run, clip_id: str, reel_id: str) -> None:
     """This product keeps no deleted works: there is nothing to restore."""
-    assert (await run("DeleteClip", input={"id": clip_id}))["restorableUntil"] is None
+    assert (await run("DeleteClip", input={"id": clip_id, "permanently": True}))["restorableUntil"] is None
     assert (await run("DeleteReel", input={"id": reel_id}))["restorableUntil"] is None
+    for name in ("TrashedClips", "TrashedReels"):
+        assert (await run(name))["totalCount"] == 0
     for name, key in (("RestoreClip", clip_id), ("RestoreReel", reel_id)):
         with pytest.raises(GraphQLFailure) as refused:
             await run(name, input={"id": key})

@@ -27,8 +27,10 @@ from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_video
 from tests.support.graphql import Api, api_of
 
-DELETE_CLIP = """mutation ($id: ID!) { deleteClip(input: { id: $id }) { id restorableUntil errors { code field } } }"""
-DELETE_REEL = """mutation ($id: ID!) { deleteReel(input: { id: $id }) { id restorableUntil errors { code field } } }"""
+DELETE_CLIP = """mutation ($id: ID!, $permanently: Boolean! = false) {
+  deleteClip(input: { id: $id, permanently: $permanently }) { id restorableUntil errors { code field } } }"""
+DELETE_REEL = """mutation ($id: ID!, $permanently: Boolean! = false) {
+  deleteReel(input: { id: $id, permanently: $permanently }) { id restorableUntil errors { code field } } }"""
 RESTORE_CLIP = "mutation ($id: ID!) { restoreClip(input: { id: $id }) { clip { title url } errors { code } } }"
 RESTORE_REEL = "mutation ($id: ID!) { restoreReel(input: { id: $id }) { reel { title url } errors { code } } }"
 EVERYWHERE = """query ($clip: ID!, $reel: ID!, $video: ID!) {
@@ -110,6 +112,25 @@ class TestDelete:
 
         assert found["deleteClip"]["restorableUntil"] is None
         assert (await rows(db), await removals(db)) == ((0, 0), {clip.storage_key})
+
+    @pytest.mark.parametrize("is_deleted", [False, True], ids=["there", "in the trash"])
+    async def test_for_good_row_and_file_go_at_once(
+        self, db: Database, api: Api, video: Video, is_deleted: bool
+    ) -> None:
+        clip = await make_clip(db, video, is_rendered=True)
+        reel = await make_reel(db, await _project_of(db, video), is_rendered=True)
+        works = ((DELETE_CLIP, encode_id("Clip", clip.id)), (DELETE_REEL, encode_id("Reel", reel.id)))
+        for query, key in works if is_deleted else ():
+            await api.data(query, {"id": key})
+
+        made = [await api.data(query, {"id": key, "permanently": True}) for query, key in works]
+
+        gone = {"restorableUntil": None, "errors": []}
+        assert made == [
+            {"deleteClip": {"id": works[0][1], **gone}},
+            {"deleteReel": {"id": works[1][1], **gone}},
+        ]
+        assert (await rows(db), await removals(db)) == ((0, 0), {clip.storage_key, reel.storage_key})
 
     async def test_its_job_is_cancelled(self, db: Database, api: Api, video: Video) -> None:
         job = await make_job(db, JobKind.CLIP_EXTRACTION, video)

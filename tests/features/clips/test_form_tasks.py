@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from cuepoint.adapters.media.base import ClipMode, MediaTools
 from cuepoint.adapters.media.fake import FakeMediaTools, fake_media_info
@@ -357,6 +357,19 @@ class TestWithRealMedia:
             async with storage.local_copy(str(done.storage_key)) as path:
                 assert click_times(read_samples(path))[: len(clicks)] == pytest.approx(clicks, abs=0.003)
                 assert bool(click_times(read_samples(path))) is bool(clicks)
+
+    async def test_a_clip_that_is_gone_for_good_ends_a_reel(
+        self, db: Database, settings: Settings, project: Project, real: Video
+    ) -> None:
+        clip = await make_clip(db, real, is_rendered=True)
+        reel = await make_reel(db, project, ReelPiece(real.id, 2_000, 3_000), ReelPiece(clip_id=clip.id))
+        async with db.write() as session:
+            await session.execute(delete(Clip).where(Clip.id == clip.id))
+
+        with pytest.raises(NotFoundError) as refused:
+            await rendered(db, settings, reel, ChildMediaTools(settings))
+
+        assert (refused.value.field, "No such clip" in refused.value.message) == (("items", "1"), True)
 
     async def test_a_reel_of_a_clip_and_a_range(
         self, db: Database, settings: Settings, storage: LocalStorage, project: Project, real: Video

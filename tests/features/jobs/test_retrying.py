@@ -19,7 +19,7 @@ from cuepoint.features.jobs.claims import Outcome
 from cuepoint.features.jobs.effective import JobOptions
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.repository import JobFilter
-from cuepoint.features.jobs.retrying import Changes, retry_job
+from cuepoint.features.jobs.retrying import AS_IT_WAS, Changes, retry_job
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
 from cuepoint.graphql.scalars import encode_id
@@ -58,9 +58,24 @@ class TestRetryJob:
         await run(sql, worker, job.id, outcome)
 
         async with db.write() as session:
-            retried = await retry_job(session, admin, job.id)
+            retried, changed = await retry_job(session, admin, job.id)
 
-        assert (retried.status, retried.attempt) == (JobStatus.QUEUED, 1)
+        assert (retried.status, retried.attempt, changed) == (JobStatus.QUEUED, 1, True)
+
+    @pytest.mark.parametrize("is_over", [False, True], ids=["waits", "succeeded"])
+    async def test_leaves_one_that_has_not_failed_as_it_is(
+        self, db: Database, sql: Any, worker: UUID, admin: Viewer, is_over: bool
+    ) -> None:
+        job = await make_job(db)
+        if is_over:
+            await run(sql, worker, job.id)
+        before = await row(sql, job.id)
+
+        async with db.write() as session:
+            left, changed = await retry_job(session, admin, job.id)
+
+        assert (left.id, changed) == (job.id, False)
+        assert await row(sql, job.id) == before
 
     async def test_says_why_not(self, db: Database, sql: Any, worker: UUID, admin: Viewer) -> None:
         queued = await make_job(db)
@@ -73,10 +88,10 @@ class TestRetryJob:
         await make_job(db, dedupe_key="k")
 
         codes = []
-        for job in (queued, child, doubled):
+        for job, changes in ((queued, Changes(timeout_seconds=9)), (child, AS_IT_WAS), (doubled, AS_IT_WAS)):
             async with db.write() as session:
                 with pytest.raises(CuepointError) as caught:
-                    await retry_job(session, admin, job.id)
+                    await retry_job(session, admin, job.id, changes)
                 codes.append(caught.value.code)
 
         assert codes == [ErrorCode.NOT_RETRYABLE, ErrorCode.DEPENDENCY_FAILED, ErrorCode.DUPLICATE_JOB]
@@ -223,7 +238,7 @@ class TestDeletedVideo:
         await delete(db, video)
 
         async with db.write() as session:
-            assert (await retry_job(session, admin, job.id)).status is JobStatus.QUEUED
+            assert (await retry_job(session, admin, job.id))[0].status is JobStatus.QUEUED
 
     async def test_a_deletion_waits_for_a_retry_that_came_first(
         self, db: Database, sql: Any, worker: UUID, admin: Viewer, project: UUID

@@ -20,15 +20,20 @@ from cuepoint.features.storage import retention
 from cuepoint.features.storage.models import RetentionRule, RetentionTarget
 from cuepoint.features.storage.retention import Rule
 from cuepoint.features.storage.tasks import apply_retention
-from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.looks import board_file
+from cuepoint.features.videos.models import Rendition, RenditionKind, Storyboard, Video
+from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import begin_attempt, make_job
 from tests.support.builders.clips import make_clip, make_reel
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_rendition, make_video
+from tests.support.graphql import api_of
 
 OLD = datetime.now(UTC) - timedelta(days=40)
+PICTURES = """query ($id: ID!) { video(id: $id) {
+  thumbnail(at: 0) { url } storyboard { tileWidth } blackRanges { nodes { endSeconds } } } }"""
 ALL = [Rule(target, 30) for target in RetentionTarget]
 
 
@@ -250,6 +255,41 @@ class TestApplyRules:
         assert (left, kinds) == ([unfinished.id], [RenditionKind.ASR_AUDIO])
         assert {reel.storage_key} < going
         assert len(going) == 2
+
+    async def test_what_pictures_showed_stays_known(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project
+    ) -> None:
+        video = await old_video(db, project)
+        board = await make_rendition(
+            db, video, RenditionKind.STORYBOARD, storage_key=f"projects/{project.id.hex}/thumbnails/{video.id.hex}/s"
+        )
+        grid = {"tile_width": 1, "tile_height": 1, "columns": 1, "rows": 1, "interval_ms": 1, "step_ms": 40}
+        ends = {"sheet_ends": [1], "tile_ends": [2], "black_ranges": [0, 500], "freeze_ranges": []}
+        async with db.write() as session:
+            known = {"hashes": b"12345678", "bands": [1, 2]}
+            session.add(Storyboard(video_id=video.id, rendition_id=board.id, **grid, **ends, **known))
+        await age(db, "renditions")
+        await set_rules(db, viewer, project, Rule(RetentionTarget.THUMBNAILS, 30))
+
+        assert await apply(db, project) == 2
+
+        seen = await api_of(db, settings, viewer).data(PICTURES, {"id": encode_id("Video", video.id)})
+        async with db.read() as session:
+            row = await session.get_one(Storyboard, video.id)
+            assert await board_file(session, video.id) is None
+        assert (row.rendition_id, row.hashes, row.bands) == (None, b"12345678", [1, 2])
+        black = {"nodes": [{"endSeconds": 0.5}]}
+        assert seen["video"] == {"thumbnail": None, "storyboard": None, "blackRanges": black}
+
+    async def test_spares_what_cannot_be_made_again(self, db: Database, viewer: Viewer, project: Project) -> None:
+        await old_video(db, project)
+        async with db.write() as session:
+            await session.execute(text("update videos set files_removed_at = now()"))
+        derived = (RetentionTarget.AUDIO, RetentionTarget.THUMBNAILS, RetentionTarget.PROCESSED)
+        await set_rules(db, viewer, project, *[Rule(target, 30) for target in derived])
+
+        assert await apply(db, project) == 0
+        assert await previewed(db, viewer, project, None) == []
 
     async def test_two_at_once_take_everything_once(self, db: Database, viewer: Viewer, project: Project) -> None:
         for _ in range(4):

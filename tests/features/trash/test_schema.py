@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from cuepoint.features.projects.models import Project
+from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.users.models import User
 from cuepoint.features.videos.models import RenditionKind, Video
 from cuepoint.graphql.scalars import encode_id
-from tests.support.builders.clips import make_clip, make_moment
-from tests.support.builders.projects import make_project
+from tests.support.builders.clips import make_clip, make_moment, make_reel
+from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.transcripts import make_transcript
 from tests.support.builders.users import make_user, make_viewer, viewer_of
 from tests.support.builders.videos import make_rendition, make_video
@@ -38,6 +39,12 @@ EVERYWHERE = """query ($video: ID!, $project: ID!, $hash: String!, $nodes: [ID!]
   clips(videoId: $video) { totalCount nodes { id } }
   allClips: clips { totalCount }
   nodes(ids: $nodes) { id }
+}"""
+
+
+WORKS = """query ($project: ID) {
+  clips: trashedClips(projectId: $project) { totalCount nodes { title sizeBytes } }
+  reels: trashedReels(projectId: $project) { totalCount nodes { title sizeBytes } }
 }"""
 
 
@@ -78,6 +85,40 @@ class TestDeleteVideo:
         answer = await delete(api_of(db, settings, viewer_of(owner)), video)
 
         assert (answer["job"], answer["restorableUntil"]) == ({"kind": "VIDEO_DELETION"}, None)
+
+
+class TestTrashedWorks:
+    async def test_lists_them_for_editors_newest_first(
+        self, api: Api, db: Database, settings: Settings, owner: User, project: Project
+    ) -> None:
+        video, now, member = await make_video(db, project), datetime.now(UTC), await make_viewer(db)
+        await make_member(db, project, member.user_id, ProjectRole.VIEWER)
+        for name, age in (("older", 2), ("newer", 1), ("over", 8)):
+            at = now - timedelta(days=age)
+            gone = {"title": name, "is_rendered": True, "deleted_at": at, "purge_at": at + timedelta(days=7)}
+            await make_clip(db, video, **gone)
+            await make_reel(db, project, **gone)
+        await make_clip(db, video)
+        variables = {"project": encode_id("Project", project.id)}
+
+        seen = await api.data(WORKS, variables)
+        hidden = await api_of(db, settings, member).data(WORKS, variables)
+
+        page = {"clips": 100, "reels": 1_000}
+        assert seen == {
+            name: {"totalCount": 2, "nodes": [{"title": title, "sizeBytes": size} for title in ("newer", "older")]}
+            for name, size in page.items()
+        }
+        assert hidden == {name: {"totalCount": 0, "nodes": []} for name in page}
+
+    async def test_a_clip_of_a_deleted_video_is_not_there(self, api: Api, db: Database, project: Project) -> None:
+        video, at = await make_video(db, project), datetime.now(UTC) + timedelta(days=1)
+        await make_clip(db, video, deleted_at=at, purge_at=at)
+        await delete(api, video)
+
+        seen = await api.data(WORKS, {"project": encode_id("Project", project.id)})
+
+        assert seen["clips"] == {"totalCount": 0, "nodes": []}
 
 
 class TestEverywhere:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy
 import pytest
 from PIL import Image
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from cuepoint.adapters.bundle import Adapters
 from cuepoint.adapters.media.base import MediaInfo
@@ -26,10 +26,16 @@ from cuepoint.features.jobs.context import JobCancelled, TaskBody, TaskContext
 from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.videos.audio_files import WantedAudio, request_audio
 from cuepoint.features.videos.audio_tasks import write_audio
-from cuepoint.features.videos.look_tasks import draw_waveform, make_proxy, make_storyboard, take_poster
-from cuepoint.features.videos.looks import board_file, request_poster
+from cuepoint.features.videos.look_tasks import (
+    draw_waveform,
+    make_proxy,
+    make_storyboard,
+    take_poster,
+    waveform_made_of,
+)
+from cuepoint.features.videos.looks import POSTER_SIDES, board_file, request_poster
 from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, SoundMap, Storyboard, Video
-from cuepoint.features.videos.tasks import extract_audio, probe
+from cuepoint.features.videos.tasks import extract_audio, probe, probe_made_of
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import begin_attempt, job_row
 from tests.support.builders.projects import make_project
@@ -179,7 +185,7 @@ class TestImages:
 
         assert [await told(db, context) for context in (sound, wave)] == [{"reason": "NO_AUDIO"}] * 2
         assert [await told(db, context) for context in (board, proxy)] == [
-            {"reason": "IMAGE"},
+            {"of": "IMAGE"},
             {"reason": "NOT_NEEDED"},
         ]
         kinds = (RenditionKind.POSTER, RenditionKind.POSTER_MEDIUM, RenditionKind.POSTER_SMALL)
@@ -189,6 +195,26 @@ class TestImages:
         async with db.read() as session:
             video = await session.get_one(Video, image.video.id)
         assert (video.content_type, video.width, video.height, video.duration_ms) == ("image/png", 1600, 800, None)
+
+
+class TestFreshness:
+    async def test_a_poster_that_is_gone_is_drawn_again(self, db: Database, image: Studio, sound: Studio) -> None:
+        steps = [
+            (image, JobKind.PROBE, probe, probe_made_of),
+            (sound, JobKind.WAVEFORM, draw_waveform, waveform_made_of),
+        ]
+        await sound.run(JobKind.AUDIO_EXTRACTION, extract_audio)
+
+        for studio, kind, body, rule in steps:
+            before = await rule(await studio.run(kind, body))
+            async with db.write() as session:
+                posters = Rendition.kind.in_(POSTER_SIDES), Rendition.video_id == studio.video.id
+                await session.execute(delete(Rendition).where(*posters))
+            gone = await rule(await studio.run(JobKind.STORYBOARD, make_storyboard))
+            after = await rule(await studio.run(kind, body))
+
+            assert [made and made.is_there for made in (before, gone, after)] == [True, False, True]
+            assert before == after
 
 
 class TestDrawWaveform:
@@ -272,6 +298,18 @@ class TestTakePoster:
             assert poster is not None
             with Image.open(io.BytesIO(await film.read(poster.storage_key, (0, poster.size_bytes)))) as picture:
                 assert read_bars(numpy.asarray(picture.convert("L"))) == 60
+
+    async def test_a_later_probe_draws_it_again_once_it_is_gone(self, db: Database, film: Studio) -> None:
+        await film.run(JobKind.POSTER, take_poster, args={"at_ms": 2500})
+        async with db.write() as session:
+            await session.execute(delete(Rendition).where(Rendition.video_id == film.video.id))
+
+        await film.run(JobKind.PROBE, probe)
+
+        poster = await film.rendition(RenditionKind.POSTER)
+        assert poster is not None
+        with Image.open(io.BytesIO(await film.read(poster.storage_key, (0, poster.size_bytes)))) as picture:
+            assert (poster.start_ms, read_bars(numpy.asarray(picture.convert("L")))) == (2500, 60)
 
     async def test_a_later_probe_keeps_to_it(self, db: Database, film: Studio) -> None:
         await film.run(JobKind.POSTER, take_poster, args={"at_ms": 2500})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from cuepoint.adapters.media.base import ClipMode, MediaCaps
 from cuepoint.adapters.media.cut import check_clip, plan_clip
 from cuepoint.adapters.media.plan import ClipPlan
 from cuepoint.adapters.media.probe import audio_start_ms, probe
-from cuepoint.adapters.media.sniff import HEAD_BYTES, image_kind
+from cuepoint.adapters.media.sniff import image_kind
 from cuepoint.adapters.media.source import FFmpegError
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.processes.seccomp import forbid_programs
@@ -29,7 +28,7 @@ _told = [0.0]
 
 def _probe(request: Request) -> object:
     descriptor, caps = request["descriptor"], MediaCaps(**request["caps"])
-    kind = image_kind(os.pread(descriptor, HEAD_BYTES, 0))
+    kind = image_kind(descriptor)
     if kind is None:
         return asdict(probe(descriptor, caps))
     from cuepoint.adapters.media.images import probe_image  # Pillow

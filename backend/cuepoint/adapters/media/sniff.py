@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ _PLAYLISTS = {
     b"[playlist]": "a PLS playlist",
 }
 _OTHER_FILES = {
-    b"\xff\xd8\xff": "a JPEG picture",
+    b"\xff\xd8\xff": "a row of JPEG pictures without a container",
     b"\x89PNG\r\n\x1a\n": "a PNG picture",
     b"GIF8": "a GIF picture",
     b"BM": "a BMP picture",
@@ -40,6 +41,9 @@ _OTHER_FILES = {
     b"#!": "a script",
 }
 _IMAGES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF87a": "gif", b"GIF89a": "gif"}
+_MAX_SEGMENTS = 10_000  # of one JPEG; metadata of 600 MB
+_SCAN_PIECE = 1 << 20
+_END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # ITU-T T.81 B.1.1: no stuffed byte, restart or fill
 _TEXT_BYTES = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f\x1b") | frozenset(range(0x80, 0x100))
 
 
@@ -75,11 +79,44 @@ def not_media(head: bytes, size_bytes: int) -> str | None:
     return "a text file" if _is_text(head) else None
 
 
-def image_kind(head: bytes) -> str | None:
-    """png, jpeg, webp or gif: pictures that are assets of their own; None for anything else."""
+def image_kind(descriptor: int) -> str | None:
+    """png, jpeg, webp or gif: pictures that are assets of their own; None for anything else.
+
+    JPEGs one behind the other are a film (raw MJPEG), unless the first has the index of a file of several (MPO, or a
+    photograph with its gain map).
+    """
+    head = os.pread(descriptor, HEAD_BYTES, 0)
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "webp"
-    return next((kind for magic, kind in _IMAGES.items() if head.startswith(magic)), None)
+    kind = next((kind for magic, kind in _IMAGES.items() if head.startswith(magic)), None)
+    return None if kind == "jpeg" and _goes_on(descriptor) else kind
+
+
+def _goes_on(descriptor: int) -> bool:
+    """Whether a second JPEG begins where the first ends, and no index says so."""
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        head = os.pread(descriptor, 8, at)
+        if head[:2] == b"\xff\xd9":
+            return os.pread(descriptor, 3, at + 2) == b"\xff\xd8\xff"
+        if len(head) < 4 or head[0] != 0xFF or (head[1] == 0xE2 and head[4:] == b"MPF\0"):
+            return False
+        if head[1] == 0xFF:  # fill
+            at += 1
+            continue
+        at += 2 + int.from_bytes(head[2:4])
+        if head[1] == 0xDA:
+            at = _behind_scan(descriptor, at)
+    return False
+
+
+def _behind_scan(descriptor: int, at: int) -> int:
+    while len(piece := os.pread(descriptor, _SCAN_PIECE, at)) > 1:
+        found = _END_OF_SCAN.search(piece)
+        if found is not None:
+            return at + found.start()
+        at += len(piece) - 1  # the last byte may be half of a marker
+    return at
 
 
 def _is_text(head: bytes) -> bool:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.clips.models import Clip, Reel
@@ -26,18 +27,19 @@ Work = TypeVar("Work", Clip, Reel)
 
 
 async def delete_work(
-    session: AsyncSession, viewer: Viewer, kind: type[Work], key: UUID, *, trash_days: int
+    session: AsyncSession, viewer: Viewer, kind: type[Work], key: UUID, *, trash_days: int, permanently: bool = False
 ) -> datetime | None:
     """The clip or reel is hidden and its job is cancelled. Until when it can be restored; None: it is gone for good.
+    `permanently`: at once, also one that was deleted before.
 
     A job that ends at this moment locks the same rows the other way round: run it with `jobs.in_transaction`.
     Raises NotFoundError, ForbiddenError.
     """
-    work = await _locked(session, viewer, kind, key)
+    work = await _locked(session, viewer, kind, key, _there(kind, or_deleted=permanently))
     if work.job_id is not None:
         await jobs.cancel_all(session, [work.job_id])
     await _note(session, viewer, AuditAction.DELETED, work)
-    if not trash_days:
+    if permanently or not trash_days:
         await session.delete(work)
         await session.flush()
         return None
@@ -52,11 +54,32 @@ async def restore_work(session: AsyncSession, viewer: Viewer, kind: type[Work], 
 
     Raises NotFoundError when its time to be restored is over, or it was not deleted.
     """
-    work = await _locked(session, viewer, kind, key, is_deleted=True)
+    work = await _locked(session, viewer, kind, key, _restorable(kind), noun=f"deleted {kind.__name__.lower()}")
     work.deleted_at = work.purge_at = None
     await session.flush()
     await _note(session, viewer, AuditAction.RESTORED, work)
     return work
+
+
+async def list_deleted(
+    session: AsyncSession, viewer: Viewer, kind: type[Work], page: PageRequest, project_id: UUID | None
+) -> Page[Work]:
+    """Deleted clips or reels that the viewer may restore, newest deletion first."""
+    statement = select(kind).where(*_restorable_by(viewer, kind, project_id))
+    keys = [(kind.deleted_at, datetime), (kind.id, UUID)]
+    return await fetch_page(session, statement, keys, page, descending=True)
+
+
+async def count_deleted(session: AsyncSession, viewer: Viewer, kind: type[Work], project_id: UUID | None) -> int:
+    """How many that list holds."""
+    statement = select(func.count()).select_from(kind).where(*_restorable_by(viewer, kind, project_id))
+    return (await session.execute(statement)).scalar_one()
+
+
+def _restorable_by(viewer: Viewer, kind: type[Work], project_id: UUID | None) -> list[ColumnElement[bool]]:
+    editable = kind.project_id.in_(access.visible_projects(viewer, ProjectRole.EDITOR))
+    conditions: list[ColumnElement[bool]] = [_restorable(kind), editable, *_shown(kind)]
+    return conditions if project_id is None else [*conditions, kind.project_id == project_id]
 
 
 async def purge_due(session: AsyncSession) -> int:
@@ -70,23 +93,34 @@ async def _purge(session: AsyncSession, kind: type[Work]) -> int:
     return len((await session.scalars(gone, execution_options={"synchronize_session": False})).all())
 
 
+def _restorable(kind: type[Work]) -> ColumnElement[bool]:
+    return kind.purge_at > func.clock_timestamp()
+
+
+def _there(kind: type[Work], *, or_deleted: bool) -> ColumnElement[bool]:
+    return or_(kind.deleted_at.is_(None), _restorable(kind)) if or_deleted else kind.deleted_at.is_(None)
+
+
+def _shown(kind: type[Work]) -> list[ColumnElement[bool]]:
+    """A clip goes with its video."""
+    if kind is Reel:
+        return []
+    return [select(Video.id).where(Video.id == Clip.video_id, Video.deleted_at.is_(None)).exists()]
+
+
 async def _locked(
-    session: AsyncSession, viewer: Viewer, kind: type[Work], key: UUID, *, is_deleted: bool = False
+    session: AsyncSession,
+    viewer: Viewer,
+    kind: type[Work],
+    key: UUID,
+    state: ColumnElement[bool],
+    *,
+    noun: str | None = None,
 ) -> Work:
-    statement = select(kind).where(kind.id == key)
-    if is_deleted:
-        statement = statement.where(kind.purge_at > func.clock_timestamp())
-    else:
-        statement = statement.where(kind.deleted_at.is_(None))
-    if kind is Clip:
-        living = select(Video.id).where(Video.id == Clip.video_id, Video.deleted_at.is_(None))
-        statement = statement.where(living.exists())
+    statement = select(kind).where(kind.id == key, state, *_shown(kind))
     work = await session.scalar(statement.with_for_update().execution_options(populate_existing=True))
-    noun = kind.__name__.lower()
     project_id = None if work is None else work.project_id
-    await access.require(
-        session, viewer, project_id, ProjectRole.EDITOR, noun=f"deleted {noun}" if is_deleted else noun
-    )
+    await access.require(session, viewer, project_id, ProjectRole.EDITOR, noun=noun or kind.__name__.lower())
     assert work is not None  # else it was refused
     return work
 

@@ -17,6 +17,9 @@ from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id
 
 _UNTIL = "Until when it can be restored; null if it is gone for good."
+_PERMANENTLY = (
+    "Gone for good at once, whatever the server keeps; also one that was deleted before and could be restored."
+)
 _AFTERWARDS = "from now on it answers as one that is not there."
 
 
@@ -25,6 +28,7 @@ class DeleteClipInput(IdempotentInput):
     """Input of deleteClip."""
 
     id: strawberry.ID = strawberry.field(description="The clip.")
+    permanently: bool = strawberry.field(default=False, description=_PERMANENTLY)
 
 
 @strawberry.type(description="Result of deleteClip.")
@@ -40,6 +44,7 @@ class DeleteReelInput(IdempotentInput):
     """Input of deleteReel."""
 
     id: strawberry.ID = strawberry.field(description="The reel.")
+    permanently: bool = strawberry.field(default=False, description=_PERMANENTLY)
 
 
 @strawberry.type(description="Result of deleteReel.")
@@ -78,11 +83,14 @@ class RestoreReelPayload(Payload):
     reel: Reel | None = strawberry.field(default=None, description="The reel, as it was.")
 
 
-async def _delete(info: Info, kind: type[Work], id: str) -> datetime | None:
+async def _delete(info: Info, kind: type[Work], given: DeleteClipInput | DeleteReelInput) -> datetime | None:
     viewer, days = info.context.require_viewer(), info.context.settings.trash_days
-    key = decode_id(kind.__name__, id, field=("id",))
+    key = decode_id(kind.__name__, given.id, field=("id",))
     return await in_transaction(
-        info.context.db, lambda session: deletion.delete_work(session, viewer, kind, key, trash_days=days)
+        info.context.db,
+        lambda session: deletion.delete_work(
+            session, viewer, kind, key, trash_days=days, permanently=given.permanently
+        ),
     )
 
 
@@ -105,14 +113,14 @@ class ClipDeletionMutation:
     async def delete_clip(
         self, info: Info, input: Annotated[DeleteClipInput, strawberry.argument(description="Which.")]
     ) -> DeleteClipPayload:
-        return DeleteClipPayload(id=input.id, restorable_until=await _delete(info, models.Clip, input.id))
+        return DeleteClipPayload(id=input.id, restorable_until=await _delete(info, models.Clip, input))
 
     @strawberry.mutation(description="Delete a reel, as deleteClip deletes a clip.")
     @reports_errors(DeleteReelPayload)
     async def delete_reel(
         self, info: Info, input: Annotated[DeleteReelInput, strawberry.argument(description="Which.")]
     ) -> DeleteReelPayload:
-        return DeleteReelPayload(id=input.id, restorable_until=await _delete(info, models.Reel, input.id))
+        return DeleteReelPayload(id=input.id, restorable_until=await _delete(info, models.Reel, input))
 
     @strawberry.mutation(
         description="Take back the deletion of a clip whose time is not over. One whose job the deletion cancelled has "

@@ -219,5 +219,8 @@ class ReelItem(Base):
     clip_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("clips.id", ondelete="SET NULL"), comment="The clip whose file is shown; null = the video itself."
     )
+    is_clip: Mapped[bool] = mapped_column(
+        server_default="false", comment="A clip is shown: where it is gone, nothing stands for it."
+    )
     start_ms: Mapped[int] = mapped_column(comment="In point, in the video.")
     end_ms: Mapped[int] = mapped_column(comment="Out point, exclusive, in the video.")

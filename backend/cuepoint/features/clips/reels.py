@@ -135,7 +135,9 @@ async def _item(
                 ErrorCode.CONFLICTING_OPTIONS, "A GIF or WebP cannot be joined; take its range.", field=("clipId",)
             )
         times = {"start_ms": clip.actual_start_ms, "end_ms": clip.actual_end_ms}
-        return ReelItem(reel_id=reel_id, position=number, video_id=clip.video_id, clip_id=clip.id, **times)
+        return ReelItem(
+            reel_id=reel_id, position=number, video_id=clip.video_id, clip_id=clip.id, is_clip=True, **times
+        )
     if piece.moment_id is not None:
         moment = await moments.get_moment(session, viewer, piece.moment_id)
         video_id, start_ms, end_ms = moment.video_id, moment.start_ms, moment.end_ms
@@ -147,7 +149,8 @@ async def _item(
     videos.stored_media_info(video)
     videos.require_time_line(video)
     places.check_range(video, start_ms, end_ms)
-    return ReelItem(reel_id=reel_id, position=number, video_id=video.id, start_ms=start_ms, end_ms=end_ms)
+    times = {"start_ms": start_ms, "end_ms": end_ms}
+    return ReelItem(reel_id=reel_id, position=number, video_id=video.id, is_clip=False, **times)
 
 
 def _same_project(actual: UUID, wanted: UUID, noun: str) -> None:
@@ -247,6 +250,8 @@ async def reel_sources(session: AsyncSession, reel_id: UUID) -> tuple[Reel, list
     for source in sources:
         if source.video is None:
             raise NotFoundError("video", field=("items", str(source.item.position)))
+        if source.item.is_clip and source.clip is None:
+            raise NotFoundError("clip", field=("items", str(source.item.position)))
     return reel, sources
 
 

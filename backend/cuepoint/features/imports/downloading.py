@@ -135,8 +135,12 @@ class Download:
 
     async def _restart(self) -> None:
         await self._adapters.storage.abort_upload(self.upload_key)
+        async with self.ctx.save() as session:
+            upload = await fetching.locked_upload(session, self.ctx.settings, self.upload_id)
+            fetching.restart(upload)  # also the size: that of the former answer
+            row = await import_row(session, self.row.id)
+            row.validator = self.row.validator
         self.offset, self.digest = 0, FileDigest()
-        await self._confirm(0, None)
 
     async def _complete(self) -> None:
         if not self.offset:

@@ -22,6 +22,7 @@ from cuepoint.features.jobs.transitions import retry
 from cuepoint.features.quotas import service as quotas
 from cuepoint.viewer import Viewer
 
+RETRYABLE = (JobStatus.FAILED, JobStatus.CANCELLED)
 LONGEST_TIMEOUT_SECONDS = 7 * 86_400  # a week: whoever needs more has another problem
 
 
@@ -71,33 +72,38 @@ def _camel(name: str) -> str:
 AS_IT_WAS = Changes()
 
 
-async def retry_job(session: AsyncSession, viewer: Viewer, id: UUID, changes: Changes = AS_IT_WAS) -> Job:
-    """Run a failed or cancelled job again, with what was cancelled because of it.
+async def retry_job(session: AsyncSession, viewer: Viewer, id: UUID, changes: Changes = AS_IT_WAS) -> tuple[Job, bool]:
+    """Run a failed or cancelled job again, with what was cancelled because of it; True if that changed anything. One
+    that waits, runs or has succeeded stays as it is, so that a retry may be sent twice.
 
-    What changes stands in its RETRIED event. Raises BadInputError, and CuepointError NOT_RETRYABLE (not over,
-    succeeded, or its video is being deleted), DEPENDENCY_FAILED (retry what it requires first) or DUPLICATE_JOB (an
-    unfinished job does the same).
+    What changes stands in its RETRIED event. Raises BadInputError, and CuepointError NOT_RETRYABLE (changes for a job
+    that has not failed, or its video is being deleted), DEPENDENCY_FAILED (retry what it requires first) or
+    DUPLICATE_JOB (an unfinished job does the same).
     """
     changes.check()
     job = await editable_job(session, viewer, id)
     await hold_videos(session, [job])
     args = changes.arguments(job.kind, job.args)
-    if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+    if job.status in RETRYABLE:
         await _apply(session, id, changes, args)
     done = await retry(InSession(session), id)
-    now = await load_job(session, id)
-    if not done or now is None:
-        raise await _why_not(session, now or job)
+    now = await load_job(session, id) or job
+    if not done and now.status not in RETRYABLE and not changes.to_json():
+        return now, False
+    if not done:
+        raise await _why_not(session, now)
     await check_quotas(session, {change.job_id for change in done})
     announce(session, await _recorded(session, id, done, changes.to_json()))
-    return now
+    return now, True
 
 
 async def check_quotas(session: AsyncSession, ids: Collection[UUID]) -> None:
     """There is room for all of these, which were brought back. Raises QuotaExceededError; then none of them may be."""
     facts = select(Job.kind, Job.project_id, Job.created_by_id).distinct()
     counted = facts.where(Job.id.in_(ids), Job.kind.not_in(NEVER_REFUSED))
-    for kind, project_id, user_id in (await session.execute(counted)).all():
+    found = (await session.execute(counted)).all()
+    await quotas.hold(session, [(project_id, user_id) for _, project_id, user_id in found])
+    for kind, project_id, user_id in found:
         await quotas.check_job(session, kind.value, project_id=project_id, user_id=user_id)
 
 
@@ -154,10 +160,10 @@ async def _recorded(
 
 
 async def _why_not(session: AsyncSession, job: Job) -> CuepointError:
-    if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+    if job.status not in RETRYABLE:
         return CuepointError(
             ErrorCode.NOT_RETRYABLE,
-            f"Only a job that failed or was cancelled can be retried; this one is {job.status.value}.",
+            f"Only a job that failed or was cancelled can be retried otherwise; this one is {job.status.value}.",
         )
     if job.dedupe_key is not None and await live_by_key(session, [job.dedupe_key]):
         return CuepointError(ErrorCode.DUPLICATE_JOB, "An unfinished job does the same work already.")

@@ -181,7 +181,10 @@ class RetryJobInput(IdempotentInput):
 class RetryJobPayload(Payload):
     """Payload of retryJob."""
 
-    job: Job | None = strawberry.field(default=None, description="The job, queued again.")
+    job: Job | None = strawberry.field(default=None, description="The job as it is now.")
+    changed: bool | None = strawberry.field(
+        default=None, description="False if it waits, runs or has succeeded already: it stays as it is."
+    )
 
 
 @strawberry.input(description="A new priority of a job that waits.")
@@ -246,8 +249,10 @@ class JobMutation:
         viewer = info.context.require_viewer()
         job_id = decode_id("Job", input.id, field=("id",))
         changes = input.changes()
-        job = await service.in_transaction(info.context.db, lambda session: retry_job(session, viewer, job_id, changes))
-        return RetryJobPayload(job=Job.from_row(job))
+        job, changed = await service.in_transaction(
+            info.context.db, lambda session: retry_job(session, viewer, job_id, changes)
+        )
+        return RetryJobPayload(job=Job.from_row(job), changed=changed)
 
     @strawberry.mutation(description="Move a job that waits forwards or backwards in its queue.")
     @reports_errors(UpdateJobPriorityPayload)

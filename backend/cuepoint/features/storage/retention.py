@@ -166,6 +166,7 @@ def _of_videos(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
             StoredFile.project_id == project_id,
             Video.deleted_at.is_(None),
             ~Video.is_protected,
+            or_(Video.files_removed_at.is_(None), StoredFile.slot.not_in(_DERIVED)),  # it could not be made again
             ~busy,
             ~spared_clip,
             or_(false(), *[_taken_by(rule) for rule in rules]),

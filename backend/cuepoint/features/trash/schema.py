@@ -1,4 +1,4 @@
-"""GraphQL roots of the trash: delete one video or many, list what can be restored, restore it."""
+"""GraphQL roots of the trash: delete one video or many, list what can be restored, restore a video."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from uuid import UUID
 
 import strawberry
 
+from cuepoint.features.clips import deletion as works
+from cuepoint.features.clips.deletion import Work
+from cuepoint.features.clips.models import Clip, Reel
 from cuepoint.features.jobs.service import in_transaction
 from cuepoint.features.jobs.types import Job
 from cuepoint.features.trash import service
-from cuepoint.features.trash.types import TrashedVideo
+from cuepoint.features.trash.types import TrashedVideo, TrashedWork
 from cuepoint.features.videos import deletion
 from cuepoint.features.videos.types import Video
 from cuepoint.graphql.arguments import After, First
@@ -88,8 +91,26 @@ class RestoreVideoPayload(Payload):
     video: Video | None = strawberry.field(default=None, description="The video, as it was.")
 
 
+OfProject = Annotated[strawberry.ID | None, strawberry.argument(description="Of this project; null = all.")]
+
+
 async def _key(id: str) -> UUID:
     return decode_id("Video", id)
+
+
+async def _trashed_works(
+    info: Info, kind: type[Work], project_id: strawberry.ID | None, first: int, after: str | None
+) -> Connection[TrashedWork]:
+    viewer, page = info.context.require_viewer(), page_request(first, after, info)
+    project = None if project_id is None else decode_id("Project", project_id)
+    async with info.context.db.read() as session:
+        found = await works.list_deleted(session, viewer, kind, page, project)
+
+    async def count() -> int:
+        async with info.context.db.read() as session:
+            return await works.count_deleted(session, viewer, kind, project)
+
+    return Connection.from_page(found, TrashedWork.from_row, count)
 
 
 @strawberry.type
@@ -100,9 +121,7 @@ class TrashQuery:
     async def trashed_videos(
         self,
         info: Info,
-        project_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Of this project; null = all.")
-        ] = None,
+        project_id: OfProject = None,
         first: First = DEFAULT_FIRST,
         after: After = None,
     ) -> Connection[TrashedVideo]:
@@ -118,6 +137,20 @@ class TrashQuery:
                 return await service.count_trash(session, viewer, project)
 
         return Connection.from_page(found, TrashedVideo.from_row, count)
+
+    @strawberry.field(description="Deleted clips that can be restored, in projects where you may; newest first.")
+    async def trashed_clips(
+        self, info: Info, project_id: OfProject = None, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[TrashedWork]:
+        """A page of deleted clips."""
+        return await _trashed_works(info, Clip, project_id, first, after)
+
+    @strawberry.field(description="Deleted reels that can be restored, in projects where you may; newest first.")
+    async def trashed_reels(
+        self, info: Info, project_id: OfProject = None, first: First = DEFAULT_FIRST, after: After = None
+    ) -> Connection[TrashedWork]:
+        """A page of deleted reels."""
+        return await _trashed_works(info, Reel, project_id, first, after)
 
 
 @strawberry.type

@@ -90,7 +90,7 @@ class VideoLooks:
     ) -> Thumbnail | None:
         """A tile."""
         row = await info.context.loader(StoryboardOfVideo).load(self.key)
-        if row is None:
+        if row is None or row.rendition_id is None:
             return None
         number = min(at // row.interval_ms, len(row.tile_ends) - 1)
         return Thumbnail(
@@ -103,7 +103,7 @@ class VideoLooks:
     @strawberry.field(description="Small pictures along the time line; null until they are made, and for sound alone.")
     async def storyboard(self, info: Info) -> VideoStoryboard | None:
         row = await info.context.loader(StoryboardOfVideo).load(self.key)
-        return None if row is None else VideoStoryboard.from_row(row)
+        return None if row is None or row.rendition_id is None else VideoStoryboard.from_row(row)
 
     @strawberry.field(description="The loudness along the time line; null until it is drawn, and without sound.")
     async def waveform(

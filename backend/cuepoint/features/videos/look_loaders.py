@@ -42,7 +42,7 @@ class ProxyOfVideo(Loader[UUID, Rendition | None]):
 
 
 class StoryboardOfVideo(Loader[UUID, Storyboard | None]):
-    """The storyboard of each video."""
+    """The storyboard of each video; its file may have been given up."""
 
     async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, Storyboard | None]:
         """One statement for all keys."""

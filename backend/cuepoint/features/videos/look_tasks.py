@@ -43,7 +43,8 @@ async def storyboard_made_of(ctx: TaskContext) -> MadeOf | None:
         return None
     video, source = found
     poster = await _rendition(ctx, video.id, RenditionKind.POSTER)
-    made = await stored_rendition(ctx, video, RenditionKind.STORYBOARD)
+    is_image = service.stored_media_info(video).is_image
+    made = await stored_rendition(ctx, video, RenditionKind.POSTER_SMALL if is_image else RenditionKind.STORYBOARD)
     return MadeOf([source, poster and poster.storage_key], is_there=made is not None)
 
 
@@ -64,7 +65,8 @@ async def make_storyboard(ctx: TaskContext) -> None:
             )
     smaller = await _smaller_posters(ctx, video) if info.picture is not None else None
     if pack is None:
-        async with ctx.finish(result={"reason": "IMAGE" if info.is_image else "NO_PICTURE"}) as session:
+        none = {"of": "IMAGE"} if info.is_image else {"reason": "NO_PICTURE"}  # an image has its smaller posters
+        async with ctx.finish(result=none) as session:
             await looks.remove_storyboard(session, video.id, smaller)
         return
     rendition = await _stored(ctx, video, RenditionKind.STORYBOARD, target, "application/octet-stream")
@@ -117,7 +119,7 @@ async def take_poster(ctx: TaskContext) -> None:
 
 @fresh_by(JobKind.WAVEFORM, version=1)
 async def waveform_made_of(ctx: TaskContext) -> MadeOf | None:
-    """The extracted sound, or that there is none."""
+    """The extracted sound, or that there is none. Of sound alone there is a poster as well."""
     found = await original(ctx)
     if found is None or found[0].media is None:
         return None
@@ -126,8 +128,9 @@ async def waveform_made_of(ctx: TaskContext) -> MadeOf | None:
     audio = await _rendition(ctx, video.id, RenditionKind.ASR_AUDIO)
     if audio is None and info.audio is not None:
         return None
-    made = await stored_rendition(ctx, video, RenditionKind.WAVEFORM)
-    return MadeOf([audio and audio.storage_key, info.video is None], is_there=made is not None)
+    kinds = [RenditionKind.WAVEFORM, *([RenditionKind.POSTER] if info.video is None else [])]
+    made = [await stored_rendition(ctx, video, kind) for kind in kinds]
+    return MadeOf([audio and audio.storage_key, info.video is None], is_there=None not in made)
 
 
 @task(JobKind.WAVEFORM)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -101,6 +101,7 @@ async def remove_storyboard(session: AsyncSession, video_id: UUID, smaller: Smal
     """The video has no storyboard: it has no moving pictures. An image has a poster, and smaller copies of it."""
     await _living(session, video_id)
     await repository.remove_rendition(session, video_id, RenditionKind.STORYBOARD)
+    await session.execute(delete(Storyboard).where(Storyboard.video_id == video_id))
     await _replace_smaller_posters(session, video_id, smaller)
 
 

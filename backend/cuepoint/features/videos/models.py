@@ -216,8 +216,10 @@ class Storyboard(Base):
     video_id: Mapped[UUID] = mapped_column(
         ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, comment="Whose."
     )
-    rendition_id: Mapped[UUID] = mapped_column(
-        ForeignKey("renditions.id", ondelete="CASCADE"), unique=True, comment="The file of JPEGs, one behind the other."
+    rendition_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("renditions.id", ondelete="SET NULL"),
+        unique=True,
+        comment="The file of JPEGs, one behind the other; null once it was given up: what they showed stays known.",
     )
     tile_width: Mapped[int] = mapped_column(comment="Pixels of one tile.")
     tile_height: Mapped[int] = mapped_column(comment="Pixels of one tile.")

@@ -283,9 +283,16 @@ async def count_videos(session: AsyncSession, viewer: Viewer, wanted: VideoFilte
 
 
 async def record_media_info(
-    session: AsyncSession, video_id: UUID, info: MediaInfo, content_type: str, poster: Rendition | None
+    session: AsyncSession,
+    video_id: UUID,
+    info: MediaInfo,
+    content_type: str,
+    poster: Rendition | None,
+    *,
+    chosen_at_ms: int | None = None,
 ) -> None:
-    """The video's columns say what the probe found, and its poster is replaced."""
+    """The video's columns say what the probe found, and its poster is replaced; `chosen_at_ms`: by the picture that a
+    person chose. One that was chosen meanwhile stays."""
     video = await repository.locked_video(session, video_id, exclusively=True)
     if video is None:
         raise NotFoundError("video")
@@ -297,11 +304,11 @@ async def record_media_info(
     video.media = dataclasses.asdict(info)
     video.probed_at = datetime.now(UTC)
     await session.flush()
-    if video.poster_at_ms is not None or info.picture is None:  # chosen by a person; drawn of the sound
+    if info.picture is None or video.poster_at_ms != chosen_at_ms:  # drawn of the sound; chosen meanwhile
         return
     if poster is not None:
         await repository.replace_rendition(session, poster)
-    else:
+    elif chosen_at_ms is None:
         await repository.remove_rendition(session, video_id, RenditionKind.POSTER)
 
 

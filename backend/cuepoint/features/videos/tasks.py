@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from cuepoint.adapters.media.base import MediaInfo, TrackInfo
+from cuepoint.adapters.media.base import MediaInfo, PosterInfo, TrackInfo
+from cuepoint.adapters.media.base_looks import StillPicture
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.files.layout import owner_prefixes
 from cuepoint.features.files.models import FileArea
@@ -16,7 +17,7 @@ from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.freshness import MadeOf, fresh_by
 from cuepoint.features.jobs.models import JobKind
-from cuepoint.features.videos import repository, service
+from cuepoint.features.videos import looks, repository, service
 from cuepoint.features.videos.content_types import content_type_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 
@@ -45,14 +46,17 @@ async def stored_rendition(ctx: TaskContext, video: Video, kind: RenditionKind) 
     return found
 
 
-@fresh_by(JobKind.PROBE, version=1)
+@fresh_by(JobKind.PROBE, version=2)
 async def probe_made_of(ctx: TaskContext) -> MadeOf | None:
-    """The bytes of the original."""
+    """The bytes of the original. What has pictures has a poster as well."""
     found = await original(ctx)
     if found is None:
         return None
     video, source = found
-    return MadeOf(source, is_there=video.probed_at is not None)
+    is_there = video.media is not None
+    if is_there and service.stored_media_info(video).picture is not None:
+        is_there = await stored_rendition(ctx, video, RenditionKind.POSTER) is not None
+    return MadeOf(source, is_there=is_there)
 
 
 @task(JobKind.PROBE)
@@ -68,15 +72,23 @@ async def probe(ctx: TaskContext) -> None:
                 f"The file is a {info.container} container without a picture or sound track that can be decoded.",
             )
         ctx.report(0.4, "Choosing a poster")
-        poster = await _poster(ctx, video, path, info) if info.picture and video.poster_at_ms is None else None
+        poster = await _poster(ctx, video, path, info) if info.picture else None
     content_type = content_type_of(info)
     async with ctx.finish(result={"durationMs": info.duration_ms, "warnings": list(info.warnings)}) as session:
-        await service.record_media_info(session, video.id, info, content_type, poster)
+        await service.record_media_info(session, video.id, info, content_type, poster, chosen_at_ms=video.poster_at_ms)
 
 
 async def _poster(ctx: TaskContext, video: Video, path: Path, info: MediaInfo) -> Rendition | None:
+    """The best picture, or the one that a person chose where its file is gone; None: what there is stays."""
     target = ctx.temp_dir / "poster.jpg"
-    poster = await ctx.adapters.media.poster(path, target, duration_ms=info.duration_ms)
+    poster: PosterInfo | StillPicture | None
+    if video.poster_at_ms is None:
+        poster = await ctx.adapters.media.poster(path, target, duration_ms=info.duration_ms)
+    elif await stored_rendition(ctx, video, RenditionKind.POSTER) is None:
+        wanted = [(target, looks.POSTER_SIDES[RenditionKind.POSTER])]
+        [poster] = await ctx.adapters.looks.stills(path, wanted, at_ms=video.poster_at_ms)
+    else:
+        poster = None
     if poster is None:
         return None
     stored = await store_file(

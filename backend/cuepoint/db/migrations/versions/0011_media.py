@@ -1,4 +1,4 @@
-"""Clips and reels that were deleted, and can be restored for a while."""
+"""Clips and reels that were deleted, and can be restored for a while; what outlives a file or a clip that is gone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ depends_on = None
 
 TABLES = ("clips", "reels")
 TIME = sa.DateTime(timezone=True)
+BOARD_FILE = op.f("fk_storyboards_rendition_id_renditions")
 
 
 def upgrade() -> None:
@@ -24,10 +25,33 @@ def upgrade() -> None:
         op.add_column(table, hidden)
         op.add_column(table, going)
         op.create_index(f"ix_{table}_purge_at", table, ["purge_at"], postgresql_where=sa.text("purge_at is not null"))
+    shows = sa.Column(
+        "is_clip",
+        sa.Boolean(),
+        server_default="false",
+        nullable=False,
+        comment="A clip is shown: where it is gone, nothing stands for it.",
+    )
+    op.add_column("reel_items", shows)
+    op.execute("update reel_items set is_clip = true where clip_id is not null")
+    _tie_storyboards(
+        "SET NULL",
+        nullable=True,
+        comment="The file of JPEGs, one behind the other; null once it was given up: what they showed stays known.",
+    )
+
+
+def _tie_storyboards(ondelete: str, *, nullable: bool, comment: str) -> None:
+    op.drop_constraint(BOARD_FILE, "storyboards", type_="foreignkey")
+    op.alter_column("storyboards", "rendition_id", nullable=nullable, comment=comment)
+    op.create_foreign_key(BOARD_FILE, "storyboards", "renditions", ["rendition_id"], ["id"], ondelete=ondelete)
 
 
 def downgrade() -> None:
     """What was deleted goes for good; the trigger of its table puts the file on the list of removals."""
+    op.execute("delete from storyboards where rendition_id is null")
+    _tie_storyboards("CASCADE", nullable=False, comment="The file of JPEGs, one behind the other.")
+    op.drop_column("reel_items", "is_clip")
     for table in TABLES:
         op.execute(f"delete from {table} where deleted_at is not null")  # noqa: S608 - names of our own tables
         op.drop_index(f"ix_{table}_purge_at", table)
