@@ -309,6 +309,38 @@ class TestEnds:
 
         assert (fanout._lines, fanout._alone) == ({}, {})
 
+    @pytest.mark.parametrize("steps", range(12))
+    async def test_who_comes_while_a_line_is_stopped_goes_on(self, fanout: Fanout, ticks: Ticks, steps: int) -> None:
+        first = await readers_of_one_line(fanout, ticks, 2)
+        late = Reader(fanout)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for reader in first:
+            reader.task.cancel()
+        await asyncio.gather(*[reader.task for reader in first], return_exceptions=True)
+        await until(lambda: late.told and len(ticks.open) == 1)
+        ticks.tick()
+        await until(lambda: late.ticks or late.task.done())
+
+        assert (late.ticks, late.task.done()) == ([1], False)
+        await late.stop()
+
+    async def test_a_line_that_is_stopped_takes_nobody_in_and_lets_its_readers_go_on(
+        self, fanout: Fanout, ticks: Ticks
+    ) -> None:
+        readers = await readers_of_one_line(fanout, ticks, 2)
+        [line] = fanout._lines.values()
+        line.stop()
+        standing = line.standing
+        await until(lambda: not fanout._lines)
+        ticks.tick()
+        await until(lambda: all(reader.ticks or reader.task.done() for reader in readers))
+
+        assert standing is None
+        assert [reader.ticks for reader in readers] == [[1], [1]]
+        for reader in readers:
+            await reader.stop()
+
     async def test_the_end_is_everybodys(self, fanout: Fanout, ticks: Ticks) -> None:
         readers = await readers_of_one_line(fanout, ticks)
         ticks.is_over = True

@@ -159,7 +159,7 @@ class Fanout:
         context = first.context.continued(standing.position)
         line = self._lines[key] = _Line(context)
         task = asyncio.create_task(self._tell(line, first.operation, context))
-        line.stop = task.cancel
+        line.cancel = task.cancel
         task.add_done_callback(lambda done: self._ended(key, line, done))
 
     async def _tell(self, line: _Line, operation: GraphQLRequest, context: Context) -> None:
@@ -171,9 +171,12 @@ class Fanout:
     def _ended(self, key: Key, line: _Line, task: asyncio.Task[None]) -> None:
         """What went wrong is raised by each reader, as if it had been alone."""
         del self._lines[key]
+        if task.cancelled():  # told to stop, which is no end of what it tells
+            line.dissolve()
+            return
         if not line.readers and key in self._alone:
             self._refused.add(key)
-        line.end(None if task.cancelled() else task.exception())
+        line.end(task.exception())
 
 
 class _Reader:
@@ -223,7 +226,7 @@ class _Reader:
         return True
 
     def drop_out(self) -> None:
-        """It was too slow: what it has is all that the line tells it."""
+        """What it has is all that the line tells it: it was too slow, or the line was stopped."""
         self.line = None
         self._awake()
 
@@ -253,13 +256,19 @@ class _Line:
 
     def __init__(self, context: Context) -> None:
         self.readers: set[_Reader] = set()
-        self.stop: Callable[[], object] = _nothing
+        self.cancel: Callable[[], object] = _nothing
         self._context = context
+        self._is_stopping = False
 
     @property
     def standing(self) -> Standing | None:
-        """Where its readers stand; None while there is something to tell."""
-        return None if self._context.source is None else self._context.source.standing
+        """Where its readers stand; None while there is something to tell, and once nobody may join any more."""
+        return None if self._is_stopping or self._context.source is None else self._context.source.standing
+
+    def stop(self) -> None:
+        """Nobody is told by it."""
+        self._is_stopping = True
+        self.cancel()
 
     def take_in(self, reader: _Reader) -> None:
         """A reader who stands at the same place."""
@@ -279,6 +288,11 @@ class _Line:
         for reader in [reader for reader in self.readers if not reader.put(frame)]:
             reader.drop_out()
             self.let_go(reader)
+
+    def dissolve(self) -> None:
+        """There is more to tell, but not by this line: its readers go on alone."""
+        for reader in self.readers:
+            reader.drop_out()
 
     def end(self, failure: BaseException | None) -> None:
         """There is nothing more to tell."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -63,6 +64,41 @@ class TestSubscribe:
             pass
 
         assert live._ears == {}
+
+    async def test_a_channel_that_is_asked_for_twice_is_heard_once(self, live: Switchboard) -> None:
+        async with asyncio.timeout(10), live.subscribe(["cp:job:*", "cp:job:*"]) as messages:
+            await live.publish([("cp:job:1", b"a"), ("cp:job:1", b"b")])
+            heard = [await anext(messages), await anext(messages)]
+
+        assert heard == [("cp:job:1", b"a"), ("cp:job:1", b"b")]
+        assert live._ears == {}
+
+    @pytest.mark.parametrize("is_begun", [False, True], ids=["at-the-beginning", "later"])
+    async def test_what_breaks_the_subscription_off_is_logged_and_it_listens_anew(
+        self, caplog: pytest.LogCaptureFixture, is_begun: bool
+    ) -> None:
+        class Broken(RedisLive):
+            tries = 0
+
+            @asynccontextmanager
+            async def subscribe(self, patterns: Sequence[str]) -> AsyncIterator[AsyncIterator[tuple[str, bytes]]]:
+                self.tries += 1
+                if self.tries == 1 and not is_begun:
+                    raise RuntimeError("a bug")
+                yield self._messages(self.tries)
+
+            async def _messages(self, number: int) -> AsyncIterator[tuple[str, bytes]]:
+                if number == 1:
+                    raise RuntimeError("a bug")
+                yield "cp:job:1", b"a"
+                await asyncio.Future()
+
+        shared = Switchboard(Broken(None), again_seconds=0.0)
+        async with asyncio.timeout(5), shared.subscribe(["cp:job:1"]) as messages:
+            assert await anext(messages) == ("cp:job:1", b"a")
+        await shared.close()
+
+        assert "begins again" in caplog.text
 
     async def test_without_redis_it_waits(self) -> None:
         deaf = Switchboard(RedisLive(None))

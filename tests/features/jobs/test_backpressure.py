@@ -13,13 +13,24 @@ from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.errors import QueueFullError
 from cuepoint.features.jobs import service
-from cuepoint.features.jobs.backpressure import EVERY, QueueLimits, queue_limits, rest_seconds, trust_seconds
+from cuepoint.features.jobs.backpressure import (
+    EVERY,
+    STALE_SECONDS,
+    QueueLimits,
+    queue_limits,
+    require_room,
+    rest_seconds,
+    trust_seconds,
+)
+from cuepoint.features.jobs.bulk import retry_failed
 from cuepoint.features.jobs.kinds import PIPELINE
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.jobs.repository import JobFilter
 from cuepoint.graphql.errors import UserError
+from cuepoint.viewer import Viewer
 from tests.support.builders.jobs import make_job, make_project, make_video
 from tests.support.graphql import count_statements
-from tests.support.jobs import run, take
+from tests.support.jobs import make, run, take
 
 
 @pytest.fixture
@@ -163,6 +174,38 @@ class TestRequireRoom:
 
         assert [statement for statement, _ in seen.seen if "from jobs where status in" in statement] == []
         assert limits.known[EVERY].until == later
+
+    async def test_what_no_sum_sees_is_counted_as_a_whole_now_and_then(self, db: Database) -> None:
+        limits = QueueLimits(per_project=0, in_all=10)
+        limited = Database(db.engine, info={QueueLimits: limits})
+        await make_job(limited)
+        fresh = limits.known[EVERY]
+        for _ in range(3):
+            await make_job(db)
+        wholes = []
+        for stale_after in (fresh.stale_after, 0.0):
+            limits.known[EVERY] = replace(fresh, number=0, until=0.0, stale_after=stale_after)
+            with count_statements(limited.engine) as seen:
+                await make_job(limited)
+            wholes.append(sum("from jobs where status in" in statement for statement, _ in seen.seen))
+
+        assert fresh.stale_after > time.monotonic() + STALE_SECONDS / 2
+        assert wholes == [0, 1]
+
+    async def test_a_retry_is_counted_at_once(self, db: Database, viewer: Viewer, project: UUID, sql: Any) -> None:
+        limits = QueueLimits(per_project=2, in_all=0)
+        limited = Database(db.engine, info={QueueLimits: limits})
+        failed = [await make(sql, project_id=project) for _ in range(2)]
+        await sql.execute("update jobs set status = 'FAILED', finished_at = now(), due = null")
+        async with limited.write() as session:
+            await require_room(session, project)
+        async with limited.write() as session:
+            retried = await retry_failed(session, viewer, JobFilter(project_id=project))
+
+        assert [job.id for job in retried.jobs] == failed
+        assert limits.known == {}
+        with pytest.raises(QueueFullError):
+            await make_job(limited, project_id=project)
 
 
 class TestTrustSeconds:

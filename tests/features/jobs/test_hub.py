@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.db.base import uuid7
-from cuepoint.db.session import Database
+from cuepoint.db.session import Database, sqlalchemy_url
 from cuepoint.errors import BadInputError, NotFoundError
 from cuepoint.features.jobs.announce import Change, dispatcher, effects_of, job_channel
 from cuepoint.features.jobs.claims import Fence, Outcome, Progress, end_attempt, save_progress, succeed
@@ -20,6 +21,8 @@ from cuepoint.features.jobs.hub import JobHub
 from cuepoint.features.jobs.models import JobEventType, JobStatus
 from cuepoint.features.jobs.progress import JobUpdate, ProgressMessage, UpdateType
 from cuepoint.features.jobs.transitions import retry
+from cuepoint.features.jobs.watches import Watch
+from cuepoint.graphql.sources import Standing
 from tests.support.jobs import make, run, take
 
 
@@ -250,6 +253,57 @@ class TestWatchJob:
         async with hub_on(db, live) as hub:
             with pytest.raises(BadInputError):
                 await Watcher(hub, job, after).end()
+
+    async def test_where_a_reader_stands_is_unknown_once_it_is_woken_or_gone(self) -> None:
+        def resting() -> Watch:
+            return Watch(uuid7(), rests_at=Standing(1, None))
+
+        at_rest, woken, gone = resting(), resting(), resting()
+        woken.wake.set()
+        gone.leave()
+        gone.wake.clear()
+
+        assert [watch.standing for watch in (at_rest, woken, gone)] == [Standing(1, None), None, None]
+
+    async def test_a_pool_without_free_connections_ends_no_watch(
+        self, sql: Any, worker: UUID, database_url: str, live: RedisLive, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fence, _ = await started(sql, worker)
+        db = Database(create_async_engine(sqlalchemy_url(database_url), pool_size=1, max_overflow=0, pool_timeout=0.01))
+        async with hub_on(db, live, safety_seconds=0.02, rights_seconds=0.02) as hub:
+            watcher = Watcher(hub, fence.job_id)
+            await watcher.has(1)
+            async with db.engine.connect():
+                await asyncio.sleep(0.2)
+            await succeed(sql, [(fence, None)])  # its message is lost
+            updates = await watcher.end()
+        await db.close()
+
+        assert "TimeoutError: QueuePool limit" in caplog.text
+        assert numbers(updates) == [3]
+
+    async def test_a_loop_that_broke_off_begins_again(
+        self, sql: Any, worker: UUID, db: Database, live: RedisLive, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Broken(JobHub):
+            faults = 2
+
+            async def _read_once(self, job_ids: Sequence[UUID]) -> None:
+                self.faults -= 1
+                if self.faults >= 0:
+                    raise RuntimeError("a bug")
+                await super()._read_once(job_ids)
+
+        fence, _ = await started(sql, worker)
+        hub = Broken(db, live, safety_seconds=0.02)
+        watcher = Watcher(hub, fence.job_id)
+        await watcher.has(1)
+        await succeed(sql, [(fence, None)])
+        updates = await watcher.end()
+        await hub.close()
+
+        assert numbers(updates) == [3]
+        assert caplog.text.count("begins again") == 2
 
     async def test_a_job_that_is_deleted_ends_the_watch(self, sql: Any, db: Database, live: RedisLive) -> None:
         job = await make(sql)

@@ -14,15 +14,34 @@ from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.claims import Progress, save_progress
 from cuepoint.features.jobs.hub import JobHub
+from cuepoint.features.jobs.service import hidden_jobs
 from cuepoint.features.projects.models import ProjectMember
 from cuepoint.graphql.context import Context, Process
 from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
-from tests.support.builders.jobs import make_job
+from tests.support.builders.jobs import make_job, make_viewer
 from tests.support.graphql import process_of
-from tests.support.jobs import take
+from tests.support.jobs import make, take
 
 WATCH = "subscription ($id: ID!) { jobProgress(jobId: $id) { type seq progress } }"
+
+
+class TestHiddenJobs:
+    async def test_a_project_in_the_bin_hides_its_jobs_from_everybody(
+        self, db: Database, sql: Any, viewer: Viewer, project: UUID
+    ) -> None:
+        admin = await make_viewer(db, is_admin=True)
+        job, system = await make(sql, project_id=project), await make(sql)
+        hidden = []
+        for who in (viewer, admin):
+            async with db.read() as session:
+                hidden.append(await hidden_jobs(session, who, {job, system}))
+        await sql.execute("update projects set deleted_at = now() where id = $1", project)
+        for who in (viewer, admin):
+            async with db.read() as session:
+                hidden.append(await hidden_jobs(session, who, {job, system}))
+
+        assert hidden == [{system}, set(), {job, system}, {job}]
 
 
 class TestJobProgress:

@@ -12,7 +12,7 @@ from cuepoint.adapters.asr.base import AsrModelInfo
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
-from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.transcripts import service
 from cuepoint.features.transcripts.models import (
     EmptyReason,
@@ -103,6 +103,17 @@ class TestBeginOrResumeDraft:
         assert (again.windows_done, again.model) == (0, "other")
         assert await revisions(db, video) == [(1, TranscriptStatus.DRAFT)]
         assert await stored(db, draft) == []
+
+    async def test_a_draft_of_other_sound_is_dropped(self, db: Database) -> None:
+        video = await new_video(db)
+        job = await make_running_job(db, video, JobKind.TRANSCRIPTION)
+        draft = await begin(db, video, job.id)
+        extraction = await make_running_job(db, video, JobKind.AUDIO_EXTRACTION)
+        async with db.write() as session:
+            done = await session.get_one(Job, extraction.id)
+            done.status, done.worker_id, done.finished_at = JobStatus.SUCCEEDED, None, func.now()
+
+        assert (await begin(db, video, job.id)).id != draft.id
 
     async def test_the_draft_of_another_job_is_dropped(self, db: Database) -> None:
         video = await new_video(db)

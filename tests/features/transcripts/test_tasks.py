@@ -251,6 +251,22 @@ class TestTranscribe:
         assert await stage.said() == ["Other words."]
         assert len(await stage.transcripts()) == 1
 
+    @pytest.mark.parametrize(
+        ("first", "second", "recognised"),
+        [(None, "de", [0, 1, 2]), ("en", None, [0, 1, 2]), ("de", "de", [2])],
+        ids=["said-now", "said-before", "the-same"],
+    )
+    async def test_another_language_starts_anew(
+        self, stage: Stage, first: str | None, second: str | None, recognised: list[int]
+    ) -> None:
+        stage.args, whole = {"language": first}, FakeTranscriber(TEXTS)
+        with pytest.raises(AdapterError):
+            await stage.run(FakeTranscriber(TEXTS, fail_at=2, error=CRASH))
+        await stage.next_attempt()
+        stage.args = {"language": second}
+        await stage.run(whole)
+        assert whole.recognised == recognised
+
     async def test_the_former_transcript_stays_in_use_until_the_new_one_is_whole(self, stage: Stage) -> None:
         await make_transcript(stage.db, stage.video, "Old.")
 

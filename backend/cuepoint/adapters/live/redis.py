@@ -207,7 +207,7 @@ async def _next_message(pubsub: PubSub) -> Message | None:
             raise TimeoutError("the subscription's connection answers no more")
     if answer["type"] != "pmessage":
         return None
-    return answer["channel"].decode(), answer["data"]
+    return answer["channel"].decode(errors="replace"), answer["data"]
 
 
 async def _silence() -> AsyncGenerator[Message, None]:

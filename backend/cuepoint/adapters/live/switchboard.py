@@ -12,10 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from cuepoint.adapters.live.base import Live
+from cuepoint.processes.endless import keep_going
 
 EVERYTHING = "cp:*"
 MAX_HEARD = 1024  # messages kept for one who does not take them
 CANCEL_AGAIN_SECONDS = 0.2
+AGAIN_SECONDS = 1.0  # before it listens anew, when something unexpected has ended the subscription
 
 Message = tuple[str, bytes]
 
@@ -23,8 +25,9 @@ Message = tuple[str, bytes]
 class Switchboard:
     """The port over another one, whose `subscribe` is entered once."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, *, again_seconds: float = AGAIN_SECONDS) -> None:
         self._live = live
+        self._again_seconds = again_seconds
         self._ears: dict[str, set[_Ear]] = {}  # by channel, or by the beginning of channels
         self._task: asyncio.Task[None] | None = None
         self._is_listening = asyncio.Event()
@@ -49,17 +52,18 @@ class Switchboard:
     async def subscribe(self, patterns: Sequence[str]) -> AsyncIterator[AsyncIterator[Message]]:
         """See the port. A pattern is a channel, or the beginning of channels and `*`."""
         ear = _Ear()
-        for pattern in patterns:
+        wanted = frozenset(patterns)
+        for pattern in wanted:
             self._ears.setdefault(pattern, set()).add(ear)
         try:
             if self._task is None or self._task.done():
                 self._is_listening.clear()
-                self._task = asyncio.create_task(self._listen())
+                self._task = asyncio.create_task(keep_going("live:_listen", self._listen, self._again_seconds))
             await self._is_listening.wait()
             async with aclosing(ear.messages()) as messages:
                 yield messages
         finally:
-            for pattern in patterns:
+            for pattern in wanted:
                 self._ears[pattern].discard(ear)
                 if not self._ears[pattern]:
                     del self._ears[pattern]
@@ -74,13 +78,16 @@ class Switchboard:
         await self._live.close()
 
     async def _listen(self) -> None:
-        async with self._live.subscribe([EVERYTHING]) as messages:
-            self._is_listening.set()
-            async for channel, payload in messages:
-                family = channel[: channel.rfind(":") + 1] + "*"
-                for pattern in (channel, family):
-                    for ear in self._ears.get(pattern, ()):
-                        ear.hear((channel, payload))
+        try:
+            async with self._live.subscribe([EVERYTHING]) as messages:
+                self._is_listening.set()
+                async for channel, payload in messages:
+                    family = channel[: channel.rfind(":") + 1] + "*"
+                    for pattern in (channel, family):
+                        for ear in self._ears.get(pattern, ()):
+                            ear.hear((channel, payload))
+        finally:
+            self._is_listening.set()  # nobody waits for a beginning that fails: messages are hints, as the port says
 
 
 class _Ear:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Dispatch, Effect, after_commit
+from cuepoint.features.jobs.backpressure import forget_counts
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,12 @@ def effects_of(changes: Sequence[Change]) -> list[Effect]:
 
 
 def announce(session: AsyncSession, changes: Sequence[Change]) -> None:
-    """Ring and publish for these changes once the session's transaction has committed."""
+    """Ring and publish for these changes once the session's transaction has committed, and count anew what they have
+    brought back."""
     for effect in effects_of(changes):
         after_commit(session, effect)
+    if any(change.type == "RETRIED" for change in changes):
+        forget_counts(session)
 
 
 def event_messages(changes: Iterable[Change]) -> list[tuple[str, bytes]]:

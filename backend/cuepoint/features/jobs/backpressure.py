@@ -5,7 +5,8 @@ never refused its own follow-up.
 
 To count a hundred thousand jobs takes tens of milliseconds. So a whole count is made once, and what was created after
 it added to it, which reads only that: too many rather than too few, as some of it is over by now. Only when that sum
-passes a limit the whole is counted again, and never more than a tenth of the time is spent with it.
+passes a limit the whole is counted again, and never more than a tenth of the time is spent with it;
+and now and then anyway, for what no sum sees.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.config import Settings
@@ -28,6 +29,8 @@ LONGEST_RETRY_SECONDS = 60.0  # an estimate further ahead than this is none
 CREATED_PER_SECOND = 4000.0
 LONGEST_TRUST_SECONDS = 2.0
 SHARE_OF_COUNTING = 0.1  # of the time
+# Jobs that are run again, and those whose transaction took long, are no newer than what was counted: a sum misses them.
+STALE_SECONDS = 10.0
 COUNT_SECONDS = 0.062 / 94_000  # for one of many unfinished jobs, measured
 MOST_KNOWN = 10_000  # projects whose counts are remembered
 EVERY = UUID(int=0)  # stands for all projects among them
@@ -36,12 +39,14 @@ EVERY = UUID(int=0)  # stands for all projects among them
 @dataclass(frozen=True)
 class Known:
     """At most so many jobs are unfinished, of which `newest` is the last that was counted. Believed until a time, and
-    not counted as a whole before another; `refusal` is the message of one, None = there is room."""
+    not counted as a whole before another, but again after `stale_after`; `refusal` is the message of one, None = there
+    is room."""
 
     number: int
     newest: UUID
     until: float
     whole_after: float
+    stale_after: float
     refusal: str | None = None
     retry_after_seconds: float = 0.0
 
@@ -101,6 +106,14 @@ async def require_room(session: AsyncSession, project_id: UUID | None) -> None:
                 raise QueueFullError(known.refusal, retry_after_seconds=known.retry_after_seconds)
 
 
+def forget_counts(session: AsyncSession) -> None:
+    """Jobs are brought back by this transaction, which no sum of new ones contains: what this process knows is counted
+    anew once it has committed."""
+    limits = session.info.get(QueueLimits)
+    if limits is not None:
+        event.listen(session.sync_session, "after_commit", lambda _: limits.known.clear(), once=True)
+
+
 async def _known(session: AsyncSession, limits: QueueLimits, scope: UUID, limit: int) -> Known:
     """What holds for a project, or for EVERY."""
     now = time.monotonic()
@@ -111,7 +124,7 @@ async def _known(session: AsyncSession, limits: QueueLimits, scope: UUID, limit:
         limits.known.clear()
     if known is not None:
         limits.known[scope] = replace(known, until=now + LONGEST_TRUST_SECONDS)  # others need not look meanwhile
-    if known is not None and known.number <= limit:
+    if known is not None and known.number <= limit and now < known.stale_after:
         added = await _with_those_since(session, scope, limit, known)
         if added.number <= limit or now < added.whole_after:
             limits.known[scope] = added
@@ -135,13 +148,14 @@ async def _whole(session: AsyncSession, scope: UUID, limit: int) -> Known:
     found = (await session.execute(whole, _named(scope, limit))).one()
     now = time.monotonic()
     whole_after = now + rest_seconds(found.number)
+    stale_after = max(whole_after, now + STALE_SECONDS)
     if found.number <= limit:
-        return Known(found.number, found.newest, now + trust_seconds(limit - found.number), whole_after)
+        return Known(found.number, found.newest, now + trust_seconds(limit - found.number), whole_after, stale_after)
     whose = "This instance has" if scope == EVERY else "This project has"
     most = "takes" if scope == EVERY else "may have"
     seconds = await _retry_after(session)
     message = f"{whose} {limit} unfinished jobs, which is all it {most}. Send it again in {seconds:.0f} s."
-    return Known(found.number, found.newest, whole_after, whole_after, message, seconds)
+    return Known(found.number, found.newest, whole_after, whole_after, stale_after, message, seconds)
 
 
 def _named(scope: UUID, room: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -33,6 +33,7 @@ from cuepoint.features.jobs.service import hidden_jobs
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
 from cuepoint.features.jobs.watches import Watch
 from cuepoint.graphql.sources import Introduce, Source, Standing
+from cuepoint.processes.endless import keep_going
 from cuepoint.viewer import Viewer
 
 SAFETY_SECONDS = 2.0  # worst delay of an event whose message was lost
@@ -75,7 +76,7 @@ class JobHub:
         self._next_base: datetime | None = None
         self._starting = asyncio.Lock()
         self._asked = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_listening = asyncio.Event()
 
     async def watch_job(
@@ -123,7 +124,7 @@ class JobHub:
 
     async def close(self) -> None:
         """Stop listening; every watcher ends."""
-        pending, self._tasks = set(self._tasks), []
+        pending, self._tasks = set(self._tasks.values()), {}
         for watch in self._all_watches():
             watch.leave()
         for feed in self._feeds:
@@ -164,9 +165,11 @@ class JobHub:
                 current = advanced
                 yield current
             if not watch.events and not watch.is_behind:
-                watch.standing = Standing(watch.seen, current.shown)
-                await watch.wake.wait()
-                watch.standing = None
+                watch.rests_at = Standing(watch.seen, current.shown)
+                try:
+                    await watch.wake.wait()
+                finally:
+                    watch.rests_at = None
                 watch.wake.clear()
         if watch.is_hidden:
             raise NotFoundError("job")
@@ -214,9 +217,10 @@ class JobHub:
         return [watch for watches in self._watches.values() for watch in watches]
 
     def _start(self) -> None:
-        if not self._tasks:
-            loops = (self._listen(), self._read_on(), self._check_rights())
-            self._tasks = [asyncio.create_task(loop) for loop in loops]
+        for loop in (self._listen, self._read_on, self._check_rights):
+            name = f"jobs:{loop.__name__}"
+            if name not in self._tasks or self._tasks[name].done():
+                self._tasks[name] = asyncio.create_task(keep_going(name, loop, self._safety_seconds))
 
     async def _begin_reads(self) -> None:
         """The reads for feeds go back to before this feed's own, so that nothing falls between the two."""
@@ -226,13 +230,16 @@ class JobHub:
                 self._seen, self._next_base = Cursor(base), base
 
     async def _listen(self) -> None:
-        async with self._live.subscribe([f"{_JOB_PREFIX}*", f"{_PROJECT_PREFIX}*"]) as messages:
-            self._is_listening.set()
-            async for channel, payload in messages:
-                try:
-                    self._deliver(channel, payload)
-                except (ValueError, KeyError, TypeError):
-                    _log.warning("Ignored a message on %s that is not ours", channel)
+        try:
+            async with self._live.subscribe([f"{_JOB_PREFIX}*", f"{_PROJECT_PREFIX}*"]) as messages:
+                self._is_listening.set()
+                async for channel, payload in messages:
+                    try:
+                        self._deliver(channel, payload)
+                    except (ValueError, KeyError, TypeError):
+                        _log.warning("Ignored a message on %s that is not ours", channel)
+        finally:
+            self._is_listening.set()  # nobody waits for a subscription that fails: the log is read all the same
 
     def _deliver(self, channel: str, payload: bytes) -> None:
         if channel.startswith(_PROJECT_PREFIX):
@@ -264,7 +271,7 @@ class JobHub:
             if is_due:
                 due = loop.time() + self._safety_seconds
             if self._feeds or (self._watches and is_due):
-                with contextlib.suppress(*DATABASE_ERRORS):  # Postgres is away: nothing happens to jobs meanwhile
+                with _bridged("jobs"):  # Postgres is away: nothing happens to jobs meanwhile
                     await self._read_once(list(self._watches) if is_due else [])
             await asyncio.sleep(min(HINT_SECONDS, self._safety_seconds))
 
@@ -313,8 +320,9 @@ class JobHub:
     async def _check_rights(self) -> None:
         while True:
             await asyncio.sleep(self.rights_seconds)
-            with contextlib.suppress(*DATABASE_ERRORS):
+            with _bridged("the rights of feeds"):
                 await check_rights(self._db, list(self._feeds))
+            with _bridged("the rights of watchers"):
                 await self._check_watchers()
 
     async def _check_watchers(self) -> None:
@@ -329,6 +337,15 @@ class JobHub:
             for watch in watches:
                 if watch.job_id in hidden:
                     watch.refuse()
+
+
+@contextlib.contextmanager
+def _bridged(what: str) -> Iterator[None]:
+    """What the database refuses is asked again in the next round."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        _log.warning("Could not read %s, again soon: %s: %s", what, type(error).__name__, error)
 
 
 def _by_time(events: Sequence[LoggedJob]) -> list[LoggedJob]:

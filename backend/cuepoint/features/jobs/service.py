@@ -33,7 +33,7 @@ from cuepoint.features.jobs.repository import (
 from cuepoint.features.jobs.statements import InSession, is_conflict
 from cuepoint.features.jobs.transitions import Cancelled, cancel
 from cuepoint.features.projects import access
-from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.viewer import Viewer
 
 MAX_REPEATS = 5  # of a transaction that lost a race
@@ -144,11 +144,12 @@ def visible_jobs(viewer: Viewer, filter: JobFilter) -> Select[Job]:
 
 async def hidden_jobs(session: AsyncSession, viewer: Viewer, ids: Collection[UUID]) -> set[UUID]:
     """Those of the jobs that are there but that `get_job` would not find for the viewer."""
+    projects = select(Project.id).where(Project.id.in_(access.visible_projects(viewer)), Project.deleted_at.is_(None))
+    is_shown: ColumnElement[bool] = func.coalesce(Job.project_id.in_(projects), false())
     if viewer.sees_all:
-        return set()
-    is_shown: ColumnElement[bool] = func.coalesce(Job.project_id.in_(access.visible_projects(viewer)), false())
-    if viewer.project_ids is None:
-        is_shown |= Job.project_id.is_(None) & (Job.created_by_id == viewer.user_id)
+        is_shown |= Job.project_id.is_(None)
+    elif viewer.project_ids is None:
+        is_shown |= Job.project_id.is_(None) & Job.created_by_id.is_not_distinct_from(viewer.user_id)
     return set(await session.scalars(select(Job.id).where(Job.id.in_(ids), not_(is_shown))))
 
 

@@ -22,13 +22,18 @@ class Watch:
     job_id: UUID
     viewer: Viewer | None = None  # whose rights are looked at again and again; None: nobody's
     seen: int = 0
-    standing: Standing | None = None  # while it waits for news
+    rests_at: Standing | None = None  # while it waits for news
     events: deque[LoggedEvent] = field(default_factory=deque)
     progress: ProgressMessage | None = None
     is_behind: bool = False
     is_gone: bool = False
     is_hidden: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where its reader stands; None while there is something to tell, and once it is gone."""
+        return None if self.is_gone or self.wake.is_set() else self.rests_at
 
     def put(self, message: LoggedEvent | ProgressMessage) -> None:
         """A live message."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, literal, not_, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.asr.base import AsrSegment
 from cuepoint.db.keyset import Page, PageRequest, fetch_pages
+from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.projects import access
 from cuepoint.features.transcripts.chunking import Chunk
 from cuepoint.features.transcripts.models import Transcript, TranscriptChunk, TranscriptSegment, TranscriptStatus
@@ -70,13 +71,23 @@ async def drop_drafts(session: AsyncSession, video_id: UUID) -> None:
     )
 
 
-async def draft_of_job(session: AsyncSession, job_id: UUID, model_key: str) -> Transcript | None:
-    """The draft that an earlier attempt of the job left, if the same model made it."""
+async def draft_of_job(session: AsyncSession, job_id: UUID, model_key: str, language: str | None) -> Transcript | None:
+    """The draft that an earlier attempt of the job left, if the same model made it of the sound that there still is,
+    for the same language; None: for the one that it detects, which has a probability."""
+    is_detected = Transcript.language_probability.is_not(None)
+    extracted_since = exists().where(
+        Job.video_id == Transcript.video_id,
+        Job.kind == JobKind.AUDIO_EXTRACTION,
+        Job.status == JobStatus.SUCCEEDED,
+        Job.finished_at > Transcript.created_at,
+    )
     return await session.scalar(
         select(Transcript).where(
             Transcript.job_id == job_id,
             Transcript.status == TranscriptStatus.DRAFT,
             Transcript.model_key == model_key,
+            is_detected if language is None else (Transcript.language == language) & not_(is_detected),
+            not_(extracted_since),
         )
     )
 

@@ -41,9 +41,12 @@ class TranscriptFile:
     content: str
 
 
-async def find_draft(session: AsyncSession, *, job_id: UUID, model: AsrModelInfo) -> Transcript | None:
-    """What an earlier attempt of this job has done already with this model, to go on at `windows_done`."""
-    return await repository.draft_of_job(session, job_id, model.key)
+async def find_draft(
+    session: AsyncSession, *, job_id: UUID, model: AsrModelInfo, language: str | None
+) -> Transcript | None:
+    """What an earlier attempt of this job has done already of the same sound with this model, to go on at
+    `windows_done`; `language` is what is asked for, None = to be detected."""
+    return await repository.draft_of_job(session, job_id, model.key, language)
 
 
 async def begin_or_resume_draft(
@@ -51,10 +54,12 @@ async def begin_or_resume_draft(
 ) -> Transcript:
     """The video's only draft, and it belongs to this job: its own one with what is done, else a new one.
 
-    Drafts of other jobs or of another model are dropped. Raises NotFoundError when the video is gone.
+    Drafts of other jobs, of another model or for another language are dropped. Raises NotFoundError when the video is
+    gone.
     """
     await _lock_revisions(session, video_id)
-    draft = await repository.draft_of_job(session, job_id, model.key)
+    wanted = plan.language if plan.language_probability is None else None
+    draft = await repository.draft_of_job(session, job_id, model.key, wanted)
     if draft is not None:
         return draft
     await repository.drop_drafts(session, video_id)

@@ -41,8 +41,12 @@ async def transcript_made_of(ctx: TaskContext) -> MadeOf | None:
         model = await asyncio.to_thread(ctx.adapters.transcriber.model_info)
     except CuepointError:  # no model: the body says which setting to change
         return None
-    language = ctx.args.get("language") or ctx.settings.whisper_language
-    return MadeOf([sound, model.key, language], is_there=is_there)
+    return MadeOf([sound, model.key, _wanted_language(ctx)], is_there=is_there)
+
+
+def _wanted_language(ctx: TaskContext) -> str | None:
+    """None: it is to be detected."""
+    return ctx.args.get("language") or ctx.settings.whisper_language
 
 
 @task(JobKind.TRANSCRIPTION)
@@ -89,11 +93,11 @@ async def _finish_empty(ctx: TaskContext, video: Video, model: AsrModelInfo, rea
 async def _draft(ctx: TaskContext, video: Video, path: Path, model: AsrModelInfo) -> Transcript | None:
     """The draft to go on with, planned if this is the first attempt; None when there is no speech."""
     async with ctx.db.read() as session:
-        draft = await service.find_draft(session, job_id=ctx.job_id, model=model)
+        draft = await service.find_draft(session, job_id=ctx.job_id, model=model, language=_wanted_language(ctx))
     if draft is not None:
         return draft
     ctx.report(0.0, "Finding speech", processed_ms=0, total_ms=video.duration_ms)
-    plan = await ctx.adapters.transcriber.plan(path, language=ctx.args.get("language"))
+    plan = await ctx.adapters.transcriber.plan(path, language=_wanted_language(ctx))
     if not plan.windows:
         return None
     async with ctx.save() as session:
