@@ -6,10 +6,12 @@ import asyncio
 import json
 import re
 import sys
+from uuid import UUID
 
 import pytest
 
 from cuepoint.client import CuepointClient
+from cuepoint.graphql.scalars import encode_id
 from tests.e2e.conftest import Sample
 from tests.support.product import RunningProduct, product_environment
 
@@ -57,11 +59,14 @@ class TestConsole:
     async def test_a_retry_that_is_refused_says_why_and_ends_with_1(
         self, product: RunningProduct, sample: Sample
     ) -> None:
-        code, out, err = await console(product, "retry", sample.jobs["PROBE"])
+        code, out, err = await console(product, "retry", encode_id("Job", UUID(int=0)))
+        left_alone = await console(product, "retry", sample.jobs["PROBE"])
         all_failed = await console(product, "retry", "--failed")  # other tests may have left some
 
         assert (code, out) == (1, "")
-        assert "this one is SUCCEEDED" in err
+        assert "No such job" in err
+        assert left_alone[0] == 0
+        assert "SUCCEEDED  (it has not failed: nothing was changed)" in left_alone[1]
         assert (all_failed[0], all_failed[2]) == (0, "")
         assert re.fullmatch(r"(?s)(.* QUEUED\n)*\d+ retried\.\n", all_failed[1])
 

@@ -31,6 +31,7 @@ NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 NO_NODES = {
     "SearchHit",  # its id tells caches which passage of which query it is; there is nothing to look up by it
     "TrashedVideo",  # the id is that of the video, for restoreVideo alone
+    "TrashedWork",  # likewise, for restoreClip and restoreReel
     "DeletedVideo",  # the id that was given
     "AuditEvent",  # entries of a log, read in their order
     "StorageFinding",

@@ -12,7 +12,7 @@ depends_on = None
 
 TABLES = ("clips", "reels")
 TIME = sa.DateTime(timezone=True)
-BOARD_FILE = op.f("fk_storyboards_rendition_id_renditions")
+BOARD_FILE = "fk_storyboards_rendition_id_renditions"
 
 
 def upgrade() -> None:
@@ -42,9 +42,9 @@ def upgrade() -> None:
 
 
 def _tie_storyboards(ondelete: str, *, nullable: bool, comment: str) -> None:
-    op.drop_constraint(BOARD_FILE, "storyboards", type_="foreignkey")
+    op.drop_constraint(op.f(BOARD_FILE), "storyboards", type_="foreignkey")
     op.alter_column("storyboards", "rendition_id", nullable=nullable, comment=comment)
-    op.create_foreign_key(BOARD_FILE, "storyboards", "renditions", ["rendition_id"], ["id"], ondelete=ondelete)
+    op.create_foreign_key(op.f(BOARD_FILE), "storyboards", "renditions", ["rendition_id"], ["id"], ondelete=ondelete)
 
 
 def downgrade() -> None:
