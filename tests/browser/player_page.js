@@ -69,6 +69,14 @@ class PlayerPage {
     return this.page.evaluate((wanted) => document.getElementById("video")[wanted], name);
   }
 
+  /** Wait until whoever listens is told such a time. */
+  async says(time) {
+    await this.page.waitForFunction(
+      (wanted) => new RegExp(wanted).test(document.getElementById("scrubber").getAttribute("aria-valuetext")),
+      time.source,
+    );
+  }
+
   /** Wait until the player is at that time, and has its picture. */
   async at(seconds) {
     await this.page.waitForFunction(

@@ -80,12 +80,14 @@ class TestVideoDetails:
             {"metadata": {"k": ["\udfff"]}},
             {"metadata": {"k": float("nan")}},
             {"metadata": {"k": 2**64}},
+            {"metadata": {"k": [-1e19]}},
             {"metadata": nested(6)},
             {"metadata": {"k": "x" * 16_400}},
         ],
         ids=[
             "no-title", "long-title", "nul", "empty-tag", "long-tag", "surrogate-tag", "51-tags", "long-id", "nul-id",
-            "list", "text", "empty-key", "long-key", "nul-value", "surrogate", "nan", "big-number", "deep", "large",
+            "list", "text", "empty-key", "long-key", "nul-value", "surrogate", "nan", "big-number", "rounded", "deep",
+            "large",
         ],
     )  # fmt: skip
     def test_have_limits(self, values: dict[str, Any]) -> None:

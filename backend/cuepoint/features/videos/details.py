@@ -19,6 +19,7 @@ MAX_EXTERNAL_ID = 255
 MAX_METADATA_BYTES = 16 * 1024  # as compact JSON
 MAX_METADATA_DEPTH = 5
 MAX_METADATA_KEY = 100
+FIRST_BEYOND = 2.0**63  # whole numbers from here on have been rounded to floats where the request was read
 
 
 class TagMode(Enum):
@@ -130,6 +131,8 @@ def check_scalar(value: object) -> None:
         raise BadInputError("The metadata hold a character that cannot be stored.", field=("metadata",))
     if isinstance(value, float) and not math.isfinite(value):
         raise BadInputError("The metadata hold a number that JSON cannot hold.", field=("metadata",))
+    if isinstance(value, float) and abs(value) >= FIRST_BEYOND:
+        raise BadInputError("The metadata hold a number beyond 64 bits. Send it as text.", field=("metadata",))
 
 
 def is_storable(text: str) -> bool:
