@@ -118,6 +118,7 @@ describe("subscriptions", LIMIT, () => {
   });
 
   test("go on when the page is reloaded, the machine sleeps and another API process answers", async () => {
+    await call("PauseQueue", { input: { name: "cpu" } }); // no job is over before all three have happened
     const { jobs } = await call("StartPipeline", { input: { videoId: VIDEO_ID, force: true } });
     const job = jobs.at(-1); // blocked until all the others are over
     const seqs = [];
@@ -135,6 +136,7 @@ describe("subscriptions", LIMIT, () => {
       snapshots += 1;
       if (snapshots === 1) line.freeze(); // the connection is dead, and nobody says so
       if (snapshots === 2) await killApi(); // 1006, and then refused connections until another one listens
+      if (snapshots === 3) await call("ResumeQueue", { input: { name: "cpu" } });
     }
 
     const { events } = await call("Job", { id: job.id });

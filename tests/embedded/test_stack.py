@@ -59,6 +59,11 @@ def family_of(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
+def redis_socket(url: str) -> str:
+    """The socket's path in the address of an embedded Redis."""
+    return url.removeprefix("unix://").removesuffix("?db=0")
+
+
 async def execute(url: str, statement: str) -> object:
     """Run one statement on its own connection."""
     connection = await asyncpg.connect(url)
@@ -115,7 +120,7 @@ class TestFirstStart:
 
         async with Stack(home, postgres=False) as stack:
             assert stack.redis_url is not None
-            path = stack.redis_url.removeprefix("unix://").removesuffix("?db=0")
+            path = redis_socket(stack.redis_url)
 
         assert len(path) < 100
 
@@ -183,6 +188,23 @@ class TestCrashes:
         assert answer == 42
         assert len(family) >= 2
         assert psutil.wait_procs(family, timeout=20)[1] == []
+
+    async def test_the_redis_of_a_killed_predecessor_removes_no_socket(self, tmp_path: Path) -> None:
+        with holder(tmp_path) as (process, _):
+            running = read_file(tmp_path)
+            assert running is not None
+            slow = psutil.Process(running.pids["redis"])
+            slow.suspend()  # it handles its death signal only after the next Redis listens, if it may handle it at all
+            process.kill()
+            async with Stack(tmp_path) as stack:
+                with suppress(psutil.NoSuchProcess):
+                    slow.resume()
+                psutil.wait_procs([slow], timeout=20)
+                assert stack.redis_url is not None
+                reader, writer = await asyncio.open_unix_connection(redis_socket(stack.redis_url))
+                writer.write(b"PING\r\n")
+                assert await reader.readline() == b"+PONG\r\n"
+                writer.close()
 
     async def test_after_kill_9_of_everything_the_next_one_starts_with_the_data(self, tmp_path: Path) -> None:
         with holder(tmp_path) as (process, url):

@@ -64,7 +64,7 @@ class Server:
             self.log.replace(self.log.with_name(self.log.name + ".1"))
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            self._process = await self.identity.start(argv, death_signal=self._stop_signals[0][0], output=descriptor)
+            self._process = await self.identity.start(argv, death_signal=self._death_signal, output=descriptor)
         finally:
             os.close(descriptor)
 
