@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 
 @strawberry.interface(description="Whatever has a global id: `node` and `nodes` find it again.")
-class Node:
+class Node(ABC):
     """Base of every type with an id. The part of the id before `_` is the type's name in lower case."""
 
     id: strawberry.ID = strawberry.field(description="Global id.")
 
     @classmethod
+    @abstractmethod
     async def find(cls, info: Info, key: UUID) -> Self | None:
         """The object if it exists and the viewer may see it, else None; in one statement for all that are asked for."""
-        raise NotImplementedError
 
 
 async def find_node(info: Info, id: str) -> Any:
@@ -41,7 +42,7 @@ async def find_node(info: Info, id: str) -> Any:
     return None
 
 
-def _kinds(kind: type[Node]) -> Iterator[type[Node]]:
+def _kinds(kind: type[Any]) -> Iterator[type[Node]]:
     for below in kind.__subclasses__():
         yield below
         yield from _kinds(below)
