@@ -159,7 +159,7 @@ class TestHealthQuery:
 
     async def test_answers_are_kept_for_a_moment(self, settings: Settings, db: Database) -> None:
         adapters = build_adapters(settings)
-        checks = HealthChecks(db, adapters, settings, newest_revision())
+        checks = HealthChecks(db, adapters, newest_revision())
 
         first, again = await asyncio.gather(checks.check((HealthPart.POSTGRES,)), checks.check((HealthPart.POSTGRES,)))
 
@@ -180,7 +180,7 @@ async def health_of(settings: Settings, db: Database, part: HealthPart) -> Any:
     """A part, asked anew."""
     adapters = build_adapters(settings)
     try:
-        (health,) = await HealthChecks(db, adapters, settings, newest_revision()).check((part,))
+        (health,) = await HealthChecks(db, adapters, newest_revision()).check((part,))
     finally:
         await adapters.close()
     return health

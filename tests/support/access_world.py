@@ -137,7 +137,7 @@ async def world_of(db: Database, settings: Settings, makings: Sequence[Making]) 
     adapters = replace(build_adapters(settings), live=live, embedder=AxisEmbedder({"needle": axis(1)}))
     await _send_file(db, settings, adapters.storage, ids["video"])
     hub = JobHub(db, live)
-    checks = HealthChecks(db, adapters, settings, newest_revision())
+    checks = HealthChecks(db, adapters, newest_revision())
     services = {JobHub: hub, HealthChecks: checks}
     real = Process(db, adapters, settings, BINDINGS, services)
     dry = Process(DryDatabase(db.engine, info=queue_limits(settings)), adapters, settings, BINDINGS, services)

@@ -17,7 +17,6 @@ from starlette.responses import Response
 from cuepoint.adapters.bundle import Adapters
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.migration_head import WrongSchemaError, require_head
-from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, CuepointError
 from cuepoint.features.jobs.models import Worker, WorkerState
@@ -59,10 +58,9 @@ class PartHealth:
 class HealthChecks:
     """Asks the parts, all at the same time; the answer of each is kept for 2 seconds."""
 
-    def __init__(self, db: Database, adapters: Adapters, settings: Settings, needed_revision: str | None) -> None:
+    def __init__(self, db: Database, adapters: Adapters, needed_revision: str | None) -> None:
         self._db = db
         self._adapters = adapters
-        self._settings = settings
         self._needed_revision = needed_revision
         self._kept: dict[HealthPart, tuple[float, PartHealth]] = {}
         self._locks = {part: asyncio.Lock() for part in HealthPart}

@@ -48,7 +48,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     try:
         await require_head(db, needed)
         hub = JobHub(db, adapters.live)
-        checks = HealthChecks(db, adapters, settings, needed)
+        checks = HealthChecks(db, adapters, needed)
         process = Process(db, adapters, settings, BINDINGS, {JobHub: hub, HealthChecks: checks})
         try:
             with frozen_garbage():

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select
 
 from cuepoint.adapters.asr.base import AsrModelInfo
-from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.transcripts import service
@@ -20,7 +19,7 @@ from cuepoint.features.transcripts.models import (
     TranscriptSegment,
 )
 from cuepoint.features.transcripts.notice import DEMO_MODEL_NOTICE
-from cuepoint.features.transcripts.repository import TimeRange
+from cuepoint.features.transcripts.repository import SegmentRequest, TimeRange
 from cuepoint.features.transcripts.subtitles import TranscriptFormat
 from cuepoint.features.videos.models import Video
 from tests.support.builders.projects import make_project
@@ -75,12 +74,12 @@ class TestActiveTranscript:
             with pytest.raises(NotFoundError):
                 await service.get_transcript(session, stranger, transcript.id)
             with pytest.raises(NotFoundError):
-                await service.list_segments(session, stranger, transcript.id, PageRequest(10))
-            with pytest.raises(NotFoundError):
                 await service.transcript_file(session, stranger, transcript.id, TranscriptFormat.TXT)
             assert await service.active_transcripts(session, stranger, [video.id]) == {}
             assert await service.segment_counts(session, stranger, [transcript.id], None) == {}
             assert await service.texts(session, stranger, [transcript.id]) == {}
+            pages = await service.segment_pages(session, stranger, [transcript.id], SegmentRequest(10))
+            assert pages[transcript.id].rows == []
 
     async def test_an_administrator_sees_all(self, db: Database) -> None:
         video = await new_video(db)
@@ -101,7 +100,8 @@ class TestListSegments:
         after = None
         async with db.read() as session:
             while True:
-                page = await service.list_segments(session, viewer, transcript.id, PageRequest(2, after))
+                pages_of = await service.segment_pages(session, viewer, [transcript.id], SegmentRequest(2, after))
+                page = pages_of[transcript.id]
                 pages.append(texts_of(page.rows))
                 if not page.has_next_page:
                     break
@@ -127,7 +127,8 @@ class TestListSegments:
 
         async with db.read() as session:
             stretch = TimeRange(start_ms, end_ms)
-            page = await service.list_segments(session, viewer, transcript.id, PageRequest(10), stretch)
+            request = SegmentRequest(10, range=stretch)
+            page = (await service.segment_pages(session, viewer, [transcript.id], request))[transcript.id]
             counts = await service.segment_counts(session, viewer, [transcript.id], stretch)
 
         assert texts_of(page.rows) == texts
@@ -140,7 +141,7 @@ class TestListSegments:
 
         async with db.read() as session:
             with pytest.raises(BadInputError):
-                await service.list_segments(session, viewer, transcript.id, PageRequest(2, "bm9uc2Vuc2U"))
+                await service.segment_pages(session, viewer, [transcript.id], SegmentRequest(2, "bm9uc2Vuc2U"))
 
 
 class TestTranscriptFile:

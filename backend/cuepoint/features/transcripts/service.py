@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.asr.base import AsrModelInfo, AsrPlan, AsrSegment, AsrWindow
 from cuepoint.db.base import uuid7
-from cuepoint.db.keyset import Page, PageRequest
+from cuepoint.db.keyset import Page
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.transcripts import repository
 from cuepoint.features.transcripts.chunking import Chunk, chunk_ids
@@ -204,19 +204,6 @@ async def active_transcripts(
         Transcript.video_id.in_(video_ids), Transcript.status == TranscriptStatus.ACTIVE
     )
     return {transcript.video_id: transcript for transcript in await session.scalars(statement)}
-
-
-async def list_segments(
-    session: AsyncSession,
-    viewer: Viewer,
-    transcript_id: UUID,
-    page: PageRequest,
-    range: TimeRange | None = None,
-) -> Page[TranscriptSegment]:
-    """A page of the segments, in order; with `range` only those that overlap it."""
-    await get_transcript(session, viewer, transcript_id)
-    request = SegmentRequest(page.first, page.after, range)
-    return (await repository.segment_pages(session, viewer, [transcript_id], request))[transcript_id]
 
 
 async def segment_pages(
