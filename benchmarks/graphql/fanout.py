@@ -31,7 +31,7 @@ from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs import service
-from cuepoint.features.jobs.announce import Change, announce, dispatcher, job_channel
+from cuepoint.features.jobs.announce import Change, announce, dispatcher, job_messages
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.progress import ProgressMessage
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
@@ -182,7 +182,7 @@ class Source:
         self.told += 1
         message = ProgressMessage(1, datetime.now(UTC), self.told / 100_000, stage, 1000, 2000, 3.5)
         job = self.jobs[topic]
-        await self.live.publish([(job_channel(job), message.encode(job))])
+        await self.live.publish(job_messages([message.item(job)]))
 
 
 async def main() -> None:

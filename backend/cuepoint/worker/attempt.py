@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from cuepoint.errors import AdapterError, ErrorCode
@@ -138,7 +139,7 @@ class Attempt:
         was_missed, self._is_missed = self._is_missed, True
         return was_missed
 
-    def take_message(self) -> bytes | None:
+    def take_message(self) -> dict[str, Any] | None:
         """Progress that was not published yet."""
         if self._published == self._version:
             return None
@@ -151,7 +152,7 @@ class Attempt:
             processed_ms=self._processed_ms,
             total_ms=self._total_ms,
             eta_seconds=self._pace.eta_seconds(time.monotonic()),
-        ).encode(self.fence.job_id)
+        ).item(self.fence.job_id)
 
     def take_progress(self) -> Progress | None:
         """Progress that was not stored yet."""

@@ -7,7 +7,7 @@ import logging
 import time
 
 from cuepoint.adapters.live.base import Live
-from cuepoint.features.jobs.announce import job_channel
+from cuepoint.features.jobs.announce import job_messages
 from cuepoint.features.jobs.claims import save_progress
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
 from cuepoint.worker.attempt import Attempts, StopReason
@@ -38,13 +38,9 @@ class ProgressWriter:
                 await self._write()
 
     async def _publish(self) -> None:
-        messages = [
-            (job_channel(attempt.fence.job_id), payload)
-            for attempt in self._attempts.all()
-            if (payload := attempt.take_message()) is not None
-        ]
-        if messages:
-            await self._live.publish(messages)
+        items = [item for attempt in self._attempts.all() if (item := attempt.take_message()) is not None]
+        if items:
+            await self._live.publish(job_messages(items))
 
     async def _write(self) -> None:
         taken = [

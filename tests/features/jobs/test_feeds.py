@@ -10,7 +10,7 @@ from uuid import UUID
 from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
-from cuepoint.features.jobs.announce import job_channel
+from cuepoint.features.jobs.announce import job_messages
 from cuepoint.features.jobs.claims import Outcome, succeed
 from cuepoint.features.jobs.cursors import Cursor
 from cuepoint.features.jobs.feed_requests import _TESTS, FeedRequest
@@ -77,7 +77,7 @@ class TestWatchFeed:
             reader = await FeedReader(hub, viewer, pause=0.05).caught_up()
             for step in range(1, 51):
                 message = ProgressMessage(1, claimed.change.at, step / 100, "x", None, None, 3.0)
-                await live.publish([(job_channel(job), message.encode(job))])
+                await live.publish(job_messages([message.item(job)]))
             await reader.until(lambda r: r.updates[-1].update and r.updates[-1].update.progress == 0.5)
             await publish(live, await succeed(sql, [(claimed.fence, None)]))
             await reader.has_events({job: 3})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 import pytest
 
 from cuepoint.db.base import uuid7
@@ -14,7 +16,7 @@ from cuepoint.features.jobs.progress import (
     Pace,
     ProgressMessage,
     UpdateType,
-    decode_message,
+    decode_item,
     eta_from_start,
     eta_seconds,
 )
@@ -103,13 +105,13 @@ class TestJobUpdate:
         assert over.after_progress(ProgressMessage(1, AT, 0.9, None, None, None, None)) is None
 
 
-class TestDecodeMessage:
+class TestDecodeItem:
     def test_progress_survives_the_way(self) -> None:
         message = ProgressMessage(1, AT, 0.5, "Half", 5, 10, 3.5)
 
-        assert decode_message(message.encode(uuid7())) == message
+        assert decode_item(orjson.loads(orjson.dumps(message.item(uuid7())))) == message
 
-    @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"type":"X","at":"now"}'])
-    def test_what_is_not_ours_is_refused(self, payload: bytes) -> None:
+    @pytest.mark.parametrize("item", [None, {}, [], {"type": "X", "at": "now"}], ids=str)
+    def test_what_is_not_ours_is_refused(self, item: Any) -> None:
         with pytest.raises((ValueError, KeyError, TypeError)):
-            decode_message(payload)
+            decode_item(item)

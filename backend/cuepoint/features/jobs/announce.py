@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Dispatch, Effect, after_commit
 from cuepoint.features.jobs.backpressure import forget_counts
+
+JOBS_CHANNEL = "cp:jobs"  # events and progress of all jobs
+MOST_ITEMS = 200  # in one message
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,17 @@ class Change:
         """Status of the job after this event."""
         return str(self.data["status"])
 
-    def message(self) -> bytes:
-        """The event row as JSON."""
-        return orjson.dumps(
-            {
-                "job_id": self.job_id,
-                "seq": self.seq,
-                "at": self.at,
-                "type": self.type,
-                "attempt": self.attempt,
-                "data": self.data,
-            }
-        )
+    def item(self) -> dict[str, Any]:
+        """The event as it travels."""
+        return {
+            "job_id": self.job_id,
+            "project_id": self.project_id,
+            "seq": self.seq,
+            "at": self.at,
+            "type": self.type,
+            "attempt": self.attempt,
+            "data": self.data,
+        }
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,6 @@ class TellWorker:
     attempt: int
 
 
-def job_channel(job_id: UUID) -> str:
-    """Channel of one job's events and progress."""
-    return f"cp:job:{job_id}"
-
-
-def project_channel(project_id: UUID) -> str:
-    """Channel of the events of one project's jobs."""
-    return f"cp:owner:{project_id}"
-
-
 def control_channel(worker_id: UUID) -> str:
     """Channel on which a worker is told to stop a job now."""
     return f"cp:ctl:{worker_id}"
@@ -118,15 +110,14 @@ def announce(session: AsyncSession, changes: Sequence[Change]) -> None:
         forget_counts(session)
 
 
-def event_messages(changes: Iterable[Change]) -> list[tuple[str, bytes]]:
-    """(channel, payload) pairs of these changes."""
-    messages = []
-    for change in changes:
-        payload = change.message()
-        messages.append((job_channel(change.job_id), payload))
-        if change.project_id is not None:
-            messages.append((project_channel(change.project_id), payload))
-    return messages
+def job_messages(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, bytes]]:
+    """Events and progress as (channel, payload) pairs: all that is told at once in one message, as a JSON list.
+
+    One channel for all jobs: every API process listens to all of them anyway, and a message costs Redis and whoever
+    hears it more than what it holds.
+    """
+    parts = (items[start : start + MOST_ITEMS] for start in range(0, len(items), MOST_ITEMS))
+    return [(JOBS_CHANNEL, orjson.dumps(part)) for part in parts]
 
 
 def dispatcher(live: Live) -> Dispatch:
@@ -134,7 +125,8 @@ def dispatcher(live: Live) -> Dispatch:
 
     async def dispatch(effects: Sequence[Effect]) -> None:
         lanes = sorted({effect.lane for effect in effects if isinstance(effect, RingLane)})
-        messages = event_messages(c for effect in effects if isinstance(effect, PublishEvents) for c in effect.changes)
+        told = [c.item() for effect in effects if isinstance(effect, PublishEvents) for c in effect.changes]
+        messages = job_messages(told)
         messages += [
             (control_channel(e.worker_id), orjson.dumps({"cancel": e.job_id, "attempt": e.attempt}))
             for e in effects

@@ -11,23 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, NotFoundError
-from cuepoint.features.jobs.announce import job_channel, project_channel
+from cuepoint.features.jobs.announce import JOBS_CHANNEL
 from cuepoint.features.jobs.cursors import Cursor
 from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_jobs, read_live, watermark
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
 from cuepoint.features.jobs.models import JobEvent
-from cuepoint.features.jobs.progress import JobUpdate, LoggedEvent, ProgressMessage, decode_message
+from cuepoint.features.jobs.progress import PROGRESS, JobUpdate, LoggedEvent, ProgressMessage, decode_item
 from cuepoint.features.jobs.repository import events_after
 from cuepoint.features.jobs.service import hidden_jobs
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
@@ -41,8 +42,6 @@ HINT_SECONDS = 0.05  # between two reads that hints ask for; what happens meanwh
 RIGHTS_SECONDS = 2.0  # who is removed from a project is told nothing more within five seconds: two rounds of this
 LOG_PAGE = 500
 CANCEL_AGAIN_SECONDS = 0.2
-_JOB_PREFIX = job_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
-_PROJECT_PREFIX = project_channel(UUID(int=0)).removesuffix(str(UUID(int=0)))
 
 _log = logging.getLogger(__name__)
 
@@ -231,27 +230,30 @@ class JobHub:
 
     async def _listen(self) -> None:
         try:
-            async with self._live.subscribe([f"{_JOB_PREFIX}*", f"{_PROJECT_PREFIX}*"]) as messages:
+            async with self._live.subscribe([JOBS_CHANNEL]) as messages:
                 self._is_listening.set()
-                async for channel, payload in messages:
+                async for _, payload in messages:
                     try:
-                        self._deliver(channel, payload)
-                    except (ValueError, KeyError, TypeError):
-                        _log.warning("Ignored a message on %s that is not ours", channel)
+                        self._deliver(payload)
+                    except (ValueError, KeyError, TypeError, AttributeError):
+                        _log.warning("Ignored a message on %s that is not ours", JOBS_CHANNEL)
         finally:
             self._is_listening.set()  # nobody waits for a subscription that fails: the log is read all the same
 
-    def _deliver(self, channel: str, payload: bytes) -> None:
-        if channel.startswith(_PROJECT_PREFIX):
-            project_id = UUID(channel.removeprefix(_PROJECT_PREFIX))
-            if any(feed.scope.has_project(project_id) for feed in self._feeds):
-                self._asked.set()
+    def _deliver(self, payload: bytes) -> None:
+        if not self._watches and not self._feeds:
             return
-        job_id = UUID(channel.removeprefix(_JOB_PREFIX))
-        watches = self._watches.get(job_id, set())
-        if not watches and not self._feeds:
-            return
-        message = decode_message(payload)
+        for item in orjson.loads(payload):
+            job_id, is_progress = UUID(item["job_id"]), item["type"] == PROGRESS
+            watches = self._watches.get(job_id, ())
+            if watches or (is_progress and self._feeds):
+                self._tell(job_id, watches, decode_item(item))
+            if self._feeds and not is_progress and item["project_id"] is not None:
+                project_id = UUID(item["project_id"])
+                if any(feed.scope.has_project(project_id) for feed in self._feeds):
+                    self._asked.set()
+
+    def _tell(self, job_id: UUID, watches: Iterable[Watch], message: LoggedEvent | ProgressMessage) -> None:
         for watch in watches:
             watch.put(message)
         if isinstance(message, ProgressMessage):

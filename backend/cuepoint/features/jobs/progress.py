@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from cuepoint.features.jobs.models import JobEventType, JobStatus
 
@@ -122,14 +121,13 @@ class ProgressMessage:
     total_ms: int | None
     eta_seconds: float | None
 
-    def encode(self, job_id: UUID) -> bytes:
-        """As JSON."""
-        return orjson.dumps({"type": PROGRESS, "job_id": job_id, **self.__dict__})
+    def item(self, job_id: UUID) -> dict[str, Any]:
+        """As it travels."""
+        return {"type": PROGRESS, "job_id": job_id, **self.__dict__}
 
 
-def decode_message(payload: bytes) -> LoggedEvent | ProgressMessage:
-    """An event or a progress message. Raises ValueError, KeyError or TypeError on anything else."""
-    message = orjson.loads(payload)
+def decode_item(message: Mapping[str, Any]) -> LoggedEvent | ProgressMessage:
+    """An event or progress, as it came. Raises ValueError, KeyError or TypeError on anything else."""
     at = datetime.fromisoformat(message["at"])
     if message["type"] == PROGRESS:
         return ProgressMessage(
