@@ -46,7 +46,7 @@ class Attempt:
         self.is_over = False  # the body has returned: nothing is left to be stopped
         self.has_finished = False  # the task has ended the job itself
         self.has_temp_dir = False
-        self.started = time.monotonic()
+        self.started = self.slot_since = time.monotonic()
         self._body: asyncio.Task[object] | None = None
         self._temp_root = temp_root
         self._fraction = 0.0

@@ -1,22 +1,29 @@
-"""Claims jobs: as many as slots are free, in one statement a lane, when a bell rings or Postgres is asked anyway."""
+"""Claims jobs, many in one statement a lane, when slots are free and a bell rings or Postgres is asked anyway."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cuepoint.adapters.live.base import Live
+from cuepoint.features.jobs.announce import Change
 from cuepoint.features.jobs.claims import Claimed, claim
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.worker.attempt import Attempt
 from cuepoint.worker.connections import Connections
 from cuepoint.worker.identity import Identity
+from cuepoint.worker.lane_slots import WAIT_SECONDS, LaneSlots
 
 _log = logging.getLogger(__name__)
 
 
 class Fetcher:
-    """Keeps count of the slots of each lane; `run` is its loop, `take` hands each claimed job on."""
+    """Keeps count of the slots of each lane; `run` is its loop.
+
+    `take` makes a claimed job this process's, `begin` hands it to a slot, `tell` announces what was claimed,
+    `give_back` lets another worker have it.
+    """
 
     def __init__(
         self,
@@ -27,27 +34,36 @@ class Fetcher:
         *,
         kinds: Sequence[str],
         poll_seconds: float,
-        take: Callable[[Claimed], None],
+        take: Callable[[Claimed], Attempt],
+        begin: Callable[[Attempt], None],
+        tell: Callable[[Sequence[Change]], None],
+        give_back: Callable[[Attempt], Awaitable[None]],
     ) -> None:
         self._connections = connections
         self._live = live
         self._identity = identity
-        self._free = dict(slots)
+        self._lanes = {lane: LaneSlots(count) for lane, count in slots.items()}
         self._kinds = tuple(kinds)
         self._poll_seconds = poll_seconds
         self._take = take
+        self._begin = begin
+        self._tell = tell
+        self._give_back = give_back
         self._wake = asyncio.Event()
         self._is_stopped = False
 
-    def free(self, lane: str) -> None:
-        """A slot of this lane is free again."""
-        self._free[lane] += 1
+    def free(self, lane: str, seconds: float) -> None:
+        """A job has left its slot after so long."""
+        following = self._lanes[lane].ended(seconds)
+        if following is not None:
+            self._begin(following)
         self._wake.set()
 
-    def stop(self) -> None:
-        """Claim nothing any more."""
+    async def stop(self) -> None:
+        """Claim nothing any more, and give back what has no slot yet."""
         self._is_stopped = True
         self._wake.set()
+        await self._give_up(older_than_seconds=0.0)
 
     async def run(self) -> None:
         """Claim until stopped."""
@@ -57,15 +73,16 @@ class Fetcher:
                 self._wake.clear()
                 rung = bell.result() if bell is not None and bell.done() else None
                 bell = None if bell is None or bell.done() else bell
-                if rung is not None and self._free[rung] <= 0:
+                if rung is not None and self._lanes[rung].room <= 0:
                     await self._live.ring([rung])  # not for us: our slots filled while we listened
                 if await self._claim_all(rung):
                     continue
-                lanes = [lane for lane, free in self._free.items() if free > 0]
+                lanes = [name for name, lane in self._lanes.items() if lane.room > 0]
                 # One wait goes on when slots become free meanwhile: ending a blocking read costs a connection.
                 if bell is None and lanes:
                     bell = asyncio.create_task(self._live.wait_bell(lanes, self._poll_seconds))
                 await self._wait(bell)
+                await self._give_up(older_than_seconds=WAIT_SECONDS)
         finally:
             if bell is not None:
                 bell.cancel()
@@ -73,29 +90,44 @@ class Fetcher:
     async def _wait(self, bell: asyncio.Task[str | None] | None) -> None:
         woken = asyncio.create_task(self._wake.wait())
         try:
-            await asyncio.wait([woken] if bell is None else [woken, bell], return_when=asyncio.FIRST_COMPLETED)
+            timeout = WAIT_SECONDS if any(lane.has_waiting for lane in self._lanes.values()) else None
+            awaited = [woken] if bell is None else [woken, bell]
+            await asyncio.wait(awaited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
 
     async def _claim_all(self, rung: str | None) -> bool:
         """Fill the free slots, first of the lane whose bell rang; True if it may be worth asking again at once."""
         has_claimed = False
-        for lane, free in sorted(self._free.items(), key=lambda item: item[0] != rung):
-            if free <= 0 or self._is_stopped:
+        for name, lane in sorted(self._lanes.items(), key=lambda item: item[0] != rung):
+            room = lane.room
+            if room <= 0 or self._is_stopped:
                 continue
             try:
                 async with self._connections.lazy.acquire() as connection:
                     claimed = await claim(
-                        connection, lane=lane, worker_id=self._identity.worker_id, limit=free, kinds=self._kinds
+                        connection, lane=name, worker_id=self._identity.worker_id, limit=room, kinds=self._kinds
                     )
             except DATABASE_ERRORS as error:
                 _log.warning("Claiming failed, trying again: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(self._poll_seconds)
                 return False
-            self._free[lane] -= len(claimed)
-            for job in claimed:
-                self._take(job)
-            if len(claimed) == free and rung is not None:
-                await self._live.ring([lane])  # there may be more than fits here: wake another worker
-            has_claimed = has_claimed or len(claimed) == free
-        return has_claimed and any(free > 0 for free in self._free.values())
+            self._hold(lane, claimed)
+            if self._is_stopped:  # while Postgres was asked: the slots take nothing more
+                await self._give_up(older_than_seconds=0.0)
+            if len(claimed) == room and rung is not None:
+                await self._live.ring([name])  # there may be more than fits here: wake another worker
+            has_claimed = has_claimed or len(claimed) == room
+        return has_claimed and any(lane.room > 0 for lane in self._lanes.values())
+
+    def _hold(self, lane: LaneSlots, claimed: Sequence[Claimed]) -> None:
+        for job in claimed:
+            attempt = self._take(job)
+            if lane.take(attempt, may_begin=not self._is_stopped):
+                self._begin(attempt)
+        self._tell([job.change for job in claimed])  # last: jobs begin before the word of it goes out
+
+    async def _give_up(self, *, older_than_seconds: float) -> None:
+        for lane in self._lanes.values():
+            for attempt in lane.give_up(older_than_seconds=older_than_seconds):
+                await self._give_back(attempt)

@@ -15,7 +15,7 @@ from cuepoint.adapters.bundle import Adapters
 from cuepoint.config import Settings
 from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs.announce import control_channel, dispatcher
-from cuepoint.features.jobs.claims import Claimed
+from cuepoint.features.jobs.claims import Claimed, Outcome
 from cuepoint.features.jobs.context import TaskBody
 from cuepoint.features.jobs.leases import Renewal, drain_worker, register_worker, remove_worker
 from cuepoint.features.jobs.models import JobKind
@@ -85,6 +85,8 @@ class WorkerProcess:
             finisher=self._finisher,
             logs=self._logs,
         )
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else FALLBACK_REDIS
+        self.queue: DurableQueue = DurableQueue.from_url(redis_url, name="cuepoint")  # type: ignore[assignment]
         self._fetcher = Fetcher(
             self._connections,
             adapters.live,
@@ -93,9 +95,10 @@ class WorkerProcess:
             kinds=[kind.value for kind in bodies],
             poll_seconds=settings.poll_seconds,
             take=self._take,
+            begin=self.queue.put,
+            tell=self._announcer.put,
+            give_back=self._give_back,
         )
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else FALLBACK_REDIS
-        self.queue: DurableQueue = DurableQueue.from_url(redis_url, name="cuepoint")  # type: ignore[assignment]
         self.queue.bind(self._db, self._finisher, self._fetcher.free)
         self._executor = DurableWorker(
             self.queue,
@@ -172,12 +175,15 @@ class WorkerProcess:
             self._died = error
             self.drain()
 
-    def _take(self, claimed: Claimed) -> None:
+    def _take(self, claimed: Claimed) -> Attempt:
         log, min_free_bytes = AttemptLog(self._masked), self._settings.min_free_bytes
         attempt = Attempt(claimed, self._temp_root, log, min_free_bytes=min_free_bytes)
         self._attempts.add(attempt)
-        self.queue.put(attempt)  # first: the job begins before the word of it goes out
-        self._announcer.put([claimed.change])
+        return attempt
+
+    async def _give_back(self, attempt: Attempt) -> None:
+        attempt.is_over = True
+        await self._finisher.end(attempt, Outcome.RELEASE)
 
     async def _run_job(self, context: dict[str, Any]) -> None:
         await self._runner.run(self.queue.attempt_of(context["job"]))
@@ -247,7 +253,7 @@ class WorkerProcess:
                         attempt.stop(StopReason.CANCELLED)
 
     async def _before_drain(self) -> None:
-        self._fetcher.stop()
+        await self._fetcher.stop()
         _log.info("Worker %s drains", self._identity.worker_id)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):

@@ -6,6 +6,7 @@ SAQ's own semantics are all off: time-outs, heartbeats, retries, sweeps and sche
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -60,8 +61,8 @@ class DurableQueue(RedisQueue):
     _db: Database
     _finisher: Finisher
 
-    def bind(self, db: Database, finisher: Finisher, on_free: Callable[[str], None]) -> None:
-        """Serve this process; `on_free` learns the lane of each slot that becomes free."""
+    def bind(self, db: Database, finisher: Finisher, on_free: Callable[[str, float], None]) -> None:
+        """Serve this process; `on_free` learns the lane of each slot that becomes free, and for how long it was not."""
         self._db = db
         self._finisher = finisher
         self._on_free = on_free
@@ -88,6 +89,7 @@ class DurableQueue(RedisQueue):
             return None
         job = self._from_claim(attempt.claimed)
         self._running[job.key] = attempt
+        attempt.slot_since = time.monotonic()
         return job
 
     async def enqueue(self, job_or_func: str | SaqJob, **kwargs: Any) -> SaqJob | None:
@@ -129,7 +131,7 @@ class DurableQueue(RedisQueue):
         attempt = self._running.pop(job.key, None)
         if attempt is None:
             return None
-        self._on_free(attempt.claimed.lane)
+        self._on_free(attempt.claimed.lane, time.monotonic() - attempt.slot_since)
         if attempt.is_over:
             return None
         attempt.is_over = True
