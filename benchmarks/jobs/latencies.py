@@ -20,9 +20,9 @@ import psutil
 from benchmarks.jobs.results import Results, percentile
 from benchmarks.jobs.servers import Servers
 from cuepoint.adapters.live.redis import Message, RedisLive
-from cuepoint.db.session import Database, create_engine
+from cuepoint.db.session import Database, Dispatch, create_engine
 from cuepoint.features.jobs import service
-from cuepoint.features.jobs.announce import Change, announce, dispatcher
+from cuepoint.features.jobs.announce import Change, dispatcher, effects_of
 from cuepoint.features.jobs.hub import JobHub
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.progress import UpdateType
@@ -208,7 +208,7 @@ async def _events(servers: Servers, db: Database, live: RedisLive, count: int, r
     await listening.wait()
     async with connect(servers.database_url) as sql:
         for _ in range(count):
-            await _bump(db, sql, job_id, due)
+            await _bump(dispatcher(live), sql, job_id, due)
             await asyncio.sleep(0.05)
     await asyncio.sleep(SAFETY_SECONDS)
     for task in listeners:
@@ -224,8 +224,8 @@ async def _events(servers: Servers, db: Database, live: RedisLive, count: int, r
     results.add("T9", "missed of these", f"{missed}", f"of {SUBSCRIBERS * count} to be heard", "0", is_met=missed == 0)
 
 
-async def _bump(db: Database, sql: Any, job_id: UUID, due: dict[int, float]) -> None:
-    """An event of the job as every transition writes one, announced after its commit."""
+async def _bump(tell: Dispatch, sql: Any, job_id: UUID, due: dict[int, float]) -> None:
+    """An event of the job as every transition writes one, announced after its commit as a worker does."""
     rows = await sql.fetch(
         "with u as (update jobs set seq = seq + 1 where id = $1 returning *), e as ("
         "insert into job_events (job_id, seq, at, type, attempt, data) select id, seq, job_now(), 'BLOCKED', attempt, "
@@ -234,5 +234,4 @@ async def _bump(db: Database, sql: Any, job_id: UUID, due: dict[int, float]) -> 
         job_id,
     )
     due[rows[0]["seq"]] = time.perf_counter()
-    async with db.write() as session:
-        announce(session, [Change.from_row(rows[0])])
+    await tell(effects_of([Change.from_row(rows[0])]))

@@ -274,9 +274,9 @@ class TestWatchJob:
             return Watch(uuid7(), rests_at=Standing(1, None))
 
         at_rest, woken, gone = resting(), resting(), resting()
-        woken.wake.set()
+        woken.wake()
         gone.leave()
-        gone.wake.clear()
+        gone.has_news = False
 
         assert [watch.standing for watch in (at_rest, woken, gone)] == [Standing(1, None), None, None]
 

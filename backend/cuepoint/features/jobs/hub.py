@@ -151,7 +151,8 @@ class JobHub:
             return
         while not watch.is_gone:
             is_final = False
-            for event in await self._next_events(watch):
+            events = watch.following() or (await self._logged_events(watch) if watch.is_behind else ())
+            for event in events:
                 current = self._after(watch.job_id, current, event)
                 watch.seen = event.seq
                 yield current
@@ -166,10 +167,9 @@ class JobHub:
             if not watch.events and not watch.is_behind:
                 watch.rests_at = Standing(watch.seen, current.shown)
                 try:
-                    await watch.wake.wait()
+                    await watch.news()
                 finally:
                     watch.rests_at = None
-                watch.wake.clear()
         if watch.is_hidden:
             raise NotFoundError("job")
 
@@ -180,19 +180,8 @@ class JobHub:
             known = self._newest[job_id] = (current, event, current.after_event(event))
         return known[2]
 
-    async def _next_events(self, watch: Watch) -> Sequence[LoggedEvent]:
-        """The events that follow what was seen: those that came live if they do, else from the log."""
-        ready: list[LoggedEvent] = []
-        expected = watch.seen + 1
-        while watch.events:
-            event = watch.events.popleft()
-            if event.seq == expected:
-                ready.append(event)
-                expected += 1
-            elif event.seq > expected:
-                watch.is_behind = True
-        if not watch.is_behind:
-            return ready
+    async def _logged_events(self, watch: Watch) -> Sequence[LoggedEvent]:
+        """The events that follow what was seen, from the log."""
         watch.is_behind = False
         logged = await self._read(lambda session: events_after(session, watch.job_id, watch.seen, LOG_PAGE))
         watch.is_behind = len(logged) == LOG_PAGE

@@ -28,12 +28,26 @@ class Watch:
     is_behind: bool = False
     is_gone: bool = False
     is_hidden: bool = False
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    has_news: bool = False
+    _waiter: asyncio.Future[None] | None = None  # an asyncio.Event costs a third of what telling one watcher does
 
     @property
     def standing(self) -> Standing | None:
         """Where its reader stands; None while there is something to tell, and once it is gone."""
-        return None if self.is_gone or self.wake.is_set() else self.rests_at
+        return None if self.is_gone or self.has_news else self.rests_at
+
+    async def news(self) -> None:
+        """Returns once there may be something to tell."""
+        if not self.has_news:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self.has_news = False
+
+    def wake(self) -> None:
+        """There may be something to tell."""
+        self.has_news = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def put(self, message: LoggedEvent | ProgressMessage) -> None:
         """A live message."""
@@ -44,12 +58,25 @@ class Watch:
         else:
             self.events.clear()
             self.is_behind = True
-        self.wake.set()
+        self.wake()
+
+    def following(self) -> list[LoggedEvent]:
+        """The live events that follow what was seen. Where one is missing between them, the watch is behind."""
+        ready: list[LoggedEvent] = []
+        expected = self.seen + 1
+        while self.events:
+            event = self.events.popleft()
+            if event.seq == expected:
+                ready.append(event)
+                expected += 1
+            elif event.seq > expected:
+                self.is_behind = True
+        return ready
 
     def leave(self) -> None:
         """Tell nothing more."""
         self.is_gone = True
-        self.wake.set()
+        self.wake()
 
     def refuse(self) -> None:
         """The viewer may not see the job any more."""
@@ -66,4 +93,4 @@ class Watch:
             self.progress = snapshot.as_progress
         else:
             return
-        self.wake.set()
+        self.wake()
