@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from cuepoint.adapters.live.base import Live
 from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.db.session import Database
@@ -41,7 +43,7 @@ async def publish(live: Live, changes: Sequence[Change]) -> None:
 
 
 class LossyLive(RedisLive):
-    """Loses a share of the messages that it should receive."""
+    """Loses a share of the events and progress that it should receive."""
 
     def __init__(self, url: str, share: float, seed: int = 1) -> None:
         super().__init__(url)
@@ -59,11 +61,11 @@ class LossyLive(RedisLive):
             yield self._kept(messages)
 
     async def _kept(self, messages: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[tuple[str, bytes]]:
-        async for message in messages:
-            if self._random.random() < self._share:
-                self.lost += 1
-            else:
-                yield message
+        async for channel, payload in messages:
+            items = orjson.loads(payload)
+            kept = [item for item in items if self._random.random() >= self._share]
+            self.lost += len(items) - len(kept)
+            yield channel, orjson.dumps(kept)
 
 
 class FeedReader:

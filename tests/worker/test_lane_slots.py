@@ -58,8 +58,8 @@ class TestLaneSlots:
         first = lane.room
         begun = [lane.take(attempt()) for _ in range(first)]
 
-        assert first == 3 * SLOTS
-        assert begun == [True] * SLOTS + [False] * 2 * SLOTS
+        assert first == 5 * SLOTS
+        assert begun == [True] * SLOTS + [False] * 4 * SLOTS
         assert lane.room == 0
         assert lane.has_waiting
 
@@ -72,7 +72,7 @@ class TestLaneSlots:
         following = [lane.ended(0.0) for _ in range(6)]
 
         assert following == [claimed[4], claimed[5], None, None, None, None]
-        assert lane.room == 3 * SLOTS
+        assert lane.room == 5 * SLOTS
 
     def test_claims_again_when_fewer_wait_than_there_are_slots(self) -> None:
         lane = after_short_jobs()
@@ -80,11 +80,11 @@ class TestLaneSlots:
             lane.take(attempt())
 
         rooms = []
-        for _ in range(SLOTS + 1):
+        for _ in range(3 * SLOTS + 1):
             lane.ended(0.0)
             rooms.append(lane.room)
 
-        assert rooms == [0, 0, 0, 0, SLOTS + 1]
+        assert rooms == [0] * 3 * SLOTS + [3 * SLOTS + 1]
 
     def test_what_waited_too_long_is_given_up_and_nothing_more_is_claimed_ahead(self, clock: list[float]) -> None:
         lane = after_short_jobs()

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.db.returned import returned
 from cuepoint.errors import BadInputError, NotFoundError
 from cuepoint.features.jobs.announce import announce
 from cuepoint.features.jobs.backpressure import require_room
@@ -98,10 +99,12 @@ async def create_job(
         await require_room(session, project_id)
         await quotas.check_job(session, kind.value, project_id=project_id, user_id=created_by_id)
     announce(session, created.changes)
+    if created.row is not None:
+        return returned(session, Job, created.row), True
     job = await load_job(session, created.job_id)
     if job is None:
         raise NotFoundError("job")
-    return job, bool(created.changes)
+    return job, False
 
 
 async def enqueue(session: AsyncSession, kind: JobKind, *, project_id: UUID | None, **values: Any) -> Job:

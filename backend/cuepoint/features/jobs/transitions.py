@@ -6,7 +6,7 @@ dependents (unblock, cascade, revive) in SQL functions beside the migrations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -47,10 +47,11 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Created:
-    """The job that exists now. No change: it existed already under the same key."""
+    """The job that exists now: its row as it was inserted. No change and no row: it existed already, under a key."""
 
     job_id: UUID
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
+    row: Mapping[str, Any] | None = None
 
 
 class UnknownDependencyError(Exception):
@@ -80,7 +81,7 @@ with x as (
     case when x.status = 'QUEUED' then job_place($11::uuid, $3::text, $5::integer) end, 1
   from x
   on conflict do nothing
-  returning id, project_id, lane, seq, created_at as at, attempt,
+  returning *, id as job_id, created_at as at, 'CREATED' as type,
     jsonb_strip_nulls(jsonb_build_object(
       'status', status, 'kind', kind, 'priority', priority, 'reason', cancel_reason,
       'cancelled_by_id', cancelled_by_id)) as data
@@ -90,9 +91,9 @@ with x as (
   from j, unnest($18::uuid[], $19::boolean[]) as edge (dependency_id, is_required)
 ), e as (
   insert into job_events (job_id, seq, at, type, attempt, data)
-  select id, seq, at, 'CREATED', attempt, data from j
+  select id, seq, at, type, attempt, data from j
 )
-select id as job_id, project_id, lane, seq, at, 'CREATED' as type, attempt, data from j
+select * from j
 """
 
 _EXISTING = f"""
@@ -113,10 +114,10 @@ async def create(statements: Statements, new: NewJob) -> Created:
         job_id = uuid7()
         rows = await statements.fetch(_CREATE, *_create_arguments(job_id, new, edges, settled))
         if rows:
-            return Created(job_id, tuple(Change.from_row(row) for row in rows))
+            return Created(job_id, (Change.from_row(rows[0]),), rows[0])
         existing = await statements.fetch(_EXISTING, new.system_key, new.dedupe_key)
         if existing:
-            return Created(UUID(int=existing[0]["id"].int), ())
+            return Created(UUID(int=existing[0]["id"].int))
         # the job that had the key ended between the two statements: create again
 
 
