@@ -10,6 +10,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_workers.CLAIM,
     *of_workers.ENDS,
     *of_workers.TICKER,
+    *of_workers.AHEAD,
     *of_clients.CREATE,
     *of_clients.CANCEL,
     *of_clients.REPEATS,

@@ -12,6 +12,8 @@ TRANSITIONS = "features/jobs/transitions.py"
 JOINING = "features/jobs/joining.py"
 PIPELINE = "features/jobs/pipeline.py"
 FRESHNESS = "features/jobs/freshness.py"
+LANE_SLOTS = "worker/lane_slots.py"
+FETCHER = "worker/fetcher.py"
 FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
 
 DRIVER = "tests/features/jobs/test_random_driver.py"
@@ -21,6 +23,7 @@ OF_CLAIMS = "tests/features/jobs/test_claims.py"
 OF_LEASES = "tests/features/jobs/test_leases.py"
 OF_PIPELINES = ("tests/features/jobs/test_pipeline.py",)
 OF_FRESHNESS = ("tests/worker/test_freshness.py",)
+OF_CLAIMS_AHEAD = ("tests/worker/test_lane_slots.py", "tests/worker/test_claims_ahead.py")
 SLOW = (DRIVER, "tests/features/jobs/test_model.py", CONCURRENCY)
 RACES = (CONCURRENCY,)
 # The first failure ends a run: those first that ask for what a file does, the slow ones, which ask for all, last.
@@ -32,8 +35,10 @@ TESTS_OF = {
     JOINING: OF_PIPELINES,
     PIPELINE: OF_PIPELINES,
     FRESHNESS: OF_FRESHNESS,
+    LANE_SLOTS: OF_CLAIMS_AHEAD,
+    FETCHER: OF_CLAIMS_AHEAD,
 }
-ALL_TESTS = (*TESTS_OF[TRANSITIONS], *OF_PIPELINES, *OF_FRESHNESS)
+ALL_TESTS = (*TESTS_OF[TRANSITIONS], *OF_PIPELINES, *OF_FRESHNESS, *OF_CLAIMS_AHEAD)
 
 # Begins the next function, or the next statement that is a constant of its module.
 _DEFINITION = re.compile(r"^(?:create function|async def|def|class|_?[A-Z_]+ = f?\"\"\")", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Mutants of what workers and tickers do: claims.py and leases.py.
+"""Mutants of what workers and tickers do: claims.py and leases.py, lane_slots.py and fetcher.py.
 
 Left out because nothing can tell them from the code: `status = 'RUNNING'` beside `worker_id = ...` (a check
 constraint makes them one), and `id` in `order by due, id` (the index has that order).
@@ -6,7 +6,7 @@ constraint makes them one), and `id` in `order by due, id` (the index has that o
 
 from __future__ import annotations
 
-from tests.mutants.mutant import CLAIMS, LEASES, Mutant
+from tests.mutants.mutant import CLAIMS, FETCHER, LANE_SLOTS, LEASES, Mutant
 
 _SUCCEED = '_SUCCEED = """'
 _END = '_END_ATTEMPT = """'
@@ -208,4 +208,22 @@ TICKER = (
         " and state in ('LIVE', 'DRAINING') returning",
         " returning",
     ),
+)
+
+_SLOTS = "class LaneSlots"
+_LEFT = "            await self._give_up(older_than_seconds=0.0)\n"
+_NOTHING_DUE, _ALL_DUE = "time.monotonic() - older_than_seconds", "time.monotonic()"
+_OLDEST, _NEWEST = "return self._ahead.popleft()[1]", "return self._ahead.pop()[1]"
+
+AHEAD = (
+    Mutant("ahead: of long jobs too", LANE_SLOTS, _SLOTS, "self._mean_seconds > SHORT_SECONDS", "False"),
+    Mutant("ahead: never given back", LANE_SLOTS, _SLOTS, "self._ahead[0][0] <= due", "False"),
+    Mutant(
+        "ahead: given back at once", LANE_SLOTS, _SLOTS, "time.monotonic() - older_than_seconds", "time.monotonic()"
+    ),
+    Mutant("ahead: again and again", LANE_SLOTS, _SLOTS, "if late:", "if False:"),
+    Mutant(
+        "ahead: the newest first", LANE_SLOTS, _SLOTS, "return self._ahead.popleft()[1]", "return self._ahead.pop()[1]"
+    ),
+    Mutant("ahead: kept while the worker drains", FETCHER, "class Fetcher", _LEFT),
 )

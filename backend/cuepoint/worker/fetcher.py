@@ -51,6 +51,7 @@ class Fetcher:
         self._give_back = give_back
         self._wake = asyncio.Event()
         self._is_stopped = False
+        self._has_ended = asyncio.Event()
 
     def free(self, lane: str, seconds: float) -> None:
         """A job has left its slot after so long."""
@@ -60,10 +61,10 @@ class Fetcher:
         self._wake.set()
 
     async def stop(self) -> None:
-        """Claim nothing any more, and give back what has no slot yet."""
+        """Claim nothing any more; returns when what has no slot yet was given back."""
         self._is_stopped = True
         self._wake.set()
-        await self._give_up(older_than_seconds=0.0)
+        await self._has_ended.wait()
 
     async def run(self) -> None:
         """Claim until stopped."""
@@ -83,7 +84,9 @@ class Fetcher:
                     bell = asyncio.create_task(self._live.wait_bell(lanes, self._poll_seconds))
                 await self._wait(bell)
                 await self._give_up(older_than_seconds=WAIT_SECONDS)
+            await self._give_up(older_than_seconds=0.0)
         finally:
+            self._has_ended.set()
             if bell is not None:
                 bell.cancel()
 
@@ -113,8 +116,6 @@ class Fetcher:
                 await asyncio.sleep(self._poll_seconds)
                 return False
             self._hold(lane, claimed)
-            if self._is_stopped:  # while Postgres was asked: the slots take nothing more
-                await self._give_up(older_than_seconds=0.0)
             if len(claimed) == room and rung is not None:
                 await self._live.ring([name])  # there may be more than fits here: wake another worker
             has_claimed = has_claimed or len(claimed) == room
@@ -123,7 +124,7 @@ class Fetcher:
     def _hold(self, lane: LaneSlots, claimed: Sequence[Claimed]) -> None:
         for job in claimed:
             attempt = self._take(job)
-            if lane.take(attempt, may_begin=not self._is_stopped):
+            if lane.take(attempt, may_begin=not self._is_stopped):  # it may be told while Postgres is asked
                 self._begin(attempt)
         self._tell([job.change for job in claimed])  # last: jobs begin before the word of it goes out
 

@@ -253,10 +253,10 @@ class WorkerProcess:
                         attempt.stop(StopReason.CANCELLED)
 
     async def _before_drain(self) -> None:
-        await self._fetcher.stop()
         _log.info("Worker %s drains", self._identity.worker_id)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._fetcher.stop()
                 await persistently(self._connections.durable, lambda s: drain_worker(s, self._identity.worker_id))
 
     async def _leave(self) -> None:
