@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from graphql import GraphQLError
 
 from cuepoint.errors import NotFoundError
-from cuepoint.graphql.scalars import decode_id, encode_id, seconds, seconds_or_none
+from cuepoint.graphql.scalars import SCALARS, decode_id, encode_id, seconds, seconds_or_none
 from tests.support.operations import run
 
 ID = UUID("01990000-0000-7000-8000-00000000abcd")
@@ -79,3 +81,30 @@ class TestIds:
 
         assert caught.value.field == ("videoId",)
         assert "video" in caught.value.message
+
+
+class TestDateTime:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("2026-05-01T12:00:00Z", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+            ("2026-05-01T12:00:00.25+02:00", datetime(2026, 5, 1, 10, 0, 0, 250_000, tzinfo=UTC)),
+        ],
+    )
+    def test_is_read_as_utc(self, text: str, expected: datetime) -> None:
+        parse = SCALARS[datetime].parse_value
+        assert parse is not None
+
+        parsed = parse(text)
+
+        assert (parsed, parsed.tzinfo) == (expected, UTC)
+
+    @pytest.mark.parametrize(
+        "value", ["", "soon", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", 7, None]
+    )
+    def test_what_is_none_is_refused(self, value: object) -> None:
+        parse = SCALARS[datetime].parse_value
+        assert parse is not None
+
+        with pytest.raises(GraphQLError, match="of the years 1 to 9999"):
+            parse(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any, NewType
 from uuid import UUID
 
@@ -53,12 +54,26 @@ def parse_media_time(value: Any) -> int:
     return milliseconds
 
 
+def _parse_date_time(value: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(value)
+        return at if at.tzinfo is None else at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):  # the last: its zone takes it out of the years
+        raise GraphQLError("A DateTime is a text such as 2026-05-01T12:00:00Z, of the years 1 to 9999.") from None
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     BigInt: strawberry.scalar(
         name="BigInt",
         description="A whole number beyond 32 bits, such as a size in bytes; a JSON number of at most 2^53 - 1.",
         serialize=_parse_big_int,
         parse_value=_parse_big_int,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A point in time as ISO 8601 with its offset, such as `2026-05-01T12:00:00Z`; answers are in UTC.",
+        serialize=datetime.isoformat,
+        parse_value=_parse_date_time,
     ),
     MediaTime: strawberry.scalar(
         name="MediaTime",
