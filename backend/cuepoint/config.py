@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import fcntl
 import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CUEPOINT_"
@@ -21,6 +23,7 @@ _BUCKET_URL = re.compile(
 )
 _PRICE = re.compile(r"[^=,\s]+=\d+(\.\d+)?(/\d+(\.\d+)?)?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/?", re.ASCII)
+_SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -32,7 +35,9 @@ class ConfigError(Exception):
 class Settings(BaseSettings):
     """All settings. Each field is the variable `CUEPOINT_<NAME IN CAPITALS>`; `.env.example` lists them all."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     home: Path = Field(Path(".cuepoint"), description="Data directory: embedded database, storage, secrets, logs.")
     database_url: SecretStr | None = Field(
@@ -171,7 +176,7 @@ class Settings(BaseSettings):
     )
     provider_timeout_seconds: float = Field(30.0, gt=0, description="Longest wait for one provider call.")
 
-    worker_lanes: CommaList = Field(
+    worker_lanes: Annotated[tuple[Literal["cpu", "gpu", "io", "llm"], ...], NoDecode] = Field(
         ("cpu", "gpu", "io", "llm"), description="Comma-separated lanes this worker serves."
     )
     worker_slots_cpu: int = Field(2, ge=0, le=256, description="Jobs of lane cpu at a time in one worker process.")
@@ -210,6 +215,38 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _an_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = _SCHEMES[str(info.field_name)]
+        if value is not None:
+            try:
+                parts = urlsplit(value.get_secret_value())
+                fits = parts.scheme.split("+")[0] in schemes and (parts.port is None or parts.port > 0)
+            except ValueError:  # what stands for the port is no number
+                fits = False
+            if not fits:
+                raise ValueError(
+                    f"must begin with {schemes[0]}:// and be a whole URL; special characters of a password are "
+                    "written as %2F and the like"
+                )
+        return value
+
+    @field_validator("public_url", "openai_base_url")
+    @classmethod
+    def _a_base(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/]", value):
+            raise ValueError("must begin with http:// or https://, and name a host")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            if proxy != "*":
+                ip_network(proxy, strict=False)
+        return value
 
     @field_validator("model_prices")
     @classmethod
@@ -284,13 +321,8 @@ class Settings(BaseSettings):
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         path = self.home / "secret-key"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(32).hex().encode())
-        return path.read_bytes()
+        key = path.read_bytes() if path.exists() else b""
+        return key or _made_key(path)
 
     def former_signing_keys(self) -> tuple[bytes, ...]:
         """Earlier keys of signed URLs, which still open what they signed."""
@@ -315,6 +347,19 @@ class Settings(BaseSettings):
     def has_bucket(self) -> bool:
         """Whether media lie in an object store."""
         return self.storage_url is not None and not self.storage_url.startswith("file://")
+
+
+def _made_key(path: Path) -> bytes:
+    """A new key in that file; of processes that start at once, all get the same. An empty file counts as none: it is
+    of a process that ended there, or of a full disk."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        key = file.read()
+        if not key:
+            key = os.urandom(32).hex().encode()
+            file.write(key)
+        return key
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -9,14 +9,15 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from cuepoint.cli.environment import console
 from cuepoint.cli.jobs import age, detail, jobs_table
 from cuepoint.cli.main import cli
 from cuepoint.cli.queues import queues_table
 from cuepoint.cli.workers import workers_table
 
 
-def shown(table: Any) -> list[str]:
-    console = Console(width=200, record=True, file=None, quiet=False, force_terminal=False)
+def shown(table: Any, width: int = 200) -> list[str]:
+    console = Console(width=width, record=True, file=None, quiet=False, force_terminal=False)
     with console.capture() as captured:
         console.print(table)
     return [line.rstrip() for line in captured.get().splitlines()]
@@ -47,6 +48,13 @@ class TestJobsTable:
         assert "Cut [a] clip  RUNNING  50 %  1/3" in lines[1]
         assert lines[1].endswith("cutting, 12 s left")
         assert lines[2] == "1 of 7 jobs"
+
+    def test_an_id_is_whole_on_a_narrow_terminal_too(self) -> None:
+        long = job(id="job_01a2006918de77dfa2b374321c902e23", title="Transcribe what is said in the film")
+
+        lines = shown(jobs_table({"nodes": [long], "totalCount": 1}), width=60)
+
+        assert lines[1].startswith(f"{long['id']}  ")
 
     def test_says_so_when_there_are_none(self) -> None:
         assert shown(jobs_table({"nodes": [], "totalCount": 0})) == ["No jobs."]
@@ -120,6 +128,28 @@ class TestWorkersTable:
         assert lines[1].split()[:4] == ["worker_1", "h:7", "LIVE", "cpu,io"]
         assert lines[1].endswith("Transcribe 25 %")
         assert lines[2].strip() == "Silent for 9 s; lost after 15 s."
+
+    def test_an_id_is_whole_on_a_narrow_terminal_too(self) -> None:
+        now = datetime.now(UTC).isoformat()
+        worker = {
+            "id": "worker_01a2006918de77dfa2b374321c902e23",
+            "host": "a-machine-with-a-long-name",
+            "pid": 7,
+            "state": "LIVE",
+            "lanes": ["cpu", "gpu", "io", "llm"],
+            "slots": 11,
+            "startedAt": now,
+            "lastHeartbeatAt": now,
+            "warnings": [],
+            "currentJobs": [],
+        }
+
+        assert shown(workers_table([worker]), width=60)[1].startswith(f"{worker['id']}  ")
+
+
+class TestConsole:
+    def test_is_wide_where_there_is_no_terminal(self) -> None:
+        assert console().width == 200
 
 
 class TestRetry:

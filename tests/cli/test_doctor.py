@@ -42,6 +42,7 @@ class TestExamine:
             ("Redis", {"redis_url": SecretStr("redis://127.0.0.1:1/0")}, "CUEPOINT_REDIS_URL"),
             ("Speech model", {"whisper_model": "/no/such/model"}, "CUEPOINT_WHISPER_MODEL"),
             ("Storage", {"min_free_bytes": 2**60}, "CUEPOINT_MIN_FREE_BYTES"),
+            ("Storage", {"storage_url": "s3://bucket"}, "CUEPOINT_S3_ACCESS_KEY_ID"),
             ("Captions", {"caption_fonts": Path("/no/such/fonts")}, "CUEPOINT_CAPTION_FONTS"),
         ],
     )

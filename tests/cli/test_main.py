@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,70 @@ class TestMistakes:
             f"`cuepoint up` (or `make up`), or set the address of a real "
             f"{'Postgres' if command in ('token', 'migrate') else 'server'}.\n"
         )
+
+    @pytest.mark.parametrize("command", [["token"], ["migrate"], ["worker", "--healthy"], ["up"]], ids=" ".join)
+    def test_a_postgres_that_does_not_answer_is_one_line(self, command: list[str], tmp_path: Path) -> None:
+        done = run(
+            *command,
+            CUEPOINT_HOME=str(tmp_path),
+            CUEPOINT_PORT="0",
+            CUEPOINT_DATABASE_URL="postgresql://a@127.0.0.1:1/b",
+            CUEPOINT_REDIS_URL="redis://127.0.0.1:1/0",
+        )
+
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert re.fullmatch(
+            r"cuepoint: Postgres does not answer \(.*Connect call failed.*\)\. Check CUEPOINT_DATABASE_URL\.\n",
+            done.stderr,
+        )
+
+    @pytest.mark.parametrize("command", [["api"], ["config", "check"]], ids=" ".join)
+    @pytest.mark.parametrize(
+        ("setting", "value", "said"),
+        [
+            ("CUEPOINT_OPERATIONS_ALLOWLIST", "/nope", "/nope cannot be read as operations"),
+            ("CUEPOINT_STORAGE_URL", "s3://bucket", "Set CUEPOINT_S3_ACCESS_KEY_ID"),
+        ],
+        ids=["list", "bucket"],
+    )
+    def test_what_a_setting_names_and_is_not_there_is_one_line(
+        self, command: list[str], setting: str, value: str, said: str, tmp_path: Path
+    ) -> None:
+        done = run(
+            *command,
+            CUEPOINT_HOME=str(tmp_path),
+            CUEPOINT_PORT="0",
+            CUEPOINT_DATABASE_URL="postgresql://a@127.0.0.1:1/b",
+            CUEPOINT_REDIS_URL="redis://127.0.0.1:1/0",
+            **{setting: value},
+        )
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(rf"cuepoint: .*{re.escape(said)}.*\n", done.stderr)
+
+    def test_a_key_that_cannot_be_kept_names_the_settings(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+
+        done = run(
+            "api",
+            CUEPOINT_HOME=str(tmp_path / "file" / "home"),
+            CUEPOINT_DATABASE_URL="postgresql://a@127.0.0.1:1/b",
+            CUEPOINT_REDIS_URL="redis://127.0.0.1:1/0",
+        )
+
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"cuepoint: The key of signed URLs cannot be kept in {tmp_path}/file/home (Not a directory). "
+            "Set CUEPOINT_SECRET_KEY, or CUEPOINT_HOME to a directory that can be written.\n"
+        )
+
+    def test_a_server_that_does_not_answer_is_one_line_with_what_to_do(self, tmp_path: Path) -> None:
+        done = run("jobs", CUEPOINT_HOME=str(tmp_path), CUEPOINT_PORT="1", CUEPOINT_API_TOKEN="cp_none")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith("cuepoint: http://127.0.0.1:1/graphql did not answer: ")
+        assert done.stderr.endswith(". Start it with `cuepoint up` or `cuepoint api`, or set CUEPOINT_PUBLIC_URL.\n")
 
     def test_down_without_anything_running_is_no_error(self, tmp_path: Path) -> None:
         done = run("down", CUEPOINT_HOME=str(tmp_path))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner, Result
@@ -37,6 +38,12 @@ def cuepoint(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return lambda *arguments: CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
 
 
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
 class TestNewestRevision:
     def test_is_the_head_that_alembic_finds(self) -> None:
         assert newest_revision() == ScriptDirectory.from_config(alembic_config("")).get_current_head()
@@ -56,6 +63,46 @@ class TestMigrate:
         assert current.output == f"{newest} (newest: {newest})\n"
         assert backwards.output == "The database is at base.\n"
         assert (await database_facts(empty_url)).revision is None
+
+    async def test_a_database_of_a_newer_version_is_left_alone(self, cuepoint: Cuepoint, empty_url: str) -> None:
+        await asyncio.to_thread(cuepoint, "migrate")
+        await _execute(empty_url, "update alembic_version set version_num = '9999'")
+
+        for command in (["migrate"], ["migrate", "downgrade", "0012"], ["token"]):
+            refused = await asyncio.to_thread(cuepoint, *command)
+
+            assert refused.exit_code == 2
+            assert refused.output == (
+                f"cuepoint: The database is at migration 9999, this version needs {newest_revision()}. A newer version "
+                "made it: run that one, or restore a backup from before the upgrade.\n"
+            )
+        assert (await database_facts(empty_url)).revision == "9999"
+
+    @pytest.mark.parametrize("command", ["token", "worker", "api"])
+    async def test_nothing_runs_on_a_database_that_was_not_migrated(
+        self, empty_url: str, tmp_path: Path, command: str
+    ) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cuepoint.cli.main", command),
+            env=os.environ
+            | {"CUEPOINT_DATABASE_URL": empty_url, "CUEPOINT_HOME": str(tmp_path), "CUEPOINT_PORT": "0"}
+            | {"CUEPOINT_REDIS_URL": "redis://127.0.0.1:1/0"},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(20):
+            _, said = await process.communicate()
+
+        assert process.returncode == 2
+        assert said.decode() == (
+            f"cuepoint: The database is at migration none, this version needs {newest_revision()}. "
+            "Run `cuepoint migrate` to bring it there.\n"
+        )
+
+    async def test_an_unknown_revision_is_one_line(self, cuepoint: Cuepoint) -> None:
+        refused = await asyncio.to_thread(cuepoint, "migrate", "upgrade", "77")
+
+        assert refused.exit_code == 2
+        assert refused.output.endswith("'77'. `cuepoint migrate history` lists the revisions.\n")
 
     async def test_two_at_once_take_turns(self, empty_url: str, tmp_path: Path) -> None:
         environment = os.environ | {"CUEPOINT_DATABASE_URL": empty_url, "CUEPOINT_HOME": str(tmp_path)}

@@ -15,6 +15,7 @@ from cuepoint.client import CuepointClient, GraphQLFailure, watch_project
 
 Script = list[list[dict[str, Any]]]
 BREAK = {"type": "break"}
+FORBID = {"type": "forbid"}
 COMPLETE = {"type": "complete", "id": "1"}
 
 
@@ -38,6 +39,9 @@ async def server(script: Script) -> AsyncIterator[tuple[CuepointClient, list[str
         for message in script.pop(0):
             if message is BREAK:
                 socket.transport.abort()
+                return
+            if message is FORBID:
+                await socket.close(4403, "over")
                 return
             await socket.send(orjson.dumps(message).decode())
 
@@ -78,3 +82,11 @@ class TestWatchProject:
 
         assert refused.value.codes == ("NOT_FOUND",)
         assert asked == [None, None]
+
+    async def test_a_credential_that_is_refused_is_not_tried_again(self) -> None:
+        async with server([[FORBID], [update("a")]]) as (client, asked):
+            with pytest.raises(GraphQLFailure, match="over") as refused:
+                await anext(watch_project(client, "project_1"))
+
+        assert refused.value.codes == ("UNAUTHENTICATED",)
+        assert asked == [None]

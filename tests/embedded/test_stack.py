@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 
 import asyncpg
 import psutil
@@ -37,6 +38,30 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+READER = """
+import os, sys
+from pathlib import Path
+from cuepoint.embedded.lock import is_locked
+
+if os.geteuid() == 0:
+    os.setuid(65534)
+is_locked(Path(sys.argv[1]))
+"""
+
+
+def _redis_pid() -> int:
+    """The process id of our child Redis; 0 while there is none."""
+    children = psutil.Process().children()
+    return next((child.pid for child in children if "redis-server" in " ".join(_words(child))), 0)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @contextmanager
@@ -124,11 +149,12 @@ class TestFirstStart:
 
         assert len(path) < 100
 
-    async def test_secrets_are_for_the_owner_alone(self, tmp_path: Path) -> None:
+    async def test_secrets_and_media_are_for_the_owner_alone(self, tmp_path: Path) -> None:
+        names = ("run/stack.json", "lock", "logs", "storage", "tmp")
         async with Stack(tmp_path, postgres=False):
-            modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("run/stack.json", "lock", "logs")}
+            modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in names}
 
-        assert modes == {"run/stack.json": 0o600, "lock": 0o600, "logs": 0o700}
+        assert modes == {"run/stack.json": 0o600, "lock": 0o600, "logs": 0o700, "storage": 0o700, "tmp": 0o700}
 
     async def test_an_interrupted_first_start_is_made_anew(self, tmp_path: Path) -> None:
         (tmp_path / "postgres.new" / "base").mkdir(parents=True)
@@ -149,6 +175,15 @@ class TestFirstStart:
 
         assert [path.name for path in (tmp_path / "postgres").iterdir()] == ["PG_VERSION"]
         assert not is_locked(tmp_path)
+
+    async def test_a_server_that_refuses_to_be_made_ready_says_why(self, tmp_path: Path) -> None:
+        refusing = {"default_transaction_read_only": "on"}  # in the place of a full disk
+
+        with pytest.raises(EmbeddedError, match=r"refused to make its database ready: cannot execute .* read-only"):
+            async with Stack(tmp_path, redis=False, postgres_options=refusing):
+                pass
+
+        assert not (tmp_path / "postgres" / "postmaster.pid").exists()
 
 
 class TestCrashes:
@@ -232,6 +267,25 @@ class TestCrashes:
         async with Stack(tmp_path, redis=False) as stack:
             assert await execute(str(stack.database_url), "SELECT 1") == 1
 
+    async def test_servers_come_back_although_nobody_can_be_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with Stack(tmp_path, postgres=False) as stack:
+            assert stack.redis_url is not None
+            rmtree(tmp_path / "run")
+            (tmp_path / "run").touch()  # as a full disk: the file cannot be written
+            pids = [_redis_pid()]
+            for restarts in (1, 2):
+                psutil.Process(pids[-1]).kill()
+                async with asyncio.timeout(20):
+                    while caplog.text.count("stack.json could not be written") < restarts:  # noqa: ASYNC110  # a log
+                        await asyncio.sleep(0.02)
+                pids.append(_redis_pid())
+            (tmp_path / "run").unlink()
+
+        assert 0 not in pids
+        assert len(set(pids)) == 3
+
 
 class TestEnd:
     def test_sigterm_leaves_no_process_and_no_files_of_a_running_one(self, tmp_path: Path) -> None:
@@ -252,6 +306,45 @@ class TestEnd:
 
 
 class TestLock:
+    async def test_whoever_has_it_is_named_from_the_first_moment(self, tmp_path: Path) -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "stack.json").write_text(json.dumps({"pid": 1}))  # of a predecessor that was killed
+        stack = Stack(tmp_path, postgres=False)
+
+        starting = asyncio.create_task(stack.__aenter__())
+        while not is_locked(tmp_path):  # noqa: ASYNC110  # the kernel's lock: there is no event
+            await asyncio.sleep(0)
+        running = read_file(tmp_path)
+        was_starting = not starting.done()
+        await starting
+        await stack.close()
+
+        assert was_starting
+        assert running is not None
+        assert running.pid == os.getpid()
+
+    def test_of_a_home_that_may_not_be_read_it_says_whose_fault_it_is(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        home.mkdir(mode=0)
+
+        done = subprocess.run(
+            [sys.executable, "-c", READER, str(home)],
+            env=os.environ | {"PYTHONPATH": str(ROOT / "backend")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert done.stderr.endswith(
+            f"EmbeddedError: The data directory {home} cannot be read: it belongs to another user. "
+            "Run the command as that user, or choose another directory with CUEPOINT_HOME.\n"
+        )
+
+    def test_a_home_that_is_a_file_is_not_locked(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+
+        assert is_locked(tmp_path / "file") is False
+
     async def test_a_second_one_is_told_the_pid_and_the_address_of_the_first(self, tmp_path: Path) -> None:
         with holder(tmp_path) as (process, url):
             with pytest.raises(HomeInUseError) as refused:
@@ -281,6 +374,15 @@ class TestLock:
 
 
 class TestUnwritableHome:
+    async def test_a_directory_in_it_that_cannot_be_made_is_told_in_the_same_way(self, tmp_path: Path) -> None:
+        (tmp_path / "logs").touch()
+
+        with pytest.raises(EmbeddedError, match=r"cannot be written \(File exists\).*or free some disk"):
+            async with Stack(tmp_path):
+                pass
+
+        assert not is_locked(tmp_path)
+
     async def test_says_which_setting_to_change(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cuepoint.processes.supervisor import Program, Supervisor, next_delay, stop_on_signals
+from cuepoint.processes.supervisor import FIRST_DELAY_SECONDS, Program, Supervisor, next_delay, stop_on_signals
 
 SLEEPER = ("/bin/sh", "-c", "sleep 1000 & wait")
 STUBBORN = ("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
@@ -95,6 +95,23 @@ class TestRun:
     async def test_a_program_that_does_not_exist_is_told_at_once(self) -> None:
         with pytest.raises(FileNotFoundError):
             await Supervisor([Program("none", ("/no/such/program",))]).run(asyncio.Event())
+
+    async def test_a_program_that_cannot_be_started_again_is_tried_until_it_can(self, tmp_path: Path) -> None:
+        starts, stop, program = Starts(), asyncio.Event(), tmp_path / "program"
+        program.write_text("#!/bin/sh\nmv $0 $0.away\n")
+        program.chmod(0o700)
+        running = asyncio.create_task(Supervisor([Program("one", (str(program),))], on_change=starts).run(stop))
+        await starts.reached(1)
+        while not (tmp_path / "program.away").exists():  # noqa: ASYNC110  # another process: there is no event
+            await asyncio.sleep(0.01)
+
+        await asyncio.sleep(FIRST_DELAY_SECONDS * 1.5)  # the second start has failed
+        assert not running.done()
+        (tmp_path / "program.away").replace(program)
+        await starts.reached(2)
+        stop.set()
+
+        assert await running == 0
 
     async def test_a_descriptor_is_handed_on(self, tmp_path: Path) -> None:
         starts, stop = Starts(), asyncio.Event()

@@ -58,7 +58,7 @@ class PartHealth:
 class HealthChecks:
     """Asks the parts, all at the same time; the answer of each is kept for 2 seconds."""
 
-    def __init__(self, db: Database, adapters: Adapters, needed_revision: str | None) -> None:
+    def __init__(self, db: Database, adapters: Adapters, needed_revision: str) -> None:
         self._db = db
         self._adapters = adapters
         self._needed_revision = needed_revision

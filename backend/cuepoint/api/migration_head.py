@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from cuepoint.db.revision import mismatch
 from cuepoint.db.session import Database
 
 
@@ -21,11 +22,7 @@ async def present_revision(db: Database) -> str | None:
         return None
 
 
-async def require_head(db: Database, needed: str | None) -> None:
+async def require_head(db: Database, needed: str) -> None:
     """Raise WrongSchemaError unless the database is at `needed`."""
-    present = await present_revision(db)
-    if present != needed:
-        raise WrongSchemaError(
-            f"The database is at migration {present or 'none'}, this version needs {needed}. "
-            "Run `cuepoint migrate` to bring it there."
-        )
+    if wrong := mismatch(await present_revision(db), needed):
+        raise WrongSchemaError(wrong)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cuepoint.cli.environment import connected_settings, open_settings
-from cuepoint.cli.main import EXIT_MISCONFIGURED, fail
+from cuepoint.cli.environment import connected_settings, open_settings, try_files
+from cuepoint.cli.errors import UnreachableError
+from cuepoint.cli.main import fail
 
 if TYPE_CHECKING:
     from cuepoint.api.server import Server
@@ -30,6 +31,7 @@ def command(fd: int | None) -> None:
 
     keep_freed_memory()
     settings = connected_settings(open_settings())
+    try_files(settings)
     listener = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     configure_logging(settings, "api")
@@ -52,19 +54,10 @@ def _server(settings: Settings) -> Server:
 
 def _check_schema(settings: Settings) -> None:
     """Refuse to serve over a schema that is not this version's."""
-    import asyncpg
-
-    from cuepoint.cli.product import checked_facts
-    from cuepoint.db.revision import newest_revision
+    from cuepoint.cli.product import require_schema
 
     assert settings.database_url is not None
     try:
-        facts = asyncio.run(checked_facts(settings.database_url.get_secret_value()))
-    except (OSError, asyncpg.PostgresError) as error:
-        fail(f"Postgres does not answer ({error}). Check CUEPOINT_DATABASE_URL.", EXIT_STARTUP)
-    if facts.revision != newest_revision():
-        fail(
-            f"The database is at migration {facts.revision or 'base'}, this version needs {newest_revision()}. "
-            "Run `cuepoint migrate`.",
-            EXIT_MISCONFIGURED,
-        )
+        asyncio.run(require_schema(settings.database_url.get_secret_value()))
+    except UnreachableError as error:
+        fail(str(error), EXIT_STARTUP)

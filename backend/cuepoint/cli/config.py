@@ -7,7 +7,7 @@ import os
 import click
 from pydantic import SecretStr
 
-from cuepoint.cli.environment import open_settings
+from cuepoint.cli.environment import console, open_settings, try_files
 from cuepoint.config import PREFIX, Settings
 from cuepoint.logs import MASK, mask
 
@@ -21,6 +21,7 @@ def command() -> None:
 def check() -> None:
     """Say whether every CUEPOINT_ variable is known and fits; exit code 2 if not."""
     settings = open_settings()
+    try_files(settings)
     given = sum(PREFIX + name.upper() in os.environ for name in type(settings).model_fields)
     click.echo(f"The settings are fine ({given} set, the rest defaults).")
 
@@ -28,7 +29,6 @@ def check() -> None:
 @command.command("show")
 def show() -> None:
     """Print every setting with its value and what it means; secrets are masked."""
-    from rich.console import Console
     from rich.table import Table
 
     settings = open_settings()
@@ -36,7 +36,7 @@ def show() -> None:
     for name, field in type(settings).model_fields.items():
         mark = "[bold]" if PREFIX + name.upper() in os.environ else ""
         table.add_row(f"{mark}{PREFIX}{name.upper()}", shown(settings, name), field.description)
-    Console(width=None if os.isatty(1) else 200).print(table)
+    console().print(table)
 
 
 @command.command("example")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cuepoint.cli.environment import open_settings, running_product
+from cuepoint.cli.environment import TOKEN_FILE, open_settings, running_product
 from cuepoint.cli.main import EXIT_REFUSED, fail
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def _demo(file: Path | None, as_json: bool) -> int:
 @asynccontextmanager
 async def _server(settings: Settings, note: Callable[[str], None]) -> AsyncIterator[tuple[str, str]]:
     """URL and token of the product on this home: the one that runs, or one for the time of the demo."""
-    from cuepoint.cli.product import TOKEN_FILE, product
+    from cuepoint.cli.product import product
 
     running = running_product(settings.home)
     if running is not None and running.api_url is not None:

@@ -169,7 +169,7 @@ async def _download(client: CuepointClient, clip: dict[str, Any], folder: Path) 
 
 
 def _write(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     target.write_bytes(content)
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cuepoint.cli.environment import open_settings, running_product
+from cuepoint.cli.environment import console, open_settings, running_product
+from cuepoint.cli.errors import UnreachableError
 from cuepoint.embedded.errors import EmbeddedError
 from cuepoint.errors import AdapterError, CuepointError
 
@@ -155,10 +156,8 @@ async def _box() -> Finding:
 
 
 async def _database(configured: str | None, embedded: str | None) -> Finding:
-    import asyncpg
-
     from cuepoint.cli.product import checked_facts
-    from cuepoint.db.revision import newest_revision
+    from cuepoint.db.revision import mismatch, newest_revision
     from cuepoint.embedded.postgres import postgres_program
 
     url = configured or embedded
@@ -172,12 +171,11 @@ async def _database(configured: str | None, embedded: str | None) -> Finding:
         facts = await checked_facts(url)
     except CuepointError as error:
         return Finding("Postgres", State.FAULT, error.message, error.hint or "")
-    except (OSError, asyncpg.PostgresError) as error:
-        return Finding("Postgres", State.FAULT, f"no answer: {error}", "Check CUEPOINT_DATABASE_URL.")
+    except UnreachableError as error:
+        return Finding("Postgres", State.FAULT, "no answer", str(error))
     found = f"{facts.version} ({'configured' if configured else 'embedded'}), pgvector {facts.vector}"
-    if facts.revision != newest_revision():
-        advice = "Run `cuepoint migrate`."
-        return Finding("Postgres", State.FAULT, f"{found}, migration {facts.revision or 'base'}", advice)
+    if wrong := mismatch(facts.revision, newest_revision()):
+        return Finding("Postgres", State.FAULT, found, wrong)
     return Finding("Postgres", State.FINE, f"{found}, migration {facts.revision} (newest)")
 
 
@@ -221,7 +219,10 @@ async def _storage(settings: Settings) -> Finding:
 async def _bucket(settings: Settings) -> Finding:
     from cuepoint.adapters.storage.choose import build_storage
 
-    storage = build_storage(settings)
+    try:
+        storage = build_storage(settings)
+    except CuepointError as error:
+        return Finding("Storage", State.FAULT, error.message, error.hint or "")
     try:
         await storage.check()
     except AdapterError as error:
@@ -234,8 +235,8 @@ async def _bucket(settings: Settings) -> Finding:
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the nearest directory above it that exists."""
-    return path if path.is_dir() else _nearest(path.parent)
+    """The path, or the nearest one above it that exists."""
+    return path if path.exists() else _nearest(path.parent)
 
 
 async def _speech(settings: Settings) -> Finding:
@@ -273,18 +274,21 @@ async def _embeddings(settings: Settings) -> Finding:
 
 
 async def _api(url: str | None, settings: Settings) -> Finding:
-    from cuepoint.cli.product import is_ready
+    from cuepoint.cli.product import failing_parts
 
     if url is None:
         return Finding("API", State.NOTE, f"nothing runs on {settings.home}", "`cuepoint up` (or `make up`) starts it.")
     host, _, port = url.rpartition("://")[2].rpartition(":")
-    if settings.public_url or not port.isdigit() or await is_ready(host.strip("[]"), int(port)):
+    if settings.public_url or not port.isdigit():
         return Finding("API", State.FINE, url)
-    return Finding("API", State.FAULT, f"{url} is not ready", "Its log says why.")
+    failing = await failing_parts(host.strip("[]"), int(port))
+    if not failing:
+        found = url if failing is not None else f"{url} does not answer"
+        return Finding("API", State.FAULT if failing is None else State.FINE, found)
+    return Finding("API", State.FAULT, f"{url} is not ready: {', '.join(failing)}", "Its log says why.")
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     colours = {State.FINE: "green", State.NOTE: "yellow", State.FAULT: "bold red"}
@@ -292,4 +296,4 @@ def _print(findings: list[Finding]) -> None:
     for finding in findings:
         colour = colours[finding.state]
         table.add_row(finding.part, f"[{colour}]{finding.state.value}[/]", finding.found, finding.advice)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console().print(table)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -11,6 +13,12 @@ from cuepoint.cli.main import EXIT_MISCONFIGURED, fail
 from cuepoint.config import PREFIX, ConfigError, Settings, load_settings
 from cuepoint.embedded.lock import is_locked
 from cuepoint.embedded.running import Running, read_file
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NO_TERMINAL_WIDTH = 200
+TOKEN_FILE = "admin-token"  # noqa: S105 - the name of a file in the home, made by `cuepoint up`
 
 
 def open_settings() -> Settings:
@@ -20,6 +28,25 @@ def open_settings() -> Settings:
     except ConfigError as error:
         fail(str(error), EXIT_MISCONFIGURED)
     return settings.model_copy(update={"home": settings.home.absolute()})
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, and wide enough for whole ids where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else NO_TERMINAL_WIDTH)
+
+
+def try_files(settings: Settings) -> None:
+    """See that what the settings name is complete and can be read; else exit code 2, as starting again cannot help."""
+    from cuepoint.adapters.storage.choose import build_storage
+    from cuepoint.api.persisted import load_allowlist
+
+    build_storage(settings)
+    try:
+        load_allowlist(settings.operations_allowlist)
+    except ConfigError as error:
+        fail(str(error), EXIT_MISCONFIGURED)
 
 
 def running_product(home: Path) -> Running | None:
@@ -37,6 +64,14 @@ def connected_settings(settings: Settings) -> Settings:
         fail(
             f"{missing} is not set, and no product runs on {settings.home}. "
             "Start one with `cuepoint up` (or `make up`), or set the address of a real server.",
+            EXIT_MISCONFIGURED,
+        )
+    try:
+        settings.signing_key()
+    except OSError as error:
+        fail(
+            f"The key of signed URLs cannot be kept in {settings.home} ({error.strerror}). "
+            "Set CUEPOINT_SECRET_KEY, or CUEPOINT_HOME to a directory that can be written.",
             EXIT_MISCONFIGURED,
         )
     return settings.model_copy(update={"database_url": database, "redis_url": redis})

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cuepoint.cli.environment import console
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
@@ -53,9 +55,7 @@ def command(watch: bool, statuses: Sequence[str], first: int, as_json: bool) -> 
         if as_json:
             click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         else:
-            from rich.console import Console
-
-            Console().print(jobs_table(answer))
+            console().print(jobs_table(answer))
 
     converse(talk)
 
@@ -76,7 +76,9 @@ def jobs_table(answer: dict[str, Any]) -> RenderableType:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("JOB", "WHAT", "STATUS", "DONE", "TRY", "AGE", "PROJECT", "DETAIL"):
-        table.add_column(name, no_wrap=name != "DETAIL")
+        # What `retry` needs is never cut.
+        width = max((len(job["id"]) for job in answer["nodes"]), default=None) if name == "JOB" else None
+        table.add_column(name, no_wrap=name != "DETAIL", min_width=width)
     for job in answer["nodes"]:
         colour = COLOURS.get(job["status"], "dim")
         table.add_row(

@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from cuepoint import __version__
+from cuepoint.cli.errors import UnreachableError
 from cuepoint.embedded.errors import EmbeddedError
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
@@ -63,8 +64,8 @@ class LazyGroup(click.Group):
         except CuepointError as error:
             code = EXIT_MISCONFIGURED if error.code is ErrorCode.MISCONFIGURED else EXIT_REFUSED
             fail(f"{error.message} {error.hint or ''}".strip(), code)
-        except AdapterError as error:
-            fail(error.message, EXIT_REFUSED)
+        except (AdapterError, UnreachableError) as error:
+            fail(str(error), EXIT_REFUSED)
 
 
 def fail(message: str, code: int) -> NoReturn:

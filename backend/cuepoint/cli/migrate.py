@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import click
 
 from cuepoint.cli.environment import database_settings, open_settings
-from cuepoint.cli.main import EXIT_MISCONFIGURED, fail
+from cuepoint.cli.main import EXIT_MISCONFIGURED, EXIT_REFUSED, fail
 
 
 @click.group(
@@ -28,9 +29,7 @@ def upgrade(revision: str = "head") -> None:
     """Run the pending migrations."""
     from cuepoint.cli import migrations
 
-    url = database_settings(open_settings())
-    migrations.upgrade(url, revision)
-    click.echo(f"The database is at {_current(url)}.")
+    _move(migrations.upgrade, revision)
 
 
 @command.command("downgrade")
@@ -39,9 +38,7 @@ def downgrade(revision: str) -> None:
     """Take migrations back to REVISION (`base`: all of them, with their data)."""
     from cuepoint.cli import migrations
 
-    url = database_settings(open_settings())
-    migrations.downgrade(url, revision)
-    click.echo(f"The database is at {_current(url)}.")
+    _move(migrations.downgrade, revision)
 
 
 @command.command("current")
@@ -72,6 +69,26 @@ def history() -> None:
 
     for script in ScriptDirectory.from_config(migrations.alembic_config()).walk_revisions():
         click.echo(f"{script.revision}  {script.doc.splitlines()[0]}")
+
+
+def _move(migration: Callable[[str, str], None], revision: str) -> None:
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError
+
+    from cuepoint.cli.product import checked_facts
+    from cuepoint.db.revision import mismatch, newest_revision
+
+    url = database_settings(open_settings())
+    present, newest = asyncio.run(checked_facts(url)).revision, newest_revision()
+    if present is not None and present > newest:
+        fail(str(mismatch(present, newest)), EXIT_MISCONFIGURED)
+    try:
+        migration(url, revision)
+    except CommandError as error:
+        fail(f"{error}. `cuepoint migrate history` lists the revisions.", EXIT_MISCONFIGURED)
+    except DBAPIError as error:
+        fail(f"Postgres refused: {error.orig}. The database is at {_current(url)}.", EXIT_REFUSED)
+    click.echo(f"The database is at {_current(url)}.")
 
 
 def _current(url: str) -> str:

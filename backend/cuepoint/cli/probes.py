@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
+from cuepoint.cli.errors import UnreachableError
 from cuepoint.processes.child import ChildLimits, run_child
 from cuepoint.processes.sandbox import Box, Protections
 
@@ -38,10 +42,22 @@ class DatabaseFacts:
     revision: str | None
 
 
-async def database_facts(url: str) -> DatabaseFacts:
-    """Ask Postgres. Raises OSError or asyncpg.PostgresError if it cannot be reached."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
     try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = " ".join(str(error).split()) or f"nothing came within {CONNECT_SECONDS:.0f} s"
+        raise UnreachableError(f"Postgres does not answer ({reason}). Check CUEPOINT_DATABASE_URL.") from None
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def database_facts(url: str) -> DatabaseFacts:
+    """Ask Postgres. Raises UnreachableError if it cannot be reached."""
+    async with _connected(url) as connection:
         version = str(await connection.fetchval("SHOW server_version"))
         number = int(await connection.fetchval("SHOW server_version_num"))
         vector = await connection.fetchval(
@@ -51,22 +67,17 @@ async def database_facts(url: str) -> DatabaseFacts:
         if await connection.fetchval("SELECT to_regclass('alembic_version')") is not None:
             revision = await connection.fetchval("SELECT version_num FROM alembic_version")
         return DatabaseFacts(version, number, vector, revision)
-    finally:
-        await connection.close()
 
 
 async def live_workers(url: str, host: str) -> int:
-    """How many workers of `host` renew their lease. Raises OSError or asyncpg.PostgresError without a database."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
-    try:
+    """How many workers of `host` renew their lease. Raises UnreachableError without a database."""
+    async with _connected(url) as connection:
         count = await connection.fetchval(
             "SELECT count(*) FROM workers WHERE state IN ('LIVE', 'DRAINING') AND lease_until > clock_timestamp() "
             "AND info ->> 'host' = $1",
             host,
         )
         return int(count)
-    finally:
-        await connection.close()
 
 
 async def redis_version(url: str) -> str:

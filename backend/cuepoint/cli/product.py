@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -12,10 +14,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from cuepoint.cli.environment import child_variables
+from cuepoint.cli.environment import TOKEN_FILE, child_variables
 from cuepoint.cli.probes import OLDEST_POSTGRES, DatabaseFacts, database_facts
 from cuepoint.config import Settings
-from cuepoint.db.revision import newest_revision
+from cuepoint.db.revision import mismatch, newest_revision
 from cuepoint.embedded.lock import refuse_if_locked
 from cuepoint.embedded.running import Running
 from cuepoint.embedded.stack import Stack
@@ -24,12 +26,14 @@ from cuepoint.processes.child import python_argv
 from cuepoint.processes.supervisor import Program, Supervisor
 from cuepoint.viewer import Scope
 
+STORAGE = "STORAGE"  # its name in /readyz
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 PORT_PATIENCE_SECONDS = 1.0
 API_GRACE_SECONDS = 10.0
 DRAIN_MARGIN_SECONDS = 10.0  # the worker needs this beyond its drain time to give its jobs back
-TOKEN_FILE = "admin-token"  # noqa: S105  # a file's name
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ async def product(settings: Settings, *, workers: int = 1, logs: Path | None = N
             )
             supervision = asyncio.create_task(supervisor.run(stop))
             try:
-                await _until_ready(settings, supervision)
+                await until_ready(settings, supervision)
                 running = stack.publish(api_url=api_url, pids=supervisor.pids)
                 yield Product(settings, running, api_url, token_file, supervision)
             finally:
@@ -88,7 +92,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise CuepointError(
             ErrorCode.MISCONFIGURED,
-            f"Port {port} on {host} cannot be used: {os.strerror(error.errno or 0).lower()}.",
+            f"Port {port} on {host} cannot be used: {(error.strerror or str(error)).lower()}.",
             hint="Set CUEPOINT_PORT to a free port (0 takes any) or CUEPOINT_HOST to an address of this machine.",
         ) from None
     return listener
@@ -113,7 +117,8 @@ def local_url(host: str, port: int) -> str:
 
 
 async def checked_facts(url: str) -> DatabaseFacts:
-    """What the database says. Raises CuepointError MISCONFIGURED if it is too old or has no pgvector."""
+    """What the database says. Raises UnreachableError, and CuepointError MISCONFIGURED if it is too old or has no
+    pgvector."""
     facts = await database_facts(url)
     if facts.version_number < OLDEST_POSTGRES:
         raise CuepointError(
@@ -128,6 +133,12 @@ async def checked_facts(url: str) -> DatabaseFacts:
             hint="Install the extension `vector` on the server (package postgresql-<version>-pgvector).",
         )
     return facts
+
+
+async def require_schema(url: str) -> None:
+    """Raise what `checked_facts` raises, and CuepointError MISCONFIGURED if the schema is not this version's."""
+    if wrong := mismatch((await checked_facts(url)).revision, newest_revision()):
+        raise CuepointError(ErrorCode.MISCONFIGURED, wrong)
 
 
 async def make_admin_key(database_url: str, name: str, scope: Scope = Scope.MANAGE) -> str:
@@ -159,8 +170,9 @@ async def _prepare(settings: Settings) -> Path:
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
     facts = await checked_facts(url)
-    if facts.revision != newest_revision():
+    if facts.revision is None or facts.revision < newest_revision():
         await _migrate(url)
+    await require_schema(url)
     token_file = settings.home / TOKEN_FILE
     if facts.revision is None or not token_file.exists():  # an empty database knows no earlier token
         secret = await make_admin_key(url, "admin-token file")
@@ -209,10 +221,11 @@ def _publish(stack: Stack, api_url: str, pids: Mapping[str, int]) -> None:
     stack.publish(api_url=api_url, pids=pids)
 
 
-async def _until_ready(settings: Settings, supervision: asyncio.Task[int]) -> None:
+async def until_ready(settings: Settings, supervision: asyncio.Task[int]) -> None:
+    """Wait until the API serves. Raises CuepointError MISCONFIGURED when it ends or takes too long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_SECONDS
-    while not await is_ready(settings.host, settings.port):
+    while (failing := await failing_parts(settings.host, settings.port)) is None or failing not in ([], [STORAGE]):
         if supervision.done():
             raise CuepointError(
                 ErrorCode.MISCONFIGURED, "The API or the worker did not start.", hint="Its own message stands above."
@@ -224,18 +237,26 @@ async def _until_ready(settings: Settings, supervision: asyncio.Task[int]) -> No
                 hint="Its log says why; `cuepoint doctor` checks every part.",
             )
         await asyncio.sleep(POLL_SECONDS)
+    if failing:  # a full disk is mended by deleting videos, which needs what runs here
+        _log.warning("Storage does not work: uploads and jobs wait or are refused. `cuepoint doctor` says why.")
 
 
 async def is_ready(host: str, port: int) -> bool:
-    """Whether GET /readyz answers 200."""
+    """Whether GET /readyz says that nothing fails."""
+    return await failing_parts(host, port) == []
+
+
+async def failing_parts(host: str, port: int) -> list[str] | None:
+    """The parts that fail, by GET /readyz; None where it is not answered."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
     try:
         async with asyncio.timeout(5.0):
             reader, writer = await asyncio.open_connection(name, port)
             try:
                 writer.write(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")
-                return b" 200 " in await reader.readline()
+                _, _, body = (await reader.read()).partition(b"\r\n\r\n")
             finally:
                 writer.close()
-    except OSError:  # TimeoutError is one
-        return False
+        return list(json.loads(body)["failing"])
+    except (OSError, ValueError, KeyError, TypeError):  # TimeoutError is an OSError; the rest: another program's answer
+        return None

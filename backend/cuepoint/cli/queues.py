@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cuepoint.cli.environment import console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -29,9 +31,7 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(queues, indent=2))
         return
-    from rich.console import Console
-
-    Console().print(queues_table(queues))
+    console().print(queues_table(queues))
 
 
 def queues_table(queues: Sequence[dict[str, Any]]) -> Table:

@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from cuepoint.cli.environment import open_settings, running_product
+from cuepoint.cli.environment import TOKEN_FILE, open_settings, running_product
 from cuepoint.cli.main import EXIT_MISCONFIGURED, EXIT_REFUSED, fail
 
 if TYPE_CHECKING:
     from cuepoint.client import CuepointClient
     from cuepoint.config import Settings
-
-TOKEN_FILE = "admin-token"  # noqa: S105 - the name of a file in the home, made by `cuepoint up`
 
 T = TypeVar("T")
 
@@ -28,10 +26,12 @@ def find_server() -> tuple[str, str]:
 
 
 def _url(settings: Settings) -> str:
+    from cuepoint.cli.product import local_url
+
     running = running_product(settings.home)
     if running is not None and running.api_url is not None:
         return running.api_url
-    return settings.public_url or f"http://{settings.host}:{settings.port}"
+    return settings.public_url or local_url(settings.host, settings.port)
 
 
 def _token(settings: Settings) -> str:
@@ -49,7 +49,7 @@ def _token(settings: Settings) -> str:
 
 def converse(talk: Callable[[CuepointClient], Awaitable[T]]) -> T:
     """What `talk` returns after speaking with the server; a refusal becomes one line on stderr and exit code 1."""
-    from cuepoint.client import ClientError, CuepointClient
+    from cuepoint.client import ClientError, CuepointClient, RequestFailure
 
     url, token = find_server()
 
@@ -59,6 +59,8 @@ def converse(talk: Callable[[CuepointClient], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
+    except RequestFailure as error:
+        fail(f"{error}. Start it with `cuepoint up` or `cuepoint api`, or set CUEPOINT_PUBLIC_URL.", EXIT_REFUSED)
     except ClientError as error:
         fail(str(error), EXIT_REFUSED)
     except KeyboardInterrupt:

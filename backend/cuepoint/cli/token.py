@@ -38,9 +38,14 @@ def command(name: str, scope: str, page: bool, video: str | None) -> None:
     if page:
         click.echo(_page_address(video))
         return
-    from cuepoint.cli.product import make_admin_key
+    click.echo(asyncio.run(_key(database_settings(open_settings()), name, Scope(scope))))
 
-    click.echo(asyncio.run(make_admin_key(database_settings(open_settings()), name, Scope(scope))))
+
+async def _key(url: str, name: str, scope: Scope) -> str:
+    from cuepoint.cli.product import make_admin_key, require_schema
+
+    await require_schema(url)
+    return await make_admin_key(url, name, scope)
 
 
 def _page_address(video: str | None) -> str:

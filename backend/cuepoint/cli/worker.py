@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import platform
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from cuepoint.cli.environment import child_variables, connected_settings, database_settings, open_settings
+from cuepoint.cli.errors import UnreachableError
 
 if TYPE_CHECKING:
     from cuepoint.config import Settings
@@ -26,7 +28,17 @@ def command(processes: int, healthy: bool) -> None:
         sys.exit(0 if asyncio.run(_is_alive(database_settings(open_settings()))) else 1)
     settings = connected_settings(open_settings())
     configure_logging(settings, "worker")
+    _check_schema(settings)
     sys.exit(_single(settings) if processes == 1 else asyncio.run(_several(settings, processes)))
+
+
+def _check_schema(settings: Settings) -> None:
+    """Refuse to work over a schema that is not this version's. A Postgres that is away is waited for."""
+    from cuepoint.cli.product import require_schema
+
+    assert settings.database_url is not None
+    with suppress(UnreachableError):
+        asyncio.run(require_schema(settings.database_url.get_secret_value()))
 
 
 def _single(settings: Settings) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cuepoint.cli.environment import console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -38,9 +40,7 @@ def command(with_ended: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(workers, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    Console().print(workers_table(workers) if workers else "No worker is alive; `cuepoint worker` starts one.")
+    console().print(workers_table(workers) if workers else "No worker is alive; `cuepoint worker` starts one.")
 
 
 def workers_table(workers: Sequence[dict[str, Any]]) -> Table:
@@ -52,7 +52,8 @@ def workers_table(workers: Sequence[dict[str, Any]]) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("WORKER", "HOST", "STATE", "QUEUES", "SLOTS", "UP", "BEAT", "RUNS"):
-        table.add_column(name, no_wrap=name != "RUNS")
+        width = max(len(worker["id"]) for worker in workers) if name == "WORKER" else None  # ids are never cut
+        table.add_column(name, no_wrap=name != "RUNS", min_width=width)
     for worker in workers:
         jobs = [f"{job['title']} {job['progress'] * 100:.0f} %" for job in worker["currentJobs"]]
         table.add_row(

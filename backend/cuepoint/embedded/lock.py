@@ -59,8 +59,13 @@ def is_locked(home: Path) -> bool:
     """Whether a product runs on this data directory now."""
     try:
         descriptor = os.open(home / "lock", os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except PermissionError:
+        raise EmbeddedError(
+            f"The data directory {home} cannot be read: it belongs to another user. "
+            "Run the command as that user, or choose another directory with CUEPOINT_HOME."
+        ) from None
     try:
         return not _try(descriptor, fcntl.LOCK_SH)
     finally:

@@ -92,6 +92,10 @@ class EmbeddedPostgres:
         try:
             await self.server.ready(self._is_ready, timeout=START_SECONDS)
             await self._ensure_database()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            words = self.server.last_words()
+            await self.server.stop()
+            raise EmbeddedError(f"Postgres refused to make its database ready: {error}. {words}") from None
         except BaseException:
             await self.server.stop()
             raise

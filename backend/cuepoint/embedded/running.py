@@ -34,7 +34,7 @@ def read_file(home: Path) -> Running | None:
     """What the file says, which may be left over from a process that was killed: ask `lock.is_locked` as well."""
     try:
         return Running(**json.loads((home / "run" / "stack.json").read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
 
 

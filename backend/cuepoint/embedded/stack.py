@@ -25,6 +25,7 @@ from cuepoint.embedded.running import Running, remove_file, write_file
 LONGEST_TEMP = 60  # a socket path has at most 107 bytes on Linux, 103 on macOS
 RESTART_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 MARKER = "CUEPOINT_HOME"
+PRIVATE = ("storage", "tmp")  # media: not for every account of the machine, although root's home is passable
 
 _log = logging.getLogger(__name__)
 
@@ -58,12 +59,16 @@ class Stack:
 
     async def __aenter__(self) -> Stack:
         prepare_home(self.home)
-        self._lock.acquire()
         try:
-            await self._start()
-        except BaseException:
-            await self.close()
-            raise
+            self._lock.acquire()
+            try:
+                write_file(self.home, self._running)  # not a moment with the lock of ours and the pid of a predecessor
+                await self._start()
+            except BaseException:
+                await self.close()
+                raise
+        except OSError as error:
+            raise _unwritable(self.home, error) from None
         return self
 
     async def __aexit__(
@@ -81,7 +86,10 @@ class Stack:
             api_url=api_url or self._running.api_url,
             pids=self._running.pids | {name: pid for name, pid in servers.items() if pid} | dict(pids or {}),
         )
-        write_file(self.home, self._running)
+        try:
+            write_file(self.home, self._running)
+        except OSError as error:  # what runs goes on; only other commands know nothing of a new process id
+            _log.error("%s could not be written: %s", self.home / "run" / "stack.json", error)
         return self._running
 
     async def _start(self) -> None:
@@ -117,7 +125,7 @@ class Stack:
                 tries += 1
                 try:
                     await part.start()
-                except EmbeddedError as error:
+                except (EmbeddedError, OSError) as error:
                     _log.error("%s", error)  # the message tells it all; the stack is ours
                     continue
                 break
@@ -149,11 +157,17 @@ def prepare_home(home: Path) -> None:
             (home / MARKER).touch()
         elif not os.access(home, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        for name in PRIVATE:
+            (home / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise EmbeddedError(
-            f"The data directory {home} cannot be written ({error.strerror}). "
-            "Choose another with CUEPOINT_HOME, or start Cuepoint as the user who owns it."
-        ) from None
+        raise _unwritable(home, error) from None
+
+
+def _unwritable(home: Path, error: OSError) -> EmbeddedError:
+    return EmbeddedError(
+        f"The data directory {home} cannot be written ({error.strerror or error}). "
+        "Choose another with CUEPOINT_HOME, start Cuepoint as the user who owns it, or free some disk."
+    )
 
 
 def _socket_directory(home: Path, identity: Identity) -> Path:

@@ -71,7 +71,15 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            process = await self._start(program)
+            try:
+                process = await self._start(program)
+            except OSError as error:  # no memory, process or descriptor is left: that passes, and the others go on
+                if delay == 0:  # it never ran
+                    raise
+                delay = next_delay(delay, 0)
+                _log.error("%s could not be started (%s); trying again in %.1f s", program.name, error, delay)
+                await asyncio.sleep(delay)
+                continue
             code = await process.wait()
             await end_child(process, grace=0)  # whatever of its group is left
             self.pids.pop(program.name, None)

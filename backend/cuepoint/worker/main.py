@@ -9,6 +9,7 @@ import signal
 
 from cuepoint.adapters.bundle import build_adapters
 from cuepoint.config import Settings
+from cuepoint.worker.identity import slots_of
 from cuepoint.worker.process import WorkerProcess
 from cuepoint.worker.registry import RegistryError, task_bodies
 
@@ -23,6 +24,9 @@ async def run_worker(settings: Settings) -> int:
         bodies = task_bodies()
     except RegistryError as error:
         _log.critical("%s", error)
+        return EXIT_MISCONFIGURED
+    if not slots_of(settings):
+        _log.critical("This worker would do nothing: CUEPOINT_WORKER_SLOTS_<LANE> is 0 for all CUEPOINT_WORKER_LANES")
         return EXIT_MISCONFIGURED
     adapters = build_adapters(settings)
     process = WorkerProcess(settings, adapters, bodies)

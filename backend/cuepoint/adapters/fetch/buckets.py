@@ -88,9 +88,10 @@ class BucketSource:
         found = _ADDRESS.fullmatch(address)
         key = found[2] if found else ""
         if found is None or (not key and not is_prefix) or len(key.encode()) > MAX_KEY or not key.isprintable():
-            raise _forbidden("it is not written as s3://bucket/key")
+            written = "bucket/prefix" if is_prefix else "s3://bucket/key"
+            raise _forbidden(f"it is not written as {written}", is_prefix=is_prefix)
         if found[1] not in self._settings.import_buckets:
-            raise _forbidden("it is not in a bucket that files may be imported from")
+            raise _forbidden("it is not in a bucket that files may be imported from", is_prefix=is_prefix)
         return self._store(found[1]), key
 
     def _store(self, bucket: str) -> S3Store:
@@ -140,11 +141,11 @@ async def _joined(beginning: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenera
         yield piece
 
 
-def _forbidden(reason: str) -> CuepointError:
+def _forbidden(reason: str, *, is_prefix: bool) -> CuepointError:
     return CuepointError(
         ErrorCode.URL_FORBIDDEN,
-        f"This object is not fetched: {reason}.",
-        field=("url",),
+        f"{'Nothing is imported from this place' if is_prefix else 'This object is not fetched'}: {reason}.",
+        field=("path" if is_prefix else "url",),
         hint="The operator names such buckets by CUEPOINT_IMPORT_BUCKETS.",
     )
 

@@ -24,7 +24,7 @@ class CopyDirectory:
     @contextmanager
     def new_file(self) -> Iterator[Path]:
         """A path for one file, which is gone afterwards."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.sweep()
         path, descriptor = self._locked()
         try:
