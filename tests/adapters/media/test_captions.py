@@ -70,6 +70,13 @@ class TestToAss:
         assert event.startswith("Dialogue: 0,0:00:00.00,0:00:01.20,Caption,")
         assert event.endswith(",,{\\k10}{\\k30}One {\\k30}{\\k30}two")
 
+    def test_the_rounding_of_words_does_not_add_up(self) -> None:
+        timed = tuple(CaptionWord("a", at, at + 96) for at in range(0, 4_160, 104))  # 40 words, 8 ms between them
+
+        (event,) = events([CaptionCue(0, 4_200, (timed,))], CaptionForm(highlights_words=True))
+
+        assert sum(int(length) for length in re.findall(r"\\k(\d+)", event)) == 415  # the last one ends at 4.152 s
+
     def test_lines_are_broken_where_the_layout_says(self) -> None:
         (event,) = events([CaptionCue(0, 900, (tuple(words("a")), tuple(words("b"))))])
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import av
 import pytest
 
-from cuepoint.adapters.media.base import JoinFrame, ReelPart, RenderedClip
+from cuepoint.adapters.media.base import ReelPart, RenderedClip
+from cuepoint.adapters.media.forms import PLAIN, ClipAspect, ClipFit, ClipForm
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_plain, pictures
 from tests.support.cuts import numbers_by_command_line
-from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -51,6 +52,7 @@ class TestJoinParts:
         assert numbers_by_command_line(tmp_path / "reel.mp4") == wanted
         assert click_times(read_samples(tmp_path / "reel.mp4")) == pytest.approx([0.5, 1.5], abs=0.003)
         assert (made.start_ms, made.end_ms, made.duration_ms) == (0, 2250, 2250)
+        assert (made.begins_ms, made.loudness_lufs) == ((0, 500, 1750), None)
         assert names(tmp_path) == ["reel.mp4"]
 
     async def test_sizes_rates_and_missing_tracks_become_alike(
@@ -74,6 +76,54 @@ class TestJoinParts:
             assert (video.average_rate, audio.codec_context.channels, audio.rate) == (24, 2, 48_000)
         assert click_times(read_samples(tmp_path / "reel.mp4")) == pytest.approx([1, 2], abs=0.003)
 
+    async def test_colours_of_every_kind_become_alike(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        kinds = {
+            "unsaid.mp4": ("bt601:out_range=tv,format=yuv420p", ()),
+            "bt709.mp4": ("bt709:out_range=tv,format=yuv420p", ("-colorspace", "bt709", "-color_primaries", "bt709")),
+            "full.mov": ("bt601:out_range=pc,format=yuvj420p", ("-c:v", "mjpeg", "-q:v", "2")),
+        }
+        for name, (scale, arguments) in kinds.items():
+            scaled = (
+                "-f",
+                "lavfi",
+                "-i",
+                "color=c=0x20A0E0:s=320x180:r=24:d=0.5",
+                "-vf",
+                f"scale=out_color_matrix={scale}",
+            )
+            run_ffmpeg(*scaled, *arguments, str(folder / name))
+        parts = [await part(tools, folder / name, 0, 500) for name in kinds]
+
+        await join(tools, parts, tmp_path / "reel.mp4")
+
+        with av.open(str(tmp_path / "reel.mp4")) as container:
+            context = container.streams.video[0].codec_context
+            assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+        shown = [picture[90, 160].astype(int) for picture in pictures(tmp_path / "reel.mp4")[6::12]]
+        assert [int(abs(colours - (0x20, 0xA0, 0xE0)).max()) <= 4 for colours in shown] == [True] * 3, shown
+
+    async def test_tells_where_parts_begin_that_last_whole_pictures(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        source = await part(tools, make_clip(folder / "g.mp4", seconds=2, audio=None), 0, 110)
+
+        made = await join(tools, [source, source, source], tmp_path / "reel.mp4")
+
+        assert (made.begins_ms, made.duration_ms) == ((0, 125, 250), 375)  # three pictures at 24 a second each
+
+    async def test_sound_alone_keeps_the_milliseconds(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        sound = make_wav(folder / "h.wav", seconds=3)
+        parts = [await part(tools, sound, 890, 1_101), await part(tools, sound, 1_503, 2_210)]
+
+        made = await join(tools, parts, tmp_path / "reel.m4a")
+
+        assert (made.begins_ms, made.end_ms, made.width) == ((0, 211), 918, None)
+        assert click_times(read_samples(tmp_path / "reel.m4a")) == pytest.approx([0.110, 0.708], abs=0.003)
+
     async def test_a_cross_fade_mixes_pictures_and_sound(
         self, tools: ChildMediaTools, folder: Path, tmp_path: Path
     ) -> None:
@@ -83,7 +133,7 @@ class TestJoinParts:
         made = await join(tools, parts, tmp_path / "reel.mp4", cross_fade_ms=1000)
 
         shown = pictures(tmp_path / "reel.mp4")
-        assert (made.duration_ms, len(shown)) == (3000, 72)
+        assert (made.duration_ms, len(shown), made.begins_ms) == (3000, 72, (0, 1000))
         assert [colour(shown[at], 0.1, 0.5) for at in (10, 60)] == ["?", "red"]
         blue = [int(shown[at][90, 30, 2]) for at in (23, 30, 36, 42, 49)]
         assert blue == sorted(blue, reverse=True)
@@ -99,17 +149,21 @@ class TestJoinParts:
         soft = make_clip(folder / "soft.mp4", seconds=3)
         parts = [await part(tools, loud, 0, 3000), await part(tools, soft, 0, 3000)]
 
-        made = await join(tools, parts, tmp_path / "reel.mp4", loudness_lufs=-20.0)
+        made = await join(tools, parts, tmp_path / "reel.mp4", form=ClipForm(loudness_lufs=-20.0))
 
         assert made.loudness_lufs == pytest.approx(-20, abs=1)
 
-    async def test_the_frame_can_be_chosen(self, tools: ChildMediaTools, folder: Path, tmp_path: Path) -> None:
-        source = make_clip(folder / "d.mp4", seconds=2)
-        frame = JoinFrame(90, 160, Fraction(30000, 1001))
+    async def test_every_part_is_fitted_into_the_frame_that_was_asked_for(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        wide, upright = make_clip(folder / "d.mp4", seconds=2), make_plain(folder / "up.mp4", 255, size="180x320")
+        parts = [await part(tools, wide, 0, 500), await part(tools, upright, 0, 501)]
+        form = ClipForm(aspect=ClipAspect.R9_16, fit=ClipFit.BLUR, resolution=90, frame_rate=Fraction(30000, 1001))
 
-        made = await join(tools, [await part(tools, source, 0, 1001)], tmp_path / "reel.mp4", frame=frame)
+        made = await join(tools, parts, tmp_path / "reel.mp4", form=form)
 
         assert (made.width, made.height) == (90, 160)
+        assert brightness(pictures(tmp_path / "reel.mp4")[20]) > 250  # whole, not small within the wide frame
         with av.open(str(tmp_path / "reel.mp4")) as container:
             times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.size]
         assert sorted(times) == [Fraction(1001 * place, 30000) for place in range(30)]
@@ -136,3 +190,20 @@ class TestJoinParts:
             await join(tools, [good, ReelPart(broken, good.info, 0, 1000)], tmp_path / "reel.mp4")
 
         assert names(tmp_path) == ["broken.mp4"]
+
+
+class TestAfterJoining:
+    @pytest.mark.parametrize(
+        ("form", "left"),
+        [
+            (ClipForm(loudness_lufs=-16.0, resolution=360, frame_rate=Fraction(30)), PLAIN),
+            (ClipForm(aspect=ClipAspect.R9_16, fit=ClipFit.BLUR, fade_in_ms=500), ClipForm(fade_in_ms=500)),
+            (
+                ClipForm(aspect=ClipAspect.R1_1, resolution=360, frame_rate=Fraction(30)),
+                ClipForm(aspect=ClipAspect.R1_1, resolution=360),
+            ),
+        ],
+        ids=["size and rate", "blur", "cut out"],
+    )
+    def test_what_cuts_nothing_away_is_done(self, form: ClipForm, left: ClipForm) -> None:
+        assert form.after_joining() == left

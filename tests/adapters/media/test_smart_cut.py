@@ -28,7 +28,7 @@ from tests.support.cuts import (
     source_pictures,
     source_samples,
 )
-from tests.support.media import CodedClip, make_coded_clip, run_ffmpeg
+from tests.support.media import CodedClip, frame_numbers, make_coded_clip, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -229,6 +229,16 @@ class TestFast:
         assert made.made.end_ms >= end_ms
         assert_exact(made, made.made.start_ms, made.made.end_ms)
         assert_in_sync(made)
+
+    def test_leaves_out_no_picture_that_is_stored_behind_a_later_one(self, tmp_path: Path) -> None:
+        deep = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-bf", "5", "-c:a", "aac")
+        pyramid = ("-x264-params", "b-adapt=0:b-pyramid=normal:ref=3:scenecut=0")
+        source = make_coded_clip(tmp_path / "deep.mp4", CodedClip(frames=60, arguments=(*deep, *pyramid)))
+
+        made = cut(source, tmp_path / "clip.mp4", 0, 1323, ClipMode.FAST)
+
+        assert made.made.end_ms == 1542
+        assert frame_numbers(made.path) == list(range(37))
 
     def test_says_that_the_key_frame_is_not_clean(self, tmp_path: Path) -> None:
         with pytest.raises(NotSmartError, match="not a clean one"):

@@ -40,7 +40,10 @@ async def board(tools: ChildLookTools, source: Path, duration_ms: int | None) ->
     made = await tools.storyboard(source, target, duration_ms=duration_ms, on_progress=lambda _: None)
     assert made is not None
     data = target.read_bytes()
-    assert made.tile_ends[-1] == len(data)
+    assert made.small_ends[-1] == len(data)
+    small = [made.tile_ends[-1], *made.small_ends[:-1]]
+    shapes = {picture_of(data[start:end]).shape for start, end in zip(small, made.small_ends, strict=True)}
+    assert shapes == {((made.tile_height + 1) // 2, (made.tile_width + 1) // 2)}
     starts = [made.sheet_ends[-1], *made.tile_ends[:-1]]
     return made, [number_of(data[start:end]) for start, end in zip(starts, made.tile_ends, strict=True)]
 

@@ -30,10 +30,15 @@ class TestSaidIn:
 
         assert [(word.text, word.start_ms, word.end_ms) for word in said] == [("One", 0, 300), ("six.", 300, 600)]
 
+    def test_pieces_begin_where_the_file_says(self) -> None:
+        said = said_in(stretches(WORDS, [(0, 310), (1900, 2200)], (0, 320)))
+
+        assert [(word.text, word.start_ms, word.end_ms) for word in said] == [("One", 0, 300), ("six.", 320, 620)]
+
 
 class TestCaptionText:
     def test_sentences_to_burn(self) -> None:
-        made = caption_text(said_in(stretches(WORDS, [(0, 2200)])), CaptionMode.BURN, 2200)
+        made = caption_text([said_in(stretches(WORDS, [(0, 2200)]))], CaptionMode.BURN, 2200)
 
         assert [[word.text for word in sentence] for sentence in made.sentences] == [
             ["One", "two", "three."],
@@ -41,10 +46,21 @@ class TestCaptionText:
         ]
 
     def test_a_file_to_embed(self) -> None:
-        made = caption_text(said_in(stretches(WORDS, [(0, 2200)])), CaptionMode.EMBED, 2200)
+        made = caption_text([said_in(stretches(WORDS, [(0, 2200)]))], CaptionMode.EMBED, 2200)
 
         assert made.vtt.startswith("WEBVTT\n\n00:00:00.000 --> ")
         assert caption_text([], CaptionMode.EMBED, 2200).vtt == ""
+
+    def test_no_caption_goes_on_into_the_next_scene(self) -> None:
+        scenes = [said_in([stretch]) for stretch in stretches(WORDS, [(0, 600), (1300, 1900)])]
+
+        burned = caption_text(scenes, CaptionMode.BURN, 1200)
+        embedded = caption_text(scenes, CaptionMode.EMBED, 1200)
+
+        assert [[word.text for word in sentence] for sentence in burned.sentences] == [["One", "two"], ["Four", "five"]]
+        assert embedded.vtt == (
+            "WEBVTT\n\n00:00:00.000 --> 00:00:00.600\nOne two\n\n00:00:00.600 --> 00:00:01.200\nFour five\n\n"
+        )
 
 
 class TestCaptionFiles:

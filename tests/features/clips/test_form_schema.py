@@ -190,6 +190,17 @@ class TestAutoClips:
         assert payload["errors"] == [{"code": "RANGE_OUTSIDE_MEDIA", "field": ["minClips"]}]
         assert await count(db, Clip) == 0
 
+    async def test_a_refusal_names_what_the_input_has(self, db: Database, api: Api, video: Video) -> None:
+        await make_moment(db, video)
+        odd = {"output": {"resolution": 91}}
+        of_moments = {"momentsOf": encode_id("Video", video.id), "errorPolicy": "REJECT_EVERYTHING"}
+
+        by_rule = (await api.data(AUTO, {"input": of(video, **odd)}))["autoClips"]
+        by_moments = (await api.data(MANY, {"input": {**of_moments, **odd}}))["createClips"]
+
+        refused = [{"code": "BAD_USER_INPUT", "field": ["output", "resolution"]}]
+        assert (by_rule["errors"], by_moments["errors"]) == (refused, refused)
+
 
 class TestClip:
     async def test_urls_last_as_long_as_asked(self, db: Database, api: Api, video: Video) -> None:
@@ -306,6 +317,15 @@ class TestCreateReel:
 
         assert payload["errors"] == [{"code": "RANGE_OUTSIDE_MEDIA", "field": ["items", "1", "end"]}]
         assert (await count(db, Reel), await count(db, ReelItem)) == (0, 0)
+
+    @pytest.mark.parametrize("name", ["videoId", "momentId", "clipId"])
+    async def test_an_id_that_is_none_names_the_item(self, api: Api, project: Project, video: Video, name: str) -> None:
+        items = [of(video, start=0, end=2), {name: "nonsense"}]
+        given = {"projectId": encode_id("Project", project.id), "items": items}
+
+        payload = (await api.data(REEL, {"input": given}))["createReel"]
+
+        assert payload["errors"] == [{"code": "NOT_FOUND", "field": ["items", "1", name]}]
 
     async def test_viewers_may_not(self, db: Database, settings: Settings, project: Project, video: Video) -> None:
         member = await make_viewer(db)

@@ -1,4 +1,4 @@
-"""Clips in their forms, without silences, with captions beside them, and reels, as the worker makes them."""
+"""Clips in their forms, without silences, with captions beside them, as the worker makes them; reels of real media."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from cuepoint.errors import AdapterError, ErrorCode, NotFoundError
-from cuepoint.features.clips import reels, service
-from cuepoint.features.clips.models import Clip, ClipFile, Reel
-from cuepoint.features.clips.reels import ReelPiece, ReelRequest
-from cuepoint.features.clips.tasks import extract_clip, render_reel
+from cuepoint.errors import NotFoundError
+from cuepoint.features.clips import service
+from cuepoint.features.clips.models import Clip, ClipFile
+from cuepoint.features.clips.reels import ReelPiece
+from cuepoint.features.clips.tasks import extract_clip
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
+from tests.features.clips.test_reel_tasks import make_reel, rendered
 from tests.support.builders.attempts import begin_attempt
 from tests.support.builders.clips import make_clip
 from tests.support.builders.projects import make_project
@@ -218,81 +219,6 @@ class TestWithoutSilences:
         assert done.mode_reason == (
             "Removing silences joins 2 pieces. Copied packets cannot have: resolution, captions."
         )
-
-
-async def make_reel(db: Database, project: Project, *pieces: ReelPiece, **values: object) -> Reel:
-    admin = await make_viewer(db, is_admin=True)
-    async with db.write() as session:
-        reel, _ = await reels.request_reel(session, admin, ReelRequest(project.id, pieces, **values))  # type: ignore[arg-type]
-    return reel
-
-
-async def rendered(db: Database, settings: Settings, reel: Reel, media: MediaTools) -> Reel:
-    context, _ = await begin_attempt(
-        db, settings, JobKind.REEL_RENDERING, None, args={"reel_id": str(reel.id)}, media=media
-    )
-    await render_reel(context)
-    async with db.read() as session:
-        return await session.get_one(Reel, reel.id)
-
-
-class TestRenderReel:
-    async def test_offers_the_file(
-        self, db: Database, settings: Settings, storage: LocalStorage, project: Project, video: Video
-    ) -> None:
-        media = FakeMediaTools()
-        form = ClipForm(loudness_lufs=-16.0)
-        pieces = [ReelPiece(video.id, 0, 2_000), ReelPiece(video.id, 3_000, 5_000)]
-        reel = await make_reel(db, project, *pieces, cross_fade_ms=500, form=form)
-
-        done = await rendered(db, settings, reel, media)
-
-        assert (done.duration_ms, done.width, done.loudness_lufs) == (3_500, 640, -16.0)
-        assert str(done.storage_key).startswith(f"projects/{project.id.hex}/exports/{reel.id.hex}/reel-of-2-")
-        assert await storage.head(str(done.storage_key)) is not None
-        assert media.forms == []  # loudness is matched while they are joined
-        async with db.read() as session:
-            file = await reels.media_file(session, reel.id)
-        assert file is not None
-        assert (file.filename, file.content_type) == ("reel-of-2.mp4", "video/mp4")
-
-    async def test_captions_follow_the_pieces(
-        self, db: Database, settings: Settings, project: Project, video: Video
-    ) -> None:
-        media = FakeMediaTools()
-        pieces = [ReelPiece(video.id, 1_300, 2_200), ReelPiece(video.id, 0, 900)]
-        reel = await make_reel(db, project, *pieces, form=ClipForm(format=ClipFormat.WEBM, captions=BURN))
-
-        done = await rendered(db, settings, reel, media)
-
-        ((form, captions),) = media.forms
-        assert captions is not None
-        said = [(w.text, w.start_ms) for sentence in captions.sentences for w in sentence]
-        assert said == [("Four", 0), ("five", 300), ("six.", 600), ("One", 900), ("two", 1_200), ("three.", 1_500)]
-        assert (form.format, done.content_type) == (ClipFormat.WEBM, "video/webm")
-
-    async def test_of_a_video_that_is_gone_fails(
-        self, db: Database, settings: Settings, project: Project, video: Video
-    ) -> None:
-        reel = await make_reel(db, project, ReelPiece(video.id, 0, 2_000))
-        async with db.write() as session:
-            await videos.delete_video(session, await make_viewer(db, is_admin=True), video.id)
-
-        with pytest.raises(NotFoundError):
-            await rendered(db, settings, reel, FakeMediaTools())
-
-    async def test_a_failure_offers_nothing(
-        self, db: Database, settings: Settings, project: Project, video: Video
-    ) -> None:
-        reel = await make_reel(db, project, ReelPiece(video.id, 0, 2_000))
-        error = AdapterError(ErrorCode.RENDER_FAILED, "A piece could not be rendered.", retryable=False)
-
-        with pytest.raises(AdapterError):
-            await rendered(db, settings, reel, FakeMediaTools(failures={"join_parts": error}))
-
-        async with db.read() as session:
-            assert (await session.get_one(Reel, reel.id)).storage_key is None
-            assert await reels.media_file(session, reel.id) is None
 
 
 @pytest.mark.media

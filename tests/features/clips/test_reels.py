@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from cuepoint.adapters.media.forms import PLAIN, CaptionForm, CaptionMode, ClipForm, ClipFormat
+from cuepoint.adapters.media.fake import fake_media_info
+from cuepoint.adapters.media.forms import CaptionForm, CaptionMode, ClipForm, ClipFormat
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
@@ -128,6 +129,23 @@ class TestRequestReel:
 
         assert (error.code, error.field[-1]) == (code, field)
 
+    async def test_a_clip_without_silences_is_as_long_as_its_file(
+        self, db: Database, viewer: Viewer, project: Project, video: Video
+    ) -> None:
+        clip = await make_clip(db, video, is_rendered=True, kept_ranges=[[0, 300], [700, 1_000]], duration_ms=600)
+
+        error = await refusal(db, viewer, project, piece(video), ReelPiece(clip_id=clip.id), cross_fade_ms=400)
+
+        assert (error.code, error.field) == (ErrorCode.CONFLICTING_OPTIONS, ("crossFade",))
+        assert error.message == "crossFade is longer than half of the shortest item, which has 0.600 s."
+
+    async def test_sound_alone_has_no_size(self, db: Database, viewer: Viewer, project: Project) -> None:
+        sound = await make_video(db, project, info=fake_media_info(with_video=False))
+
+        error = await refusal(db, viewer, project, piece(sound), form=ClipForm(resolution=360))
+
+        assert (error.code, error.field) == (ErrorCode.CONFLICTING_OPTIONS, ("output", "resolution"))
+
     async def test_viewers_may_not_and_strangers_see_nothing(
         self, db: Database, project: Project, video: Video
     ) -> None:
@@ -153,10 +171,3 @@ class TestReading:
 
         assert [row.title for row in mine.rows] == ["My reel"]
         assert theirs.rows == []
-
-
-def test_loudness_is_matched_while_joining() -> None:
-    form = ClipForm(loudness_lufs=-16.0, resolution=360)
-
-    assert reels.joining_form(form) == ClipForm(resolution=360)
-    assert reels.joining_form(ClipForm(loudness_lufs=-16.0)) == PLAIN

@@ -110,6 +110,20 @@ class TestDivided:
 
         assert pieces == [(0, 3_500), (2_000, 5_500), (4_000, 7_500)]
 
+    def test_a_sentence_that_is_longer_than_a_piece_goes_on_in_the_next(self) -> None:
+        words = said("word " * 40 + "end.", "One two three four five.", pause_ms=500)  # 0-12.3 s, 12.8-14.3 s
+
+        pieces = divided(words, 15_000, AutoRule(length_ms=4_000, overlap_ms=1_000))
+
+        assert pieces == [(0, 4_000), (3_000, 7_000), (6_000, 10_000), (9_000, 12_300), (12_800, 15_000)]
+
+    def test_no_piece_is_longer_than_a_clip_may_be(self) -> None:
+        words = [Word("All", 0, 3_000_000), Word("of", 3_000_000, 3_700_000), Word("it.", 3_700_000, 3_900_000)]
+
+        pieces = divided(words, 3_900_000, AutoRule(length_ms=3_600_000, overlap_ms=0))
+
+        assert pieces == [(0, 3_600_000), (3_600_000, 3_900_000)]
+
     def test_without_speech_by_the_clock(self) -> None:
         rule = AutoRule(length_ms=10_000, overlap_ms=2_000, max_clips=10)
 

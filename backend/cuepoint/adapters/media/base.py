@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -133,6 +132,14 @@ class RenderedClip:
 
 
 @dataclass(frozen=True)
+class JoinedClip(RenderedClip):
+    """A file of several parts. Each begins in it at its time of `begins_ms`: a part lasts a whole number of pictures,
+    which is not quite the length of its range."""
+
+    begins_ms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class ReelPart:
     """A range of a file that becomes a piece of a larger one."""
 
@@ -140,15 +147,6 @@ class ReelPart:
     info: MediaInfo
     start_ms: int
     end_ms: int
-
-
-@dataclass(frozen=True)
-class JoinFrame:
-    """What the pictures of all pieces become: this size (even), so many pictures a second, evenly."""
-
-    width: int
-    height: int
-    frame_rate: Fraction
 
 
 class MediaTools(Protocol):
@@ -207,14 +205,14 @@ class MediaTools(Protocol):
         parts: Sequence[ReelPart],
         target: Path,
         *,
-        frame: JoinFrame | None = None,
+        form: ClipForm = PLAIN,
         cross_fade_ms: int = 0,
-        loudness_lufs: float | None = None,
         on_progress: OnMediaProgress,
-    ) -> RenderedClip:
+    ) -> JoinedClip:
         """Write the parts one after the other into an MP4 (H.264/AAC), then probe and check it.
 
-        `frame` is that of the first part with pictures unless given; a picture of another shape stands before its own
-        blurred enlargement. Parts are brought to one loudness if it is given. Its range is [0, its length).
+        All get the size and the rate of the first one with pictures, or of the form, and its loudness; a picture of
+        another shape stands before its own blurred enlargement. `form.after_joining()` is left to do. The range is
+        [0, its length). Raises also MEDIA_LIMIT_EXCEEDED.
         """
         ...

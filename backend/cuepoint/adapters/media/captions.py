@@ -17,7 +17,6 @@ from cuepoint.adapters.media.forms import (
     CaptionForm,
     CaptionPosition,
     CaptionStyle,
-    CaptionWord,
 )
 from cuepoint.adapters.media.glyphs import Font, font_for, is_invisible
 
@@ -33,7 +32,7 @@ class SafeArea:
     """Shares of width and height that stay free of captions, and the size of the letters as a share of the height.
 
     Wide frames: EBU R 95 (graphics 5 % from the sides and edges). Upright frames: the apps that show them lay their
-    buttons and texts over the lowest fifth, the uppermost tenth and the right edge.
+    buttons and texts over the lowest fifth, the uppermost eighth and the sides.
     """
 
     side: float
@@ -110,20 +109,18 @@ def _style(form: CaptionForm, size: tuple[int, int], font: Font) -> str:
 
 def _text(cue: CaptionCue, form: CaptionForm, fonts: Sequence[Font]) -> str:
     parts: list[str] = []
-    at = cue.start_ms
+    at = round(cue.start_ms / 10)  # in hundredths: each code is added to the ones before, and so would its rounding be
     for number, line in enumerate(cue.lines):
         for place, word in enumerate(line):
             lead = "\\N" if place == 0 and number else "" if place == 0 else plain(word.lead)
             codes = ""
             if form.highlights_words:
-                wait, at = max(0, word.start_ms - at), max(at, word.end_ms)
-                codes = (f"{{\\k{round(wait / 10)}}}" if wait >= 10 else "") + f"{{\\k{_hundredths(word)}}}"
+                begin = max(at, round(word.start_ms / 10))
+                end = max(begin + 1, round(word.end_ms / 10))
+                codes = (f"{{\\k{begin - at}}}" if begin > at else "") + f"{{\\k{end - begin}}}"
+                at = end
             parts.append(lead + codes + _in_fonts(word.text, fonts))
     return "".join(parts)
-
-
-def _hundredths(word: CaptionWord) -> int:
-    return max(1, round((word.end_ms - word.start_ms) / 10))
 
 
 def _in_fonts(text: str, fonts: Sequence[Font]) -> str:

@@ -19,7 +19,9 @@ from av.video.stream import VideoStream
 from cuepoint.adapters.media.base import MediaCaps, RenderedClip
 from cuepoint.adapters.media.plan import AudioCut, ClipPlan, VideoCut
 from cuepoint.adapters.media.source import (
+    LOOK_BACK_SECONDS,
     MAX_PACKETS_TO_FIRST_FRAME,
+    MAX_REORDERED,
     FFmpegError,
     Source,
     clockwise_rotation,
@@ -33,14 +35,12 @@ from cuepoint.adapters.media.source import (
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
 _HALF_MS = Fraction(1, 2000)
+_UNSAID_COLOURS = 2  # matrix coefficients of ITU-T H.273, table 4
 # A muxer's time scale below this would round 29.97 frames a second; above the other it nears mp4's 32-bit limits.
 _MIN_SCALE, _MAX_SCALE, _PLAIN_SCALE = 10_000, 1_000_000, 90_000
 # A picture that stays longer (slides, screen recordings) is cut at the borders of the range instead of kept or dropped
 # whole; five frames a second and quicker are cut between frames.
 _LONG_FRAME = Fraction(1, 5)
-_MAX_REORDERED = 16  # frames that H.264 and HEVC may store before one that is shown earlier
-# How far before the start to look for a key frame: containers with an index find it at once, streams (MPEG-TS) not.
-_LOOK_BACK_SECONDS = (0, 2, 15, 90)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def _plan_video(source: Source, stream: VideoStream, start: Fraction, end: Fract
         end=stop,
         frame_duration=min(frame, _LONG_FRAME),
         frame_count=len(inside) + (held is not None),
+        says_colours=stream.codec_context.colorspace != _UNSAID_COLOURS,
     )
 
 
@@ -134,7 +135,7 @@ def _held(shots: list[_Shot], inside: list[_Shot], start: Fraction) -> _Shot | N
 
 def _shots(source: Source, stream: VideoStream, first: Fraction, end: Fraction) -> tuple[Fraction, list[_Shot]]:
     """Where to begin decoding, and the frames from there to the first behind `end`, in the order they are shown."""
-    for back in (*_LOOK_BACK_SECONDS, None):
+    for back in LOOK_BACK_SECONDS:
         seek(source, stream, None if back is None else first - back)
         found = {shot.time: shot for shot in _until(_listed(source, stream), end)}
         keys = [shot.time for shot in found.values() if shot.is_key and shot.time <= first]
@@ -173,7 +174,7 @@ def _until(listed: Iterator[tuple[Fraction | None, _Shot]], end: Fraction) -> It
     for bound, shot in listed:
         yield shot
         behind += shot.time >= end
-        if behind > _MAX_REORDERED or (bound is not None and bound >= end):
+        if behind > MAX_REORDERED or (bound is not None and bound >= end):
             return
 
 

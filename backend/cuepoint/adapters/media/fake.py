@@ -5,12 +5,13 @@ from __future__ import annotations
 import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from cuepoint.adapters.media.base import (
     AudioInfo,
     ClipMode,
-    JoinFrame,
+    JoinedClip,
     MediaInfo,
     OnMediaProgress,
     PosterInfo,
@@ -142,27 +143,26 @@ class FakeMediaTools:
         parts: Sequence[ReelPart],
         target: Path,
         *,
-        frame: JoinFrame | None = None,
+        form: ClipForm = PLAIN,
         cross_fade_ms: int = 0,
-        loudness_lufs: float | None = None,
         on_progress: OnMediaProgress,
-    ) -> RenderedClip:
-        """A text that names the ranges; in the size of the frame, or of the first part."""
+    ) -> JoinedClip:
+        """A text that names the ranges; in the size of the first part."""
         self._called("join_parts", target)
         self.joins.append(list(parts))
         _write(target, b"fake reel " + b" ".join(b"%d-%d" % (part.start_ms, part.end_ms) for part in parts))
         length = sum(part.end_ms - part.start_ms for part in parts) - cross_fade_ms * (len(parts) - 1)
         on_progress(length)
         video = parts[0].info.video
-        size = (frame.width, frame.height) if frame else (video.width, video.height) if video else (None, None)
-        return RenderedClip(
+        return JoinedClip(
             start_ms=0,
             end_ms=length,
-            width=size[0],
-            height=size[1],
+            width=video.width if video else None,
+            height=video.height if video else None,
             size_bytes=_size(target),
             duration_ms=length,
-            loudness_lufs=loudness_lufs,
+            loudness_lufs=form.loudness_lufs,
+            begins_ms=tuple([0, *accumulate(part.end_ms - part.start_ms - cross_fade_ms for part in parts)][:-1]),
         )
 
     def _called(self, name: str, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from fractions import Fraction
 from typing import Any
@@ -176,6 +176,18 @@ class ClipForm:
             "captions": is_written_in,
         }
         return tuple(name for name, is_asked in asked.items() if is_asked)
+
+    @property
+    def is_cropped(self) -> bool:
+        """Whether something of the picture is cut away."""
+        return self.aspect is not ClipAspect.ORIGINAL and self.fit is not ClipFit.BLUR
+
+    def after_joining(self) -> ClipForm:
+        """What is left to do once pieces were joined: all but rate, loudness, and a frame that cuts nothing away."""
+        left = replace(self, frame_rate=None, loudness_lufs=None)
+        return (
+            left if self.is_cropped else replace(left, resolution=None, aspect=ClipAspect.ORIGINAL, fit=ClipFit.CENTER)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values of whatever is not the default; `{}` for a clip that is only cut."""

@@ -19,6 +19,16 @@ _BLUR_SIGMA_SHARE = Fraction(1, 40)  # of the small picture's shorter side: shap
 # An animation stores nearly every picture whole: without a size of its own it is kept small.
 ANIMATION_RESOLUTION, ANIMATION_RATE = 360, Fraction(12)
 
+# From PQ or HLG to what every screen shows: linear light, the primaries of Rec. 709, then Hable's curve. 203 cd/m2 is
+# the white of graphics in HDR (ITU-R BT.2408).
+_TONE_MAP = (
+    ("zscale", {"t": "linear", "npl": 203}),
+    ("format", {"pix_fmts": "gbrpf32le"}),
+    ("zscale", {"p": "bt709"}),
+    ("tonemap", {"tonemap": "hable", "desat": 0}),
+    ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
+)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -77,6 +87,13 @@ def framed(pictures: Any, frame: Frame, keys: Sequence[CropKey] = ()) -> Any:
         x, y = _place(frame, keys)
         upright = upright.filter("crop", w=frame.crop[0], h=frame.crop[1], x=x, y=y)
     return upright.filter("scale", w=frame.size[0], h=frame.size[1]).filter("setsar", 1)
+
+
+def tone_mapped(pictures: Any) -> Any:
+    """HDR pictures in the colours of Rec. 709."""
+    for name, options in _TONE_MAP:
+        pictures = pictures.filter(name, **options)
+    return pictures
 
 
 def _over_blur(upright: Any, frame: Frame) -> Any:

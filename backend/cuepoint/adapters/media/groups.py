@@ -17,11 +17,7 @@ from av.video.stream import VideoStream
 
 from cuepoint.adapters.media.bitstreams import Bitstream, NotSmartError
 from cuepoint.adapters.media.plan import VideoCut
-from cuepoint.adapters.media.source import Source, seek
-
-MAX_REORDERED = 16  # frames that H.264 and HEVC may store before one that is shown earlier
-# How far before a key frame to enter the file: containers with an index find it at once, streams (MPEG-TS) not.
-LOOK_BACK_SECONDS = (0, 2, 15, 90, None)
+from cuepoint.adapters.media.source import LOOK_BACK_SECONDS, MAX_REORDERED, Source, seek
 
 _MAX_STOPS = 32  # borders to try: the first one fits unless an edit list hides pictures in the middle
 

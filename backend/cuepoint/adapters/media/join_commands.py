@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cuepoint.adapters.media.base import JoinFrame, MediaCaps
+from cuepoint.adapters.media.base import MediaCaps, MediaInfo
 from cuepoint.adapters.media.commands import (
     CLIP_AUDIO_RATE,
     CLIP_CRF,
@@ -17,10 +18,20 @@ from cuepoint.adapters.media.commands import (
     threads,
 )
 from cuepoint.adapters.media.form_commands import LOUDNESS_LIMITER
-from cuepoint.adapters.media.frames import Frame, framed
+from cuepoint.adapters.media.frames import Frame, even_size, framed, tone_mapped
 from cuepoint.adapters.media.plan import AudioCut, VideoCut
 
 SAMPLE_BYTES = 4  # two channels of 16 bits
+_HD_LINES = 720  # files that do not say it have the colours of Rec. 709 from here on, below those of Rec. 601
+
+
+@dataclass(frozen=True)
+class JoinFrame:
+    """What the pictures of all pieces become: this size (even), so many pictures a second, evenly."""
+
+    width: int
+    height: int
+    frame_rate: Fraction
 
 
 def fitted(size: tuple[int, int], frame: JoinFrame) -> Frame:
@@ -31,18 +42,23 @@ def fitted(size: tuple[int, int], frame: JoinFrame) -> Frame:
 
 
 def even_pictures(
-    descriptor: int,
-    cut: VideoCut,
-    container: str,
-    source: tuple[int, int],
-    frame: JoinFrame,
-    caps: MediaCaps,
-    count: int,
+    descriptor: int, cut: VideoCut, info: MediaInfo, frame: JoinFrame, caps: MediaCaps, count: int
 ) -> Any:
     """Exactly `count` pictures of the cut at the frame's rate; the last one stays where the source ends earlier."""
-    shown = framed(cut_pictures(descriptor, cut, container, caps), fitted(source, frame))
+    size = even_size(info.video)
+    shown = _in_colours(cut_pictures(descriptor, cut, info.container, caps), cut, info)
+    shown = framed(shown, fitted(size, frame))
     shown = shown.filter("fps", fps=str(frame.frame_rate), start_time=0)
     return _counted(shown.filter("tpad", stop=-1, stop_mode="clone"), frame, count)
+
+
+def _in_colours(shown: Any, cut: VideoCut, info: MediaInfo) -> Any:
+    """The pictures in the colours of Rec. 709: encoders state them in the header, which all pieces share."""
+    if info.video is not None and info.video.hdr is not None:
+        return tone_mapped(shown)
+    unsaid = "bt709" if min(even_size(info.video)) >= _HD_LINES else "bt601"
+    given = {} if cut.says_colours else {"in_color_matrix": unsaid}
+    return shown.filter("scale", out_color_matrix="bt709", out_range="tv", **given)
 
 
 def black_pictures(frame: JoinFrame, count: int) -> Any:
@@ -59,6 +75,7 @@ def _counted(shown: Any, frame: JoinFrame, count: int) -> Any:
         .filter("settb", expr=f"1/{_scale(frame)}")
         .filter("setpts", f"N*{_scale(frame) // frame.frame_rate.numerator * frame.frame_rate.denominator}")
         .filter("format", "yuv420p")
+        .filter("setparams", range="tv", color_primaries="bt709", color_trc="bt709", colorspace="bt709")
     )
 
 

@@ -9,21 +9,13 @@ from typing import Any
 from cuepoint.adapters.media.base import MediaCaps, MediaInfo, TrackInfo
 from cuepoint.adapters.media.base_looks import AudioFormat, AudioQuality, AudioRequest
 from cuepoint.adapters.media.commands import compile_command, open_input, threads
+from cuepoint.adapters.media.frames import tone_mapped
 
 PROXY_SIDES = (1920, 1080)  # longer and shorter side; what every browser and its hardware decode
 PROXY_CRF = 23  # x264's default
 PROXY_KEY_SECONDS = 2  # a seek decodes two seconds at most
 PROXY_AUDIO_RATE = 48_000
 PROXY_AUDIO_BIT_RATE = 160_000
-# From PQ or HLG to what every screen shows: linear light, the primaries of Rec. 709, then Hable's curve. 203 cd/m2 is
-# the white of graphics in HDR (ITU-R BT.2408).
-_TONE_MAP = (
-    ("zscale", {"t": "linear", "npl": 203}),
-    ("format", "gbrpf32le"),
-    ("zscale", {"p": "bt709"}),
-    ("tonemap", {"tonemap": "hable", "desat": 0}),
-    ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
-)
 _CODECS = {
     AudioFormat.WAV: ("wav", "pcm_s16le"),
     AudioFormat.MP3: ("mp3", "libmp3lame"),
@@ -91,8 +83,7 @@ def _pictures(stream: Any, video: TrackInfo) -> Any:
     width, height = proxy_size(video)
     stream = stream.filter("scale", w=width, h=height)
     if video.hdr is not None:
-        for name, options in _TONE_MAP:
-            stream = stream.filter(name, **options) if isinstance(options, dict) else stream.filter(name, options)
+        stream = tone_mapped(stream)
     return stream.filter("setsar", 1).filter("format", "yuv420p")
 
 

@@ -23,6 +23,7 @@ class VideoCut:
     end: Fraction  # when the last frame ends
     frame_duration: Fraction
     frame_count: int
+    says_colours: bool = False  # by which matrix its colours are to be read
 
     @property
     def base_seconds(self) -> Fraction:

@@ -8,15 +8,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from cuepoint.adapters.media.base import ClipMode, JoinFrame, OnMediaProgress, ReelPart, RenderedClip
+from cuepoint.adapters.media.base import ClipMode, JoinedClip, OnMediaProgress, ReelPart
 from cuepoint.adapters.media.commands import CLIP_AUDIO_RATE
 from cuepoint.adapters.media.failures import check_ffmpeg
-from cuepoint.adapters.media.frames import even_size
+from cuepoint.adapters.media.forms import ClipForm
+from cuepoint.adapters.media.frames import even_size, frame_of
 from cuepoint.adapters.media.join_commands import (
+    JoinFrame,
     black_pictures,
     cross_fade,
     even_pictures,
@@ -30,6 +33,7 @@ from cuepoint.errors import CuepointError, ErrorCode
 
 _LOOK_SECONDS = 120.0
 _DEFAULT_RATE, _MAX_RATE = Fraction(25), Fraction(60)
+_SOUND_RATE = Fraction(1000)  # sound alone keeps the milliseconds of its ranges
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class _Work:
         self, folder: Path, renderer: FormRenderer, frame: JoinFrame | None, on_progress: OnMediaProgress
     ) -> None:
         self.folder, self.renderer, self.caps, self.frame = folder, renderer, renderer.caps, frame
-        self.rate = _DEFAULT_RATE if frame is None else frame.frame_rate
+        self.rate = _SOUND_RATE if frame is None else frame.frame_rate
         self._on_progress, self._done_ms = on_progress, 0
 
     def samples(self, frames: int) -> int:
@@ -93,18 +97,19 @@ async def join_parts(
     parts: Sequence[ReelPart],
     target: Path,
     *,
-    frame: JoinFrame | None,
+    form: ClipForm,
     cross_fade_ms: int,
-    loudness_lufs: float | None,
     on_progress: OnMediaProgress,
-) -> RenderedClip:
+) -> JoinedClip:
     """See `MediaTools.join_parts`. Raises CONFLICTING_OPTIONS for a cross-fade longer than half of a part."""
-    frame = frame or _frame_of(parts)
+    frame = _frame_of(parts, form)
+    if frame is not None:
+        renderer.check_size(frame.width, frame.height)
     with _folder(target) as folder:
         work = _Work(folder, renderer, frame, on_progress)
         pieces = await _planned(work, parts, cross_fade_ms)
         pictures = [] if frame is None else await _pictures(work, frame, pieces)
-        sounds, has_sound = await _sounds(work, pieces, loudness_lufs)
+        sounds, has_sound = await _sounds(work, pieces, form.loudness_lufs)
         total = sum(piece.frames - piece.head for piece in pieces)
         request = {
             "pieces": pictures,
@@ -112,16 +117,19 @@ async def join_parts(
             "rate": None if frame is None else str(frame.frame_rate),
             "samples": work.samples(total) if has_sound else 0,
         }
-        return await _joined(work, target, request, total)
+        made = await _joined(work, target, request, total, form.loudness_lufs)
+        return replace(made, begins_ms=tuple(round(begin * 1000 / work.rate) for begin in _begins(pieces)))
 
 
-def _frame_of(parts: Sequence[ReelPart]) -> JoinFrame | None:
-    """That of the first part with pictures; an uneven rate becomes an even one."""
+def _frame_of(parts: Sequence[ReelPart], form: ClipForm) -> JoinFrame | None:
+    """That of the form, or else of the first part with pictures; an uneven rate becomes an even one."""
     video = next((part.info.video for part in parts if part.info.video is not None), None)
     if video is None:
         return None
     rate = Fraction(*video.frame_rate) if video.frame_rate and all(video.frame_rate) else _DEFAULT_RATE
-    return JoinFrame(*even_size(video), min(_MAX_RATE, max(Fraction(1), rate)).limit_denominator(1001))
+    own = min(_MAX_RATE, max(Fraction(1), rate)).limit_denominator(1001)
+    size = even_size(video) if form.is_cropped else frame_of(form, even_size(video)).size
+    return JoinFrame(*size, form.frame_rate or own)
 
 
 async def _planned(work: _Work, parts: Sequence[ReelPart], cross_fade_ms: int) -> list[_Piece]:
@@ -177,15 +185,13 @@ async def _cross_fade(work: _Work, frame: JoinFrame, piece: _Piece, following: _
 def _shown(work: _Work, frame: JoinFrame, part: ReelPart, plan: ClipPlan, descriptor: int, count: int) -> Any:
     if plan.video is None:
         return black_pictures(frame, count)
-    size = even_size(part.info.video)
-    return even_pictures(descriptor, plan.video, part.info.container, size, frame, work.caps, count)
+    return even_pictures(descriptor, plan.video, part.info, frame, work.caps, count)
 
 
 async def _sounds(work: _Work, pieces: Sequence[_Piece], loudness: float | None) -> tuple[list[dict[str, Any]], bool]:
     """The sound of each piece that has any, and whether there is any at all."""
     made: list[dict[str, Any]] = []
-    begin = 0
-    for number, piece in enumerate(pieces):
+    for number, (piece, begin) in enumerate(zip(pieces, _begins(pieces), strict=True)):
         cut = piece.plan.audio
         if cut is not None:
             count, path = work.samples(piece.frames), work.folder / f"{number}.s16"
@@ -195,11 +201,15 @@ async def _sounds(work: _Work, pieces: Sequence[_Piece], loudness: float | None)
                 await work.run(argv, (descriptor,), piece.plan, path)
             fades = {"fade_in": work.samples(piece.head), "fade_out": work.samples(piece.tail)}
             made.append({"path": str(path), "at": work.samples(begin), "count": count} | fades)
-        begin += piece.frames - piece.tail
     return made, bool(made)
 
 
-async def _joined(work: _Work, target: Path, request: dict[str, Any], total: int) -> RenderedClip:
+def _begins(pieces: Sequence[_Piece]) -> list[int]:
+    """The picture with which each piece begins."""
+    return [0, *accumulate(piece.frames - piece.tail for piece in pieces[:-1])]
+
+
+async def _joined(work: _Work, target: Path, request: dict[str, Any], total: int, loudness: float | None) -> JoinedClip:
     """Written, then looked at: so many pictures of that size, or sound of that length."""
     seconds = total / work.rate
     first = Path((request["pieces"] or request["sounds"])[0]["path"])
@@ -230,14 +240,11 @@ async def _joined(work: _Work, target: Path, request: dict[str, Any], total: int
             has_sound=bool(request["samples"]),
             size=None if work.frame is None else (work.frame.width, work.frame.height),
         )
-        rendered = RenderedClip(**made | {"mode": ClipMode.RENDER})
-        return replace(rendered, loudness_lufs=await _loudness(work, part, request, seconds))
-
-
-async def _loudness(work: _Work, part: Path, request: dict[str, Any], seconds: Fraction) -> float | None:
-    if not request["samples"]:
-        return None
-    return await work.renderer.loudness(part, AudioCut(1 if work.frame is not None else 0, Fraction(0), seconds, 2))
+        rendered = JoinedClip(**made | {"mode": ClipMode.RENDER})
+        if loudness is None or not request["samples"]:
+            return rendered
+        sound = AudioCut(1 if work.frame is not None else 0, Fraction(0), seconds, 2)
+        return replace(rendered, loudness_lufs=await work.renderer.loudness(part, sound))
 
 
 @contextlib.contextmanager

@@ -47,6 +47,11 @@ class FormRenderer:
         """Raises FONT_MISSING_GLYPHS that names the characters no font has."""
         check_glyphs([plain(text) for text in texts], await asyncio.to_thread(fonts_in, self.fonts))
 
+    def check_size(self, width: int, height: int) -> None:
+        """Raises MEDIA_LIMIT_EXCEEDED for a picture beyond the caps."""
+        if width * height > self.caps.max_pixels:
+            raise CuepointError(ErrorCode.MEDIA_LIMIT_EXCEEDED, f"A picture of {width} x {height} is too large.")
+
     async def render(
         self,
         path: Path,
@@ -60,10 +65,8 @@ class FormRenderer:
         """The clip, probed and checked. Raises FONT_MISSING_GLYPHS, UNSUPPORTED_MEDIA and RENDER_FAILED."""
         plan = _tracks_of(plan, form)
         frame = frame_of(form, even_size(info.video)) if plan.video is not None else None
-        if frame is not None and frame.size[0] * frame.size[1] > self.caps.max_pixels:
-            raise CuepointError(
-                ErrorCode.MEDIA_LIMIT_EXCEEDED, f"A picture of {frame.size[0]} x {frame.size[1]} is too large."
-            )
+        if frame is not None:
+            self.check_size(*frame.size)
         rate = form.frame_rate or (ANIMATION_RATE if form.format.is_animation else None)
         gain = await self._gain(path, plan.audio, form)
         known = await asyncio.to_thread(fonts_in, self.fonts)  # read once a process, in a third of a second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -28,7 +29,7 @@ from cuepoint.adapters.media.groups import (
 from cuepoint.adapters.media.plan import ClipPlan, VideoCut
 from cuepoint.adapters.media.recoding import Recoder, Sample
 from cuepoint.adapters.media.sound import SoundEncoder, copied_packets, is_copyable
-from cuepoint.adapters.media.source import FFmpegError, Source, open_source
+from cuepoint.adapters.media.source import MAX_REORDERED, FFmpegError, Source, open_source
 from cuepoint.adapters.media.writer import decoding_delay, mp4_writer, timed_packets
 
 # What players take in MP4 and FAST therefore copies.
@@ -134,7 +135,9 @@ def _fast(source: Source, stream: VideoStream, cut: VideoCut) -> _Pictures:
     if codec not in _FAST_CODECS:
         raise NotSmartError(f"{codec} is not copied into MP4")
     form = bitstream(codec, stream.codec_context.extradata or b"") if codec == "h264" else None
-    listed, _ = list_packets(source, stream, cut, form)
+    # Further than the range: a picture that is stored inside it may be shown behind others that are stored later.
+    further = cut.end_tick + math.ceil(MAX_REORDERED * cut.frame_duration * cut.scale)
+    listed, _ = list_packets(source, stream, replace(cut, end_tick=further), form)
     if form is not None and not listed[0].is_clean:  # behind it, pictures may refer to what was before
         raise NotSmartError("the key frame before the range is not a clean one")
     # Leading pictures of an open group need what was before their key frame.
@@ -172,11 +175,12 @@ def _complete(listed: list[Listed], cut: VideoCut) -> list[Listed]:
     needed = [p for p in listed if p.tick < cut.end_tick]
     if not needed:
         raise NotSmartError("no picture lies in the range")
-    for count in range(listed.index(needed[-1]) + 1, len(listed) + 1):
-        run = sorted(p.tick for p in listed[:count])
-        if run == everything[:count]:
-            return listed[:count]
-    return listed
+    least = listed.index(needed[-1]) + 1
+    return next(
+        listed[:count]
+        for count in range(least, len(listed) + 1)
+        if sorted(p.tick for p in listed[:count]) == everything[:count]
+    )
 
 
 def _end(listed: list[Listed], last: int, cut: VideoCut) -> int:

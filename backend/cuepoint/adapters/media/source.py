@@ -23,6 +23,9 @@ from cuepoint.errors import CuepointError, ErrorCode
 
 # A picture whose first frame does not come within so many packets is given up (a GOP is 250 frames by default).
 MAX_PACKETS_TO_FIRST_FRAME = 600
+MAX_REORDERED = 16  # frames that H.264 and HEVC may store before one that is shown earlier
+# How far before a time to look for a key frame: containers with an index find it at once, streams (MPEG-TS) not.
+LOOK_BACK_SECONDS = (0, 2, 15, 90, None)
 SAMPLE_RATES = (1000, 768_000)  # telephones have 8000, the fastest recorders 768,000; 1 Hz grows 16,000-fold as speech
 # 5 KB with three blocks over 11 hours become 1.3 GB of silence; the barest speech codec takes 88 bytes a second.
 LEAST_BYTES_PER_SECOND = 8

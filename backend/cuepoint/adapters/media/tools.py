@@ -12,7 +12,7 @@ from pathlib import Path
 from cuepoint.adapters.media.base import (
     AudioInfo,
     ClipMode,
-    JoinFrame,
+    JoinedClip,
     MediaCaps,
     MediaInfo,
     OnMediaProgress,
@@ -148,22 +148,15 @@ class ChildMediaTools:
         parts: Sequence[ReelPart],
         target: Path,
         *,
-        frame: JoinFrame | None = None,
+        form: ClipForm = PLAIN,
         cross_fade_ms: int = 0,
-        loudness_lufs: float | None = None,
         on_progress: OnMediaProgress,
-    ) -> RenderedClip:
+    ) -> JoinedClip:
         """See `MediaTools.join_parts`."""
         for part in parts:
             _check_range(part.start_ms, part.end_ms, part.info)
         return await join_parts(
-            self._forms,
-            parts,
-            target,
-            frame=frame,
-            cross_fade_ms=cross_fade_ms,
-            loudness_lufs=loudness_lufs,
-            on_progress=on_progress,
+            self._forms, parts, target, form=form, cross_fade_ms=cross_fade_ms, on_progress=on_progress
         )
 
     async def _copy_clip(

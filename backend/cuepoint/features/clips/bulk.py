@@ -15,9 +15,9 @@ from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
 from cuepoint.features.clips import glyphs, service
 from cuepoint.features.clips.models import Clip
-from cuepoint.features.clips.places import MAX_CLIP_MS, MIN_CLIP_MS
+from cuepoint.features.clips.places import MIN_CLIP_MS
 from cuepoint.features.clips.requests import ClipRequest, Place
-from cuepoint.features.clips.spans import AutoRule, divided
+from cuepoint.features.clips.spans import MAX_CLIP_MS, AutoRule, divided
 from cuepoint.features.jobs.models import Job
 from cuepoint.features.moments import service as moments
 from cuepoint.features.transcripts import service as transcripts
@@ -44,12 +44,13 @@ async def request_clips(
     *,
     batch_id: UUID,
     is_all_or_nothing: bool,
+    is_list_given: bool = True,
     media: MediaTools,
 ) -> list[Item]:
     """What became of each, in their order; jobs bear the mark of the batch. Each has a transaction of its own.
 
-    All or nothing: the first refusal is raised, its field begins with `items` and the number. Raises BadInputError for
-    a batch of nothing or of too much.
+    All or nothing: the first refusal is raised, its field begins with `items` and the number where the caller gave them
+    as a list. Raises BadInputError for a batch of nothing or of too much.
     """
     if not 1 <= len(requests) <= MAX_ITEMS:
         raise BadInputError(f"A batch has 1 to {MAX_ITEMS} clips, not {len(requests)}.", field=("items",))
@@ -61,7 +62,7 @@ async def request_clips(
             try:
                 made.append(Item(*await _request(session, viewer, request, batch_id, media)))
             except CuepointError as error:
-                error.field = ("items", str(number), *error.field)
+                error.field = ("items", str(number), *error.field) if is_list_given else error.field
                 raise
         return made
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from cuepoint.adapters.media.forms import CaptionMode, CaptionText, CaptionWord
+from cuepoint.features.clips.spans import Range
 from cuepoint.features.transcripts.chunking import split_sentences
 from cuepoint.features.transcripts.cues import lay_out
 from cuepoint.features.transcripts.subtitles import to_srt, to_vtt
@@ -22,14 +24,10 @@ class Stretch:
     at_ms: int
 
 
-def stretches(words: Sequence[Word], ranges: Iterable[tuple[int, int]]) -> list[Stretch]:
-    """Ranges of one transcript that follow one another without a gap in the clip."""
-    found: list[Stretch] = []
-    at_ms = 0
-    for start_ms, end_ms in ranges:
-        found.append(Stretch(words, start_ms, end_ms, at_ms))
-        at_ms += end_ms - start_ms
-    return found
+def stretches(words: Sequence[Word], ranges: Sequence[Range], begins_ms: Sequence[int] = ()) -> list[Stretch]:
+    """Ranges of one transcript that begin in the clip at these times; without them each where the one before ends."""
+    ends = accumulate(end_ms - start_ms for start_ms, end_ms in ranges)
+    return [Stretch(words, *cut, at_ms) for cut, at_ms in zip(ranges, begins_ms or (0, *ends), strict=False)]
 
 
 def said_in(parts: Iterable[Stretch]) -> list[Word]:
@@ -44,15 +42,18 @@ def said_in(parts: Iterable[Stretch]) -> list[Word]:
     return said
 
 
-def caption_text(words: Sequence[Word], mode: CaptionMode, duration_ms: int) -> CaptionText:
-    """What the renderer needs of them."""
+def caption_text(scenes: Iterable[Sequence[Word]], mode: CaptionMode, duration_ms: int) -> CaptionText:
+    """What the renderer needs. No caption goes on from one scene into the next: they need not belong together."""
+    said = [words for words in scenes if words]
     if mode is CaptionMode.EMBED:
-        return CaptionText(vtt=to_vtt(lay_out(words, media_end_ms=duration_ms)) if words else "")
-    sentences = split_sentences(words)
+        ends = [*(words[0].start_ms for words in said[1:]), duration_ms]
+        cues = [cue for words, end in zip(said, ends, strict=False) for cue in lay_out(words, media_end_ms=end)]
+        return CaptionText(vtt=to_vtt(cues) if cues else "")
     return CaptionText(
         sentences=tuple(
             tuple(CaptionWord(word.text, word.start_ms, word.end_ms, word.lead) for word in sentence)
-            for sentence in sentences
+            for words in said
+            for sentence in split_sentences(words)
         )
     )
 

@@ -147,8 +147,8 @@ class ClipCaptionsInput:
 
 
 @strawberry.input(
-    description="The form of a clip. What is left out is as in the source. Anything but the format MP4 and SIDECAR "
-    "captions means that the clip is rendered: see `Clip.modeReason`."
+    description="The form of a clip. What is left out is as in the source. Anything but the format MP4, SIDECAR "
+    "captions and `audioTrack` means that the clip is rendered: see `Clip.modeReason`."
 )
 class ClipOutputInput:
     """A form as asked for."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.clips import reels, service
 from cuepoint.features.clips.models import Clip, ClipFile, Reel, ReelItem
 from cuepoint.features.videos.edges import CLIP_COUNT_OF_VIDEO, CLIPS_OF_VIDEO
+from cuepoint.graphql.counts import CountLoader, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -62,15 +63,12 @@ class ClipsOfVideo(PageLoader[Clip]):
         return await fetch_pages(session, Clip, Clip.video_id, ids, keys, page, where=[Clip.deleted_at.is_(None)])
 
 
-class ClipCountOfVideo(Loader[UUID, int]):
+class ClipCountOfVideo(CountLoader):
     """How many clips each video has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
-        there = (Clip.video_id.in_(keys), Clip.deleted_at.is_(None))
-        statement = select(Clip.video_id, func.count()).where(*there).group_by(Clip.video_id)
-        async with self.context.db.read() as session:
-            return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
+    def counted(self, owner: Key) -> Select[int]:
+        """Those that are not deleted."""
+        return select(func.count()).select_from(Clip).where(Clip.video_id == owner, Clip.deleted_at.is_(None))
 
 
 BINDINGS: tuple[Binding, ...] = ((CLIPS_OF_VIDEO, ClipsOfVideo), (CLIP_COUNT_OF_VIDEO, ClipCountOfVideo))

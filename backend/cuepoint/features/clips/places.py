@@ -9,7 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.clips.requests import ClipRequest, Place, Span
-from cuepoint.features.clips.spans import ClipSnap, Range, SilenceRule, find_text, snapped, without_silences
+from cuepoint.features.clips.spans import (
+    MAX_CLIP_MS,
+    ClipSnap,
+    Range,
+    SilenceRule,
+    find_text,
+    snapped,
+    without_silences,
+)
 from cuepoint.features.moments import service as moments
 from cuepoint.features.transcripts import service as transcripts
 from cuepoint.features.transcripts.words import Word, timed_words
@@ -19,7 +27,6 @@ from cuepoint.viewer import Viewer
 
 MAX_TITLE = 300
 MIN_CLIP_MS = 100
-MAX_CLIP_MS = 3600 * 1000  # an hour: longer cuts are renditions, not clips
 MAX_TEXT = 2_000
 MAX_KEPT = 200  # each piece is a render of its own
 SILENCES_MS, MARGINS_MS = (200, 60_000), (0, 5_000)

@@ -60,6 +60,15 @@ class ReelRequest:
 
 
 @dataclass(frozen=True)
+class _Piece:
+    """A piece that was found. `length_ms` is that of its file: a clip without silences is shorter than its range."""
+
+    item: ReelItem
+    length_ms: int
+    has_pictures: bool
+
+
+@dataclass(frozen=True)
 class Source:
     """A piece as it is read: the video or clip that it comes from, and its range in that file."""
 
@@ -78,11 +87,11 @@ async def request_reel(session: AsyncSession, viewer: Viewer, request: ReelReque
     if not 1 <= len(request.pieces) <= MAX_ITEMS:
         raise BadInputError(f"A reel has 1 to {MAX_ITEMS} items, not {len(request.pieces)}.", field=("items",))
     reel_id = uuid7()
-    items = [
+    pieces = [
         await _located(session, viewer, request.project_id, reel_id, number, piece)
         for number, piece in enumerate(request.pieces)
     ]
-    _check(request, items)
+    _check(request, pieces)
     job = await jobs.enqueue(
         session,
         JobKind.REEL_RENDERING,
@@ -95,13 +104,13 @@ async def request_reel(session: AsyncSession, viewer: Viewer, request: ReelReque
         project_id=request.project_id,
         job_id=job.id,
         created_by_id=viewer.user_id,
-        title=service.checked_title(request.title, f"Reel of {len(items)}"),
+        title=service.checked_title(request.title, f"Reel of {len(pieces)}"),
         form=request.form.to_json(),
         cross_fade_ms=request.cross_fade_ms,
     )
     session.add(reel)
     await session.flush()
-    session.add_all(items)
+    session.add_all(piece.item for piece in pieces)
     await session.flush()
     await session.refresh(reel)
     return reel, job
@@ -109,7 +118,7 @@ async def request_reel(session: AsyncSession, viewer: Viewer, request: ReelReque
 
 async def _located(
     session: AsyncSession, viewer: Viewer, project_id: UUID, reel_id: UUID, number: int, piece: ReelPiece
-) -> ReelItem:
+) -> _Piece:
     try:
         return await _item(session, viewer, project_id, reel_id, number, piece)
     except CuepointError as error:
@@ -119,7 +128,7 @@ async def _located(
 
 async def _item(
     session: AsyncSession, viewer: Viewer, project_id: UUID, reel_id: UUID, number: int, piece: ReelPiece
-) -> ReelItem:
+) -> _Piece:
     has_range = piece.video_id is not None
     if sum((has_range, piece.moment_id is not None, piece.clip_id is not None)) != 1 or (
         has_range != (piece.start_ms is not None and piece.end_ms is not None)
@@ -135,9 +144,11 @@ async def _item(
                 ErrorCode.CONFLICTING_OPTIONS, "A GIF or WebP cannot be joined; take its range.", field=("clipId",)
             )
         times = {"start_ms": clip.actual_start_ms, "end_ms": clip.actual_end_ms}
-        return ReelItem(
+        item = ReelItem(
             reel_id=reel_id, position=number, video_id=clip.video_id, clip_id=clip.id, is_clip=True, **times
         )
+        length_ms = clip.duration_ms or clip.actual_end_ms - clip.actual_start_ms
+        return _Piece(item, length_ms, has_pictures=clip.width is not None)
     if piece.moment_id is not None:
         moment = await moments.get_moment(session, viewer, piece.moment_id)
         video_id, start_ms, end_ms = moment.video_id, moment.start_ms, moment.end_ms
@@ -146,11 +157,12 @@ async def _item(
     video = await videos.get_video(session, viewer, video_id)
     _same_project(video.project_id, project_id, "video")
     videos.require_files(video)
-    videos.stored_media_info(video)
+    has_pictures = videos.stored_media_info(video).video is not None
     videos.require_time_line(video)
     places.check_range(video, start_ms, end_ms)
     times = {"start_ms": start_ms, "end_ms": end_ms}
-    return ReelItem(reel_id=reel_id, position=number, video_id=video.id, is_clip=False, **times)
+    item = ReelItem(reel_id=reel_id, position=number, video_id=video.id, is_clip=False, **times)
+    return _Piece(item, end_ms - start_ms, has_pictures)
 
 
 def _same_project(actual: UUID, wanted: UUID, noun: str) -> None:
@@ -159,15 +171,15 @@ def _same_project(actual: UUID, wanted: UUID, noun: str) -> None:
         raise NotFoundError(noun)
 
 
-def _check(request: ReelRequest, items: Sequence[ReelItem]) -> None:
+def _check(request: ReelRequest, pieces: Sequence[_Piece]) -> None:
     form = request.form
-    total = sum(item.end_ms - item.start_ms for item in items)
+    total = sum(piece.length_ms for piece in pieces)
     if total > MAX_REEL_MS:
         raise BadInputError(f"A reel may have {MAX_REEL_MS // 1000} s.", field=("items",))
     if not 0 <= request.cross_fade_ms <= MAX_CROSS_FADE_MS:
         raise BadInputError(f"crossFade may last {MAX_CROSS_FADE_MS // 1000} seconds.", field=("crossFade",))
-    shortest = min(item.end_ms - item.start_ms for item in items)
-    if len(items) > 1 and request.cross_fade_ms * 2 > shortest:
+    shortest = min(piece.length_ms for piece in pieces)
+    if len(pieces) > 1 and request.cross_fade_ms * 2 > shortest:
         raise CuepointError(
             ErrorCode.CONFLICTING_OPTIONS,
             f"crossFade is longer than half of the shortest item, which has {shortest / 1000:.3f} s.",
@@ -181,14 +193,9 @@ def _check(request: ReelRequest, items: Sequence[ReelItem]) -> None:
         raise conflict("Key frames are of one clip; make it, and put the clip into the reel.", "fit")
     if not form.format.has_pictures or form.format.is_animation:
         raise conflict(f"A reel is MP4, MOV or WEBM, not {form.format.value}.", "format")
-    joined = MediaInfo("mp4", total, 0, None, (TrackInfo(0, "VIDEO", "h264"), TrackInfo(1, "AUDIO", "aac")))
-    check_form(form, None, total, joined)
-
-
-def joining_form(form: ClipForm) -> ClipForm:
-    """What is left to do once the pieces are joined: loudness is matched while they are."""
-    kept = {name: value for name, value in form.to_json().items() if name != "loudness_lufs"}
-    return ClipForm.from_json(kept)
+    pictures = (TrackInfo(0, "VIDEO", "h264"),) if any(piece.has_pictures for piece in pieces) else ()
+    joined = MediaInfo("mp4", total, 0, None, (*pictures, TrackInfo(1, "AUDIO", "aac")))
+    check_form(form, None, total - request.cross_fade_ms * (len(pieces) - 1), joined)
 
 
 async def get_reel(session: AsyncSession, viewer: Viewer, reel_id: UUID) -> Reel:

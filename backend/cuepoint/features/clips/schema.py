@@ -207,7 +207,7 @@ class ClipQuery:
 
 
 async def _cut_all(
-    info: Info, requests: Sequence[ClipRequest | CuepointError], *, is_all_or_nothing: bool
+    info: Info, requests: Sequence[ClipRequest | CuepointError], *, is_all_or_nothing: bool, is_list_given: bool
 ) -> tuple[Batch | None, list[ClipItem]]:
     viewer, batch_id = info.context.require_viewer(), uuid7()
     items = await bulk.request_clips(
@@ -216,6 +216,7 @@ async def _cut_all(
         requests,
         batch_id=batch_id,
         is_all_or_nothing=is_all_or_nothing,
+        is_list_given=is_list_given,
         media=info.context.adapters.media,
     )
     counts = Counter(item.job.status for item in items if item.job is not None)
@@ -257,7 +258,8 @@ class ClipMutation:
         else:
             requests = [request_or_error(item, input.output) for item in input.items or ()]
         rejects = input.error_policy is ErrorPolicy.REJECT_EVERYTHING
-        batch, items = await _cut_all(info, requests, is_all_or_nothing=rejects)
+        has_list = input.items is not None
+        batch, items = await _cut_all(info, requests, is_all_or_nothing=rejects, is_list_given=has_list)
         return CreateClipsPayload(batch=batch, items=items)
 
     @strawberry.mutation(description="Cut a whole video into clips by a rule: their length, overlap and number.")
@@ -271,7 +273,7 @@ class ClipMutation:
         async with info.context.db.read() as session:
             form = form_of(input.output)
             found = await bulk.auto_requests(session, viewer, video_id, input.to_rule(), mode=input.mode, form=form)
-        batch, items = await _cut_all(info, found, is_all_or_nothing=True)
+        batch, items = await _cut_all(info, found, is_all_or_nothing=True, is_list_given=False)
         return AutoClipsPayload(batch=batch, items=items)
 
     @strawberry.mutation(description="Join ranges, moments and clips of one project into one file.")
@@ -282,7 +284,7 @@ class ClipMutation:
         viewer = info.context.require_viewer()
         request = reels.ReelRequest(
             project_id=decode_id("Project", input.project_id, field=("projectId",)),
-            pieces=[_piece(item) for item in input.items],
+            pieces=[_piece(item, number) for number, item in enumerate(input.items)],
             title=input.title,
             cross_fade_ms=input.cross_fade,
             form=form_of(input.output),
@@ -294,11 +296,14 @@ class ClipMutation:
             return CreateReelPayload(reel=Reel.from_row(reel), job=Job.from_row(job))
 
 
-def _piece(item: ReelItemInput) -> reels.ReelPiece:
+def _piece(item: ReelItemInput, number: int) -> reels.ReelPiece:
+    def key(node_type: str, id: str | None, name: str) -> UUID | None:
+        return None if id is None else decode_id(node_type, id, field=("items", str(number), name))
+
     return reels.ReelPiece(
-        video_id=None if item.video_id is None else decode_id("Video", item.video_id, field=("items", "videoId")),
+        video_id=key("Video", item.video_id, "videoId"),
         start_ms=item.start,
         end_ms=item.end,
-        moment_id=None if item.moment_id is None else decode_id("Moment", item.moment_id, field=("items", "momentId")),
-        clip_id=None if item.clip_id is None else decode_id("Clip", item.clip_id, field=("items", "clipId")),
+        moment_id=key("Moment", item.moment_id, "momentId"),
+        clip_id=key("Clip", item.clip_id, "clipId"),
     )

@@ -16,6 +16,8 @@ from cuepoint.features.transcripts.words import Word
 
 Range = tuple[int, int]
 
+MAX_CLIP_MS = 3600 * 1000  # an hour: longer cuts are renditions, not clips
+
 
 class ClipSnap(Enum):
     """What the borders of a clip are moved to. Values are the names clients see."""
@@ -112,21 +114,22 @@ def without_silences(words: Sequence[Word], start_ms: int, end_ms: int, rule: Si
 def divided(words: Sequence[Word], duration_ms: int, rule: AutoRule) -> list[Range]:
     """Pieces of the whole media in order, no longer than 1.5 times their length; sentences stay whole where they can.
 
-    A piece ends with the last sentence that ends in it, and the next one begins `overlap_ms` before that, or with the
-    sentence that is said then. Without speech, pieces are as long as asked.
+    A piece ends with the end of a sentence that is nearest to its length, and the next one begins with the first
+    sentence from `overlap_ms` before that on. A sentence that is too long for that goes on in the next piece. Without
+    speech, pieces are as long as asked.
     """
-    ends = [s[-1].end_ms for s in split_sentences(words)] if rule.respects_sentences else []
-    begins = [s[0].start_ms for s in split_sentences(words)] if rule.respects_sentences else []
+    sentences = [(s[0].start_ms, s[-1].end_ms) for s in split_sentences(words)] if rule.respects_sentences else []
+    longest = min(rule.length_ms * 3 // 2, MAX_CLIP_MS)
     pieces: list[Range] = []
-    at = begins[0] if begins else 0
+    at = sentences[0][0] if sentences else 0
     while at < duration_ms and len(pieces) < rule.max_clips:
         limit = min(at + rule.length_ms, duration_ms)
-        inside = [end for end in ends if at + rule.length_ms // 2 <= end <= at + rule.length_ms * 3 // 2]
+        inside = [end for _, end in sentences if at + rule.length_ms // 2 <= end <= at + longest]
         end = min(min(inside, key=lambda e: abs(e - limit)), duration_ms) if inside else limit
         pieces.append((at, end))
         following = end - rule.overlap_ms
-        if rule.respects_sentences and begins:
-            later = [begin for begin in begins if begin >= following and begin > at]
+        if sentences and not any(begin < end < last for begin, last in sentences):
+            later = [begin for begin, _ in sentences if begin >= following and begin > at]
             if not later:
                 break
             following = later[0]

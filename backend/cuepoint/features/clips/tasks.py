@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.media.base import ClipMode, MediaInfo, ReelPart, RenderedClip
+from cuepoint.adapters.media.base import ClipMode, JoinedClip, MediaInfo, ReelPart, RenderedClip
 from cuepoint.adapters.media.forms import CaptionMode, CaptionText, ClipForm
 from cuepoint.adapters.storage.base import ObjectInfo
 from cuepoint.errors import NotFoundError
@@ -28,7 +28,6 @@ from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.transcripts import service as transcripts
 from cuepoint.features.transcripts.words import Word, timed_words
-from cuepoint.features.videos.models import Video
 from cuepoint.features.videos.service import stored_media_info
 
 _JOINED = "Removing silences joins {} pieces."
@@ -41,7 +40,12 @@ class _Source:
     path: Path
     info: MediaInfo
     range: Range
-    joined: RenderedClip | None = None
+    joined: JoinedClip | None = None
+
+    @property
+    def begins_ms(self) -> Sequence[int]:
+        """Where each of the pieces begins."""
+        return self.joined.begins_ms if self.joined is not None else ()
 
 
 @task(JobKind.CLIP_EXTRACTION)
@@ -58,12 +62,13 @@ async def extract_clip(ctx: TaskContext) -> None:
     content_type, suffix = content_type_of(form, has_pictures=info.video is not None)
     target = ctx.temp_dir / f"clip{suffix}"
     async with ctx.adapters.storage.local_copy(video.storage_key) as path:
-        rendered = await _rendered(ctx, clip, form, await _source(ctx, clip, path, info), words, target)
+        source = await _source(ctx, clip, path, info)
+        rendered = await _rendered(ctx, clip, form, source, words, target)
     project_id = video.project_id
     stored = await store_file(
         ctx, FileArea.EXPORTS, project_id=project_id, owner_id=video.id, name=f"{clip.title}.x", path=target
     )
-    files = await _caption_files(ctx, clip, video, form, rendered, words)
+    files = await _caption_files(ctx, clip, form, rendered, source, words)
     async with ctx.finish(result={"durationMs": rendered.duration_ms, "sizeBytes": stored.size_bytes}) as session:
         await service.record_clip(session, clip, rendered, stored, content_type)
         for kind, file in files:
@@ -77,45 +82,42 @@ async def render_reel(ctx: TaskContext) -> None:
         reel, sources = await reels.reel_sources(session, UUID(str(ctx.args["reel_id"])))
         form = ClipForm.from_json(reel.form)
         words = await _words_of(session, sources) if form.captions is not None else {}
-    content_type, suffix = content_type_of(form, has_pictures=True)
-    target = ctx.temp_dir / f"reel{suffix}"
-    total = sum(source.item.end_ms - source.item.start_ms for source in sources)
     media = ctx.adapters.media
     async with AsyncExitStack() as stack:
         parts = [await _part(ctx, stack, source) for source in sources]
+        on_progress = partial(_report, ctx, sum(part.end_ms - part.start_ms for part in parts))
         joined = ctx.temp_dir / "joined.mp4"
         made = await media.join_parts(
-            parts,
-            joined,
-            cross_fade_ms=reel.cross_fade_ms,
-            loudness_lufs=form.loudness_lufs,
-            on_progress=partial(_report, ctx, total),
+            parts, joined, form=form, cross_fade_ms=reel.cross_fade_ms, on_progress=on_progress
         )
-    rest = reels.joining_form(form)
+    content_type, suffix = content_type_of(form, has_pictures=made.width is not None)
+    target = ctx.temp_dir / f"reel{suffix}"
+    rest = form.after_joining()
     if rest.reasons_to_render():
         captions = None
         if rest.captions is not None:
-            said = said_in(_reel_stretches(sources, words, reel.cross_fade_ms))
+            said = (said_in([stretch]) for stretch in _reel_stretches(sources, words, made.begins_ms))
             captions = caption_text(said, rest.captions.mode, made.end_ms)
-        rendered = await media.render_clip(
+        rendered: RenderedClip = await media.render_clip(
             joined,
             target,
             start_ms=0,
             end_ms=made.end_ms,
             info=await media.probe(joined),
-            on_progress=partial(_report, ctx, total),
+            on_progress=on_progress,
             mode=ClipMode.RENDER,
             form=rest,
             captions=captions,
         )
-        made = replace(rendered, loudness_lufs=made.loudness_lufs)
+        rendered = replace(rendered, loudness_lufs=made.loudness_lufs)
     else:
+        rendered = made
         joined.replace(target)
     stored = await store_file(
         ctx, FileArea.EXPORTS, project_id=reel.project_id, owner_id=reel.id, name=f"{reel.title}.x", path=target
     )
-    async with ctx.finish(result={"durationMs": made.duration_ms, "sizeBytes": stored.size_bytes}) as session:
-        await reels.record_reel(session, reel.id, made, stored, content_type)
+    async with ctx.finish(result={"durationMs": rendered.duration_ms, "sizeBytes": stored.size_bytes}) as session:
+        await reels.record_reel(session, reel.id, rendered, stored, content_type)
 
 
 async def _words_of(session: AsyncSession, sources: Sequence[Source]) -> dict[UUID, list[Word]]:
@@ -124,16 +126,15 @@ async def _words_of(session: AsyncSession, sources: Sequence[Source]) -> dict[UU
     return {key: timed_words(await transcripts.active_segments(session, key)) for key in ids}
 
 
-def _reel_stretches(sources: Sequence[Source], words: dict[UUID, list[Word]], overlap_ms: int) -> list[Stretch]:
+def _reel_stretches(
+    sources: Sequence[Source], words: dict[UUID, list[Word]], begins_ms: Sequence[int]
+) -> list[Stretch]:
     """Pieces that are clips have captions of their own, or none on purpose."""
-    found: list[Stretch] = []
-    at_ms = 0
-    for source in sources:
-        item = source.item
-        if source.clip is None and item.video_id is not None:
-            found.append(Stretch(words.get(item.video_id, []), item.start_ms, item.end_ms, at_ms))
-        at_ms += item.end_ms - item.start_ms - overlap_ms
-    return found
+    return [
+        Stretch(words.get(item.video_id, []), item.start_ms, item.end_ms, at_ms)
+        for item, at_ms in zip((source.item for source in sources), begins_ms, strict=True)
+        if not item.is_clip and item.video_id is not None
+    ]
 
 
 async def _part(ctx: TaskContext, stack: AsyncExitStack, source: Source) -> ReelPart:
@@ -178,7 +179,7 @@ async def _rendered(
     start_ms, end_ms = source.range
     if source.joined is not None and not form.reasons_to_render():
         source.path.replace(target)
-        made = source.joined
+        made: RenderedClip = source.joined
     else:
         made = await ctx.adapters.media.render_clip(
             source.path,
@@ -189,7 +190,7 @@ async def _rendered(
             on_progress=partial(_report, ctx, end_ms - start_ms),
             mode=mode,
             form=form,
-            captions=_captions(clip, form, words, end_ms - start_ms),
+            captions=_captions(clip, form, source, words),
         )
     if clip.kept_ranges is None:
         return made
@@ -202,20 +203,20 @@ async def _rendered(
     )
 
 
-def _captions(clip: Clip, form: ClipForm, words: Sequence[Word], duration_ms: int) -> CaptionText | None:
+def _captions(clip: Clip, form: ClipForm, source: _Source, words: Sequence[Word]) -> CaptionText | None:
     if form.captions is None or form.captions.mode is CaptionMode.SIDECAR:
         return None
-    said = said_in(stretches(words, clip.kept_ranges or [service.cut_range(clip)]))
-    return caption_text(said, form.captions.mode, duration_ms)
+    said = said_in(stretches(words, clip.kept_ranges or [source.range], source.begins_ms))
+    return caption_text([said], form.captions.mode, source.range[1] - source.range[0])
 
 
 async def _caption_files(
-    ctx: TaskContext, clip: Clip, video: Video, form: ClipForm, rendered: RenderedClip, words: Sequence[Word]
+    ctx: TaskContext, clip: Clip, form: ClipForm, rendered: RenderedClip, source: _Source, words: Sequence[Word]
 ) -> list[tuple[CaptionFormat, ObjectInfo]]:
     """Captions beside the clip, with the times of the frames that it really holds."""
     if form.captions is None or form.captions.mode is not CaptionMode.SIDECAR:
         return []
-    said = said_in(stretches(words, clip.kept_ranges or [(rendered.start_ms, rendered.end_ms)]))
+    said = said_in(stretches(words, clip.kept_ranges or [(rendered.start_ms, rendered.end_ms)], source.begins_ms))
     # Captions of an hour take a third of a second: not on the event loop.
     texts = await asyncio.to_thread(caption_files, said, rendered.duration_ms)
     files = []
@@ -223,7 +224,12 @@ async def _caption_files(
         path = ctx.temp_dir / f"captions.{kind.value.lower()}"
         await asyncio.to_thread(path.write_text, text, encoding="utf-8")
         stored = await store_file(
-            ctx, FileArea.EXPORTS, project_id=video.project_id, owner_id=video.id, name=f"{clip.title}.x", path=path
+            ctx,
+            FileArea.EXPORTS,
+            project_id=clip.project_id,
+            owner_id=clip.video_id,
+            name=f"{clip.title}.x",
+            path=path,
         )
         files.append((kind, stored))
     return files

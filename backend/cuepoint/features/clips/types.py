@@ -270,7 +270,9 @@ class Reel(Node):
     size_bytes: BigInt | None = strawberry.field(description="Size; null until rendered.")
     width: int | None = strawberry.field(description="Pixels; null until rendered.")
     height: int | None = strawberry.field(description="Pixels; null until rendered.")
-    loudness_lufs: float | None = strawberry.field(description="Integrated loudness measured in the file.")
+    loudness_lufs: float | None = strawberry.field(
+        description="Integrated loudness measured in the file; null where none was asked for, or heard."
+    )
     created_at: datetime = strawberry.field(description="When it was asked for.")
     rendered_at: datetime | None = strawberry.field(description="When the file was checked and offered.")
 

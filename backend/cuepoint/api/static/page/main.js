@@ -19,7 +19,7 @@ const timeline = new Timeline(player.video, seek);
 const transcript = new Transcript(seek);
 const openTab = makeTabs();
 const clips = new Clips({
-  now: () => player.video.currentTime,
+  now: () => Math.min(player.video.currentTime, timeline.length || Infinity), // a proxy may last a little longer
   titleOf: (seconds) => transcript.textAt(seconds),
   onRange: (start, end) => timeline.select(start, end),
   say,
