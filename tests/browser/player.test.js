@@ -128,6 +128,25 @@ describe("The player page", { timeout: 120_000 }, () => {
     assert(Math.abs(clip.actualRange.endSeconds - clip.actualRange.startSeconds - 5) < 0.1);
   });
 
+  test("sets no out point behind the end, however long the file that plays is", async () => {
+    await open();
+    const { page } = player;
+    const length = (await player.player("duration")) - 0.3;
+    await page.route("**/graphql", async (route) => {
+      const response = await route.fetch();
+      const text = (await response.text()).replace(/"durationSeconds":81[.\d]*/, `"durationSeconds":${length.toFixed(3)}`);
+      await route.fulfill({ response, body: text });
+    });
+    await page.reload();
+    await player.ready();
+
+    await page.evaluate(() => (document.getElementById("video").currentTime = 1000));
+    await page.waitForFunction(() => document.getElementById("video").ended);
+    await page.locator("body").press("o");
+
+    assert.equal(await page.locator("#out-time").textContent(), `1:${(length - 60).toFixed(1)}`);
+  });
+
   test("can be used by keyboard and by ear", async () => {
     await open();
     const { page } = player;

@@ -15,17 +15,17 @@ from cuepoint.features.videos.service import MediaFile
 from cuepoint.graphql.media_urls import media_url
 
 VTT = "storyboard.vtt"
-_PART = re.compile(r"(sheet|tile)-(\d{1,5})\.jpg", re.ASCII)
+_PART = re.compile(r"(sheet|tile|small)-(\d{1,5})\.jpg", re.ASCII)
 
 
 async def part_of_storyboard(session: AsyncSession, video_id: UUID, name: str) -> MediaFile | None:
-    """The sheet or tile of that name; None when there is none."""
+    """The sheet or tile, whole or small, of that name; None when there is none."""
     found = _PART.fullmatch(name)
     board = None if found is None else await board_file(session, video_id)
     if found is None or board is None:
         return None
-    number = int(found[2])
-    return board.sheet(number) if found[1] == "sheet" else board.tile(number)
+    parts = {"sheet": board.sheet, "tile": board.tile, "small": board.small}
+    return parts[found[1]](int(found[2]))
 
 
 async def storyboard_vtt(gateway: Gateway, video_id: UUID) -> str:

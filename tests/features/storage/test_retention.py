@@ -6,9 +6,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, ForbiddenError, NotFoundError
@@ -21,7 +22,7 @@ from cuepoint.features.storage.models import RetentionRule, RetentionTarget
 from cuepoint.features.storage.retention import Rule
 from cuepoint.features.storage.tasks import apply_retention
 from cuepoint.features.videos.looks import board_file
-from cuepoint.features.videos.models import Rendition, RenditionKind, Storyboard, Video
+from cuepoint.features.videos.models import Rendition, RenditionKind, SoundMap, Storyboard, Video
 from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import begin_attempt, make_job
@@ -34,6 +35,8 @@ from tests.support.graphql import api_of
 OLD = datetime.now(UTC) - timedelta(days=40)
 PICTURES = """query ($id: ID!) { video(id: $id) {
   thumbnail(at: 0) { url } storyboard { tileWidth } blackRanges { nodes { endSeconds } } } }"""
+SOUND = """query ($id: ID!) { video(id: $id) {
+  waveform { samples } silences { nodes { endSeconds } } speechRanges { nodes { endSeconds } } } }"""
 ALL = [Rule(target, 30) for target in RetentionTarget]
 
 
@@ -281,6 +284,25 @@ class TestApplyRules:
         black = {"nodes": [{"endSeconds": 0.5}]}
         assert seen["video"] == {"thumbnail": None, "storyboard": None, "blackRanges": black}
 
+    async def test_where_nothing_was_to_be_heard_stays_known(
+        self, db: Database, settings: Settings, viewer: Viewer, project: Project
+    ) -> None:
+        video = await old_video(db, project)
+        wave = await make_rendition(
+            db, video, RenditionKind.WAVEFORM, storage_key=f"projects/{project.id.hex}/audio/{video.id.hex}/w"
+        )
+        async with db.write() as session:
+            known = {"samples": 16_000, "start_ms": 0, "silences": [0, 500], "sounds": [500, 1000]}
+            session.add(SoundMap(video_id=video.id, rendition_id=wave.id, **known))
+        await age(db, "renditions")
+        await set_rules(db, viewer, project, Rule(RetentionTarget.AUDIO, 30))
+
+        assert await apply(db, project) == 2
+
+        heard = await api_of(db, settings, viewer).data(SOUND, {"id": encode_id("Video", video.id)})
+        span = {"nodes": [{"endSeconds": 0.5}]}
+        assert heard["video"] == {"waveform": None, "silences": span, "speechRanges": {"nodes": [{"endSeconds": 1.0}]}}
+
     async def test_spares_what_cannot_be_made_again(self, db: Database, viewer: Viewer, project: Project) -> None:
         await old_video(db, project)
         async with db.write() as session:
@@ -290,6 +312,23 @@ class TestApplyRules:
 
         assert await apply(db, project) == 0
         assert await previewed(db, viewer, project, None) == []
+
+    async def test_spares_a_poster_that_was_uploaded(self, db: Database, viewer: Viewer, project: Project) -> None:
+        chosen, _ = [await old_video(db, project) for _ in range(2)]
+        await make_rendition(db, chosen, RenditionKind.POSTER_SMALL, storage_key="projects/p/thumbnails/v/small")
+        await age(db, "renditions")
+        async with db.write() as session:
+            mine = update(Video).where(Video.id == chosen.id).values(poster_upload_id=uuid7())
+            await session.execute(mine)
+        await set_rules(db, viewer, project, Rule(RetentionTarget.THUMBNAILS, 30))
+        before = await previewed(db, viewer, project, None)
+
+        assert (before, await apply(db, project)) == ([(RetentionTarget.THUMBNAILS, 10)], 1)
+
+        async with db.read() as session:
+            posters = Rendition.kind.in_([RenditionKind.POSTER, RenditionKind.POSTER_SMALL])
+            left = await session.scalars(select(Rendition.video_id).where(posters))
+            assert list(left) == [chosen.id, chosen.id]
 
     async def test_two_at_once_take_everything_once(self, db: Database, viewer: Viewer, project: Project) -> None:
         for _ in range(4):

@@ -50,6 +50,26 @@ class TestUpdateVideo:
         ):
             found = (await api.data(FIND, {"filter": wanted}))["videos"]
             assert found == {"totalCount": 1, "nodes": [{"title": "Final"}]}
+        both = [{"key": "season", "value": 2}, {"key": "season", "value": 3}]
+        assert await api.codes(FIND, {"filter": {"metadata": both}}) == ["BAD_USER_INPUT"]
+        joined = {"and": [{"metadata": [one]} for one in both]}
+        assert (await api.data(FIND, {"filter": joined}))["videos"]["totalCount"] == 0
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("projectId", "nonsense"),
+            ("contentHash", "AB"),
+            ("tags", [""]),
+            ("externalId", ""),
+            ("metadata", [{"key": "season", "value": 1e300}]),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    async def test_a_filter_that_is_refused_is_named(self, api: Api, name: str, value: object) -> None:
+        refused = await api.execute(FIND, {"filter": {name: value}})
+
+        assert refused["errors"][0]["extensions"]["field"] == ["filter", name]
 
     @pytest.mark.parametrize(
         ("values", "field"),

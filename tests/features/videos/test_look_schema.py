@@ -1,4 +1,4 @@
-"""Storyboard, waveform, maps, playback and audio files as clients see them."""
+"""Storyboard, maps of pictures, posters, playback and audio files as clients see them."""
 
 from __future__ import annotations
 
@@ -10,32 +10,28 @@ from sqlalchemy import func, select, update
 
 from cuepoint.adapters.media.base import MediaInfo, TrackInfo
 from cuepoint.adapters.media.base_looks import StoryboardPack
-from cuepoint.adapters.media.base_waveform import level_sizes
 from cuepoint.adapters.media.fake import fake_media_info
-from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.models import Job
 from cuepoint.features.projects.models import Project, ProjectRole
+from cuepoint.features.uploads.models import UploadStatus
 from cuepoint.features.videos import looks
-from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, SoundMap, Video
+from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, Storyboard, Video
 from cuepoint.graphql.scalars import encode_id
-from cuepoint.viewer import Viewer
-from tests.support.builders.projects import make_member, make_project
+from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
-from tests.support.builders.videos import make_rendition, make_video
+from tests.support.builders.videos import make_rendition, make_upload, make_video
 from tests.support.graphql import Api, api_of
 from tests.support.rows import count
 
 LOOKS = """query ($id: ID!) { video(id: $id) {
   storyboard { tileWidth tileHeight columns rows intervalSeconds tileCount sheets { url } vttUrl }
-  thumbnail(at: 7.5) { url atSeconds width height } poster(width: 400) { width } large: poster { width }
+  thumbnail(at: 7.5) { url atSeconds width height } small: thumbnail(at: 7.5, width: 100) { url width height }
+  middle: thumbnail(at: 7.5, width: 161) { width } poster(width: 400) { width } large: poster { width }
   blackRanges { totalCount nodes { startSeconds endSeconds accuracySeconds } }
   freezeRanges(minDuration: 3) { totalCount } } }"""
-SOUND = """query ($id: ID!, $samples: Int!, $first: Int!, $after: String) { video(id: $id) {
-  waveform(samples: $samples) { startSeconds durationSeconds samples peaks }
-  silences(first: $first, after: $after, minDuration: 0.5) {
-    totalCount nodes { startSeconds endSeconds accuracySeconds } pageInfo { hasNextPage endCursor } } } }"""
 PLAY = """query ($id: ID!) { video(id: $id) { playback { kind contentType url expiresAt }
   original: playback(kind: ORIGINAL) { contentType } proxy: playback(kind: PROXY) { contentType } } }"""
 POSTER = "mutation ($input: SetPosterInput!) { setPoster(input: $input) { job { kind } errors { code field } } }"
@@ -53,31 +49,12 @@ PACK = StoryboardPack(
     interval_ms=2000,
     sheet_ends=(100, 150),
     tile_ends=tuple(150 + 10 * number for number in range(1, 103)),
+    small_ends=tuple(1170 + 4 * number for number in range(1, 103)),
     hashes=bytes(8 * 102),
     step_ms=1960,
     black_ranges=(0, 2000, 8000, 8500),
     freeze_ranges=(10_000, 12_000, 20_000, 24_000),
 )
-
-
-@pytest.fixture
-async def viewer(db: Database) -> Viewer:
-    return await make_viewer(db)
-
-
-@pytest.fixture
-async def project(db: Database, viewer: Viewer) -> Project:
-    return await make_project(db, owner_id=viewer.user_id)
-
-
-@pytest.fixture
-async def video(db: Database, project: Project) -> Video:
-    return await make_video(db, project)
-
-
-@pytest.fixture
-def api(db: Database, settings: Settings, viewer: Viewer) -> Api:
-    return api_of(db, settings, viewer)
 
 
 def rendition(video: Video, kind: RenditionKind, content_type: str = "image/jpeg", **values: Any) -> Rendition:
@@ -95,28 +72,6 @@ async def make_board(db: Database, video: Video) -> None:
         pack = rendition(video, RenditionKind.STORYBOARD)
         smaller = looks.SmallerPosters(poster.storage_key, [small, medium])
         await looks.replace_storyboard(session, video.id, PACK, pack, smaller)
-
-
-async def make_sound(db: Database, settings: Settings, video: Video, seconds: int = 100) -> None:
-    """A waveform of -10 to 20 throughout, and a silence every ten seconds, the first of 0.2 s."""
-    row = rendition(video, RenditionKind.WAVEFORM, start_ms=500)
-    path = settings.home / "waveform"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(bytes([246] * size + [20] * size) for size in level_sizes(seconds * 16_000)))
-    await LocalStorage(settings.storage_directory(), min_free_bytes=0).put_file(row.storage_key, path)
-    silences = [t for start in range(0, seconds * 1000, 10_000) for t in (start, start + (1000 if start else 200))]
-    async with db.write() as session:
-        row_id = await looks.repository.replace_rendition(session, row)
-        session.add(
-            SoundMap(
-                video_id=video.id,
-                rendition_id=row_id,
-                samples=seconds * 16_000,
-                start_ms=500,
-                silences=silences,
-                sounds=[],
-            )
-        )
 
 
 class TestStoryboard:
@@ -142,6 +97,18 @@ class TestStoryboard:
         assert tile.pop("url").startswith(f"{base}/tile-3.jpg?")
         assert tile == {"atSeconds": 6.0, "width": 320, "height": 180}
 
+    async def test_the_thumbnail_that_is_wide_enough(self, db: Database, api: Api, video: Video) -> None:
+        await make_board(db, video)
+        before = (await api.data(LOOKS, {"id": encode_id("Video", video.id)}))["video"]["small"]
+        async with db.write() as session:  # as an earlier release has left it
+            await session.execute(update(Storyboard).values(small_ends=[]))
+
+        after = (await api.data(LOOKS, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert ("/small-3.jpg?" in before["url"], before["width"], before["height"]) == (True, 160, 90)
+        assert ("/tile-3.jpg?" in after["small"]["url"], after["small"]["width"]) == (True, 320)
+        assert after["middle"] == {"width": 320}
+
     async def test_the_poster_that_is_wide_enough(self, db: Database, api: Api, video: Video) -> None:
         await make_board(db, video)
 
@@ -165,53 +132,6 @@ class TestStoryboard:
 
         assert (found["storyboard"], found["thumbnail"], found["poster"]) == (None, None, None)
         assert found["blackRanges"] == {"totalCount": 0, "nodes": []}
-
-
-class TestWaveform:
-    async def test_as_many_columns_as_asked_for(self, db: Database, settings: Settings, api: Api, video: Video) -> None:
-        await make_sound(db, settings, video)
-
-        given = {"id": encode_id("Video", video.id), "samples": 400, "first": 2}
-        found = (await api.data(SOUND, given))["video"]
-
-        assert found["waveform"] == {
-            "startSeconds": 0.5,
-            "durationSeconds": 100.0,
-            "samples": 400,
-            "peaks": [-10, 20] * 400,
-        }
-
-    @pytest.mark.parametrize("samples", [0, 99, 8001, -1])
-    async def test_only_within_bounds(
-        self, db: Database, settings: Settings, api: Api, video: Video, samples: int
-    ) -> None:
-        await make_sound(db, settings, video)
-
-        codes = await api.codes(SOUND, {"id": encode_id("Video", video.id), "samples": samples, "first": 2})
-
-        assert codes == ["BAD_USER_INPUT"]
-
-    async def test_silences_by_pages(self, db: Database, settings: Settings, api: Api, video: Video) -> None:
-        await make_sound(db, settings, video)
-        given = {"id": encode_id("Video", video.id), "samples": 100, "first": 5}
-
-        pages, after = [], None
-        while True:
-            page = (await api.data(SOUND, given | {"after": after}))["video"]["silences"]
-            pages.append([node["startSeconds"] for node in page["nodes"]])
-            after = page["pageInfo"]["endCursor"]
-            if not page["pageInfo"]["hasNextPage"]:
-                break
-
-        assert page["totalCount"] == 9
-        assert pages == [[10.0, 20.0, 30.0, 40.0, 50.0], [60.0, 70.0, 80.0, 90.0]]
-        assert page["nodes"][0]["accuracySeconds"] == 0.05
-
-    async def test_a_foreign_cursor_is_refused(self, db: Database, settings: Settings, api: Api, video: Video) -> None:
-        await make_sound(db, settings, video)
-        given = {"id": encode_id("Video", video.id), "samples": 100, "first": 5, "after": "nonsense"}
-
-        assert await api.codes(SOUND, given) == ["BAD_USER_INPUT"]
 
 
 class TestPlayback:
@@ -257,6 +177,27 @@ class TestMutations:
         payload = (await api.data(query, {"input": {"videoId": encode_id("Video", video.id), **more}}))[name]
 
         assert (payload["job"]["kind"], payload["errors"]) == (kind, [])
+
+    @pytest.mark.parametrize(
+        ("more", "field"),
+        [({}, "at"), ({"at": 1, "uploadId": encode_id("Upload", uuid7())}, "uploadId")],
+        ids=["none", "both"],
+    )
+    async def test_a_poster_is_a_moment_or_an_upload(
+        self, db: Database, api: Api, video: Video, more: dict[str, Any], field: str
+    ) -> None:
+        payload = (await api.data(POSTER, {"input": {"videoId": encode_id("Video", video.id), **more}}))["setPoster"]
+
+        assert payload == {"job": None, "errors": [{"code": "BAD_USER_INPUT", "field": [field]}]}
+        assert await count(db, Job) == 0
+
+    async def test_an_upload_as_poster(self, db: Database, api: Api, project: Project, video: Video) -> None:
+        upload = await make_upload(db, project, status=UploadStatus.COMPLETE)
+        given = {"videoId": encode_id("Video", video.id), "uploadId": encode_id("Upload", upload.id)}
+
+        payload = (await api.data(POSTER, {"input": given}))["setPoster"]
+
+        assert payload == {"job": {"kind": "POSTER"}, "errors": []}
 
     async def test_asked_for_twice_it_is_one_job(self, db: Database, api: Api, video: Video) -> None:
         given = {"input": {"videoId": encode_id("Video", video.id)}}

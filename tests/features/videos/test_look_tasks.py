@@ -1,29 +1,25 @@
-"""Storyboard, waveform, proxy, poster and audio file as the worker makes them, with real media tools."""
+"""Storyboard, waveform, proxy and audio file as the worker makes them, with real media tools."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy
 import pytest
 from PIL import Image
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, update
 
-from cuepoint.adapters.bundle import Adapters
-from cuepoint.adapters.media.base import MediaInfo
+from cuepoint.adapters.media.base import TrackInfo
 from cuepoint.adapters.media.base_looks import AudioFormat
-from cuepoint.adapters.media.fake import fake_media_info
-from cuepoint.adapters.media.look_tools import ChildLookTools
-from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.adapters.storage.local import LocalStorage
+from cuepoint.adapters.media.base_waveform import file_bytes
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
-from cuepoint.features.jobs.context import JobCancelled, TaskBody, TaskContext
-from cuepoint.features.jobs.models import JobKind, JobStatus
+from cuepoint.errors import CuepointError, ErrorCode
+from cuepoint.features.jobs.context import JobCancelled
+from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos.audio_files import WantedAudio, request_audio
 from cuepoint.features.videos.audio_tasks import write_audio
 from cuepoint.features.videos.look_tasks import (
@@ -33,92 +29,27 @@ from cuepoint.features.videos.look_tasks import (
     take_poster,
     waveform_made_of,
 )
-from cuepoint.features.videos.looks import POSTER_SIDES, board_file, request_poster
+from cuepoint.features.videos.looks import POSTER_SIDES, board_file
 from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, SoundMap, Storyboard, Video
 from cuepoint.features.videos.tasks import extract_audio, probe, probe_made_of
-from cuepoint.viewer import Viewer
-from tests.support.builders.attempts import begin_attempt, job_row
-from tests.support.builders.projects import make_project
-from tests.support.builders.users import make_viewer
-from tests.support.builders.videos import make_video
-from tests.support.media import CodedClip, make_coded_clip, make_wav, read_bars
+from tests.support.builders.studio import Studio, png, studio_of, told
+from tests.support.media import CodedClip, make_coded_clip, read_bars, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
 
-@dataclass(frozen=True)
-class Studio:
-    """A stored original, and the tasks that look at it."""
-
-    db: Database
-    settings: Settings
-    storage: LocalStorage
-    viewer: Viewer
-    video: Video
-
-    async def run(self, kind: JobKind, body: TaskBody, **values: Any) -> TaskContext:
-        """One attempt of a task, to its end."""
-        context, _ = await begin_attempt(self.db, self.settings, kind, self.video, **values)
-        context = replace(context, adapters=self.ports(context))
-        await body(context)
-        return context
-
-    def ports(self, context: TaskContext) -> Adapters:
-        """The ports with real tools."""
-        ports = cast(Any, context.adapters)
-        ports.media, ports.looks = ChildMediaTools(self.settings), ChildLookTools(self.settings)
-        return cast(Adapters, ports)
-
-    async def rendition(self, kind: RenditionKind) -> Rendition | None:
-        """The file of that kind."""
-        statement = select(Rendition).where(Rendition.video_id == self.video.id, Rendition.kind == kind)
-        async with self.db.read() as session:
-            return await session.scalar(statement)
-
-    async def count(self, entity: type) -> int:
-        """Rows of a table."""
-        async with self.db.read() as session:
-            return (await session.execute(select(func.count()).select_from(entity))).scalar_one()
-
-    async def read(self, key: str, span: tuple[int, int]) -> bytes:
-        """Bytes of a stored file."""
-        return b"".join([piece async for piece in self.storage.read(key, *span)])
-
-
-async def studio_of(db: Database, settings: Settings, source: Path) -> Studio:
-    viewer = await make_viewer(db)
-    project = await make_project(db, owner_id=viewer.user_id)
-    video = await make_video(db, project, info=await ChildMediaTools(settings).probe(source))
-    storage = LocalStorage(settings.storage_directory(), min_free_bytes=0)
-    await storage.put_file(video.storage_key, source)
-    return Studio(db, settings, storage, viewer, video)
-
-
 @pytest.fixture
-async def film(db: Database, settings: Settings, tmp_path: Path) -> Studio:
-    """Four seconds of coded pictures with a tone."""
-    return await studio_of(db, settings, make_coded_clip(tmp_path / "film.mp4", CodedClip(frames=96)))
-
-
-@pytest.fixture
-async def sound(db: Database, settings: Settings, tmp_path: Path) -> Studio:
-    """Two seconds of sound alone."""
-    return await studio_of(db, settings, make_wav(tmp_path / "sound.wav"))
-
-
-@pytest.fixture
-async def image(db: Database, settings: Settings, tmp_path: Path) -> Studio:
-    """A still picture."""
-    source = tmp_path / "still.png"
-    Image.new("RGB", (1600, 800), (220, 20, 20)).save(source)
-    return await studio_of(db, settings, source)
-
-
-async def told(db: Database, context: TaskContext) -> dict[str, Any] | None:
-    """The result of a job that succeeded."""
-    job = await job_row(db, context)
-    assert job.status is JobStatus.SUCCEEDED
-    return job.result
+async def dubbed(db: Database, settings: Settings, tmp_path: Path) -> Studio:
+    """Two seconds of a tone, one of silence in a second track, and a third track that the file has only in name."""
+    source = tmp_path / "dubbed.m4a"
+    inputs = ("-f", "lavfi", "-i", "sine=440:d=2", "-f", "lavfi", "-i", "anullsrc=r=48000:d=1")
+    run_ffmpeg(*inputs, "-map", "0", "-map", "1", "-c:a", "aac", str(source))
+    studio = await studio_of(db, settings, source)
+    info = dict(studio.video.media or {})
+    async with db.write() as session:
+        named = dataclasses.asdict(TrackInfo(7, "AUDIO", "truehd"))
+        await session.execute(update(Video).values(media={**info, "tracks": [*info["tracks"], named]}))
+    return studio
 
 
 class TestMakeStoryboard:
@@ -259,6 +190,40 @@ class TestDrawWaveform:
 
         assert await sound.rendition(RenditionKind.POSTER) is not None
 
+    async def test_each_further_track_lies_behind_the_default_one(self, db: Database, dubbed: Studio) -> None:
+        await dubbed.run(JobKind.AUDIO_EXTRACTION, extract_audio)
+
+        await dubbed.run(JobKind.WAVEFORM, draw_waveform)
+
+        async with db.read() as session:
+            row = await session.get_one(SoundMap, dubbed.video.id)
+        file = await dubbed.rendition(RenditionKind.WAVEFORM)
+        assert file is not None
+        [silent] = row.tracks
+        assert (silent["index"], silent["first_byte"], silent["start_ms"]) == (1, file_bytes(row.samples), 0)
+        assert abs(silent["samples"] - 16_000) < 1_100
+        assert file.size_bytes == silent["first_byte"] + file_bytes(silent["samples"])
+        first, second = [
+            await dubbed.read(file.storage_key, span)
+            for span in ((0, silent["first_byte"]), (silent["first_byte"], file.size_bytes))
+        ]
+        assert (max(first) > 0, set(second)) == (True, {0})
+
+    async def test_leaves_a_poster_that_was_uploaded(self, db: Database, sound: Studio) -> None:
+        await sound.run(JobKind.AUDIO_EXTRACTION, extract_audio)
+        upload = await sound.uploaded(png())
+        await sound.run(JobKind.POSTER, take_poster, args={"upload_id": str(upload.id)})
+        chosen = await sound.rendition(RenditionKind.POSTER)
+        late = replace(sound, video=await sound.reloaded())
+
+        await late.run(JobKind.WAVEFORM, draw_waveform)
+        await late.run(JobKind.PROBE, probe)
+
+        poster = await sound.rendition(RenditionKind.POSTER)
+        assert poster is not None
+        assert chosen is not None
+        assert (poster.storage_key, poster.height) == (chosen.storage_key, 640)
+
 
 class TestMakeProxy:
     async def test_what_browsers_play_needs_none(self, db: Database, film: Studio) -> None:
@@ -282,74 +247,6 @@ class TestMakeProxy:
         await avi.run(JobKind.PROXY, make_proxy)
 
         assert await avi.rendition(RenditionKind.PROXY) is not None
-
-
-class TestTakePoster:
-    async def test_is_the_picture_of_that_moment_in_all_sizes(self, db: Database, film: Studio) -> None:
-        await film.run(JobKind.PROBE, probe)
-        async with db.write() as session:
-            _, job = await request_poster(session, film.viewer, film.video.id, 2500)
-
-        context = await film.run(JobKind.POSTER, take_poster, args=job.args)
-
-        assert await told(db, context) == {"atMs": 2500}
-        for kind in (RenditionKind.POSTER, RenditionKind.POSTER_MEDIUM, RenditionKind.POSTER_SMALL):
-            poster = await film.rendition(kind)
-            assert poster is not None
-            with Image.open(io.BytesIO(await film.read(poster.storage_key, (0, poster.size_bytes)))) as picture:
-                assert read_bars(numpy.asarray(picture.convert("L"))) == 60
-
-    async def test_a_later_probe_draws_it_again_once_it_is_gone(self, db: Database, film: Studio) -> None:
-        await film.run(JobKind.POSTER, take_poster, args={"at_ms": 2500})
-        async with db.write() as session:
-            await session.execute(delete(Rendition).where(Rendition.video_id == film.video.id))
-
-        await film.run(JobKind.PROBE, probe)
-
-        poster = await film.rendition(RenditionKind.POSTER)
-        assert poster is not None
-        with Image.open(io.BytesIO(await film.read(poster.storage_key, (0, poster.size_bytes)))) as picture:
-            assert (poster.start_ms, read_bars(numpy.asarray(picture.convert("L")))) == (2500, 60)
-
-    async def test_a_later_probe_keeps_to_it(self, db: Database, film: Studio) -> None:
-        await film.run(JobKind.POSTER, take_poster, args={"at_ms": 2500})
-        async with db.read() as session:
-            chosen = await session.get_one(Video, film.video.id)
-        again = replace(film, video=chosen)
-
-        await again.run(JobKind.PROBE, probe)
-
-        poster = await film.rendition(RenditionKind.POSTER)
-        assert poster is not None
-        assert poster.start_ms == 2500
-
-
-class TestRequestPoster:
-    @pytest.mark.parametrize(
-        ("info", "at_ms", "code"),
-        [
-            (fake_media_info(with_video=False), 0, ErrorCode.UNSUPPORTED_MEDIA),
-            (fake_media_info(), 10_000, ErrorCode.RANGE_OUTSIDE_MEDIA),
-            (None, 0, ErrorCode.NOT_READY),
-        ],
-        ids=["sound", "behind the end", "not probed"],
-    )
-    async def test_refusals(self, db: Database, info: MediaInfo | None, at_ms: int, code: ErrorCode) -> None:
-        viewer = await make_viewer(db)
-        video = await make_video(db, await make_project(db, owner_id=viewer.user_id), info=info)
-
-        with pytest.raises(CuepointError) as refusal:
-            async with db.write() as session:
-                await request_poster(session, viewer, video.id, at_ms)
-
-        assert refusal.value.code is code
-
-    async def test_strangers_find_no_video(self, db: Database) -> None:
-        video = await make_video(db, await make_project(db))
-
-        with pytest.raises(NotFoundError):
-            async with db.write() as session:
-                await request_poster(session, await make_viewer(db), video.id, 0)
 
 
 class TestWriteAudio:

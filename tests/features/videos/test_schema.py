@@ -228,10 +228,15 @@ class TestStatements:
         for _ in range(3):
             await make_video(db, project)
         plain = f"query {{ videos(first: 3) {{ nodes {{ {field}(first: 2) {{ nodes {{ id }} }} }} }} }}"
-        counted = plain.replace("nodes { id }", "nodes { id } totalCount")
-        await api.statements(plain)
+        texts = []
 
-        assert await api.statements(counted) - await api.statements(plain) == 1
+        for query in (plain, plain.replace("nodes { id }", "nodes { id } totalCount")):
+            with count_statements(db.engine) as seen:
+                await api.data(query)
+            (page, _), (_nested, _) = seen.seen
+            texts.append(page)
+
+        assert ["count(*)" in text for text in texts] == [False, True]
 
 
 class TestRegisterVideo:
@@ -293,7 +298,7 @@ class TestStartPipeline:
 
         payload = (await api.data(START, {"input": given}))["startPipeline"]
 
-        assert [error["code"] for error in payload["errors"]] == ["BAD_USER_INPUT"]
+        assert payload["errors"] == [{"code": "BAD_USER_INPUT", "field": ["steps"]}]
         assert await count(db, Job) == 0
 
 

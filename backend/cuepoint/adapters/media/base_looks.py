@@ -34,11 +34,11 @@ class AudioQuality(Enum):
 
 @dataclass(frozen=True)
 class StoryboardPack:
-    """A file of JPEGs one behind the other: first the sheets, then each tile by itself.
+    """A file of JPEGs one behind the other: first the sheets, then each tile by itself, then each in half its width.
 
-    `sheet_ends` and `tile_ends` say where each ends (bytes); tile number i shows the picture at `i * interval_ms`.
-    `hashes` holds 8 bytes a tile, the gradient hash that finds similar pictures. `step_ms` is the longest gap between
-    two pictures that were looked at: the ranges are known no better than that.
+    `sheet_ends`, `tile_ends` and `small_ends` say where each ends (bytes); tile number i shows the picture at
+    `i * interval_ms`. `hashes` holds 8 bytes a tile, the gradient hash that finds similar pictures. `step_ms` is the
+    longest gap between two pictures that were looked at: the ranges are known no better than that.
     """
 
     tile_width: int
@@ -52,6 +52,7 @@ class StoryboardPack:
     step_ms: int
     black_ranges: tuple[int, ...]
     freeze_ranges: tuple[int, ...]
+    small_ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

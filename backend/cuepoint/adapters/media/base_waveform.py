@@ -15,6 +15,11 @@ def level_sizes(samples: int) -> tuple[int, ...]:
     return tuple(-(-samples // (RATE // rate)) for rate in STRETCHES_PER_SECOND)
 
 
+def file_bytes(samples: int) -> int:
+    """How many bytes the three levels of a sound have."""
+    return sum(2 * size for size in level_sizes(samples))
+
+
 def read_span(samples: int, wanted: int) -> tuple[int, int, int]:
     """(first byte, behind the last byte, stretches) of the coarsest level that has as many stretches as wanted."""
     sizes = level_sizes(samples)

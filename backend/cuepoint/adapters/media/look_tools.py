@@ -68,7 +68,8 @@ class ChildLookTools:
             if answer is None:
                 part.unlink()
                 return None
-        flat = {name: tuple(answer[name]) for name in ("sheet_ends", "tile_ends", "black_ranges", "freeze_ranges")}
+        lists = ("sheet_ends", "tile_ends", "small_ends", "black_ranges", "freeze_ranges")
+        flat = {name: tuple(answer[name]) for name in lists}
         return StoryboardPack(**answer | flat | {"hashes": bytes.fromhex(answer["hashes"])})
 
     async def listen(

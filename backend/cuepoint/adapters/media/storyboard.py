@@ -80,7 +80,7 @@ def write_storyboard(
             tell(min(at_ms, length))
         if not board.tiles:
             return None
-        sheet_ends, tile_ends = board.write(file)
+        sheet_ends, tile_ends, small_ends = board.write(file)
     black, frozen = maps.ranges(length)
     width, height = board.size
     return StoryboardPack(
@@ -95,6 +95,7 @@ def write_storyboard(
         step_ms=maps.step_ms(length),
         black_ranges=tuple(black),
         freeze_ranges=tuple(frozen),
+        small_ends=tuple(small_ends),
     )
 
 
@@ -137,6 +138,7 @@ class _Board:
 
     size: tuple[int, int] = (0, 0)
     tiles: list[bytes] = field(default_factory=list)
+    small: list[bytes] = field(default_factory=list)  # the tiles in half their width
     hashes: list[bytes] = field(default_factory=list)
     _sheets: list[bytes] = field(default_factory=list)
     _sheet: Image.Image | None = None
@@ -147,10 +149,11 @@ class _Board:
             self.size = picture.size
         if picture.size != self.size:  # pictures may change their size on the way
             picture = picture.resize(self.size)
-        jpeg = _jpeg(picture)
+        jpeg, small = _jpeg(picture), _jpeg(picture.reduce(2))
         for _ in range(times):
             self._paste(picture)
             self.tiles.append(jpeg)
+            self.small.append(small)
             self.hashes.append(hash_)
 
     def _paste(self, picture: Image.Image) -> None:
@@ -170,12 +173,14 @@ class _Board:
             self._sheets.append(_jpeg(self._sheet.crop((0, 0, wide, high))))
             self._sheet = None
 
-    def write(self, file: io.BufferedWriter) -> tuple[list[int], list[int]]:
-        """The sheets, then the tiles; where each ends."""
+    def write(self, file: io.BufferedWriter) -> tuple[list[int], ...]:
+        """The sheets, the tiles, and the small ones; where each ends."""
         self._close_sheet()
-        sheet_ends = list(accumulate(file.write(sheet) for sheet in self._sheets))
-        tile_ends = list(accumulate((file.write(tile) for tile in self.tiles), initial=sheet_ends[-1]))
-        return sheet_ends, tile_ends[1:]
+        found: list[list[int]] = []
+        for pictures in (self._sheets, self.tiles, self.small):
+            before = found[-1][-1] if found else 0
+            found.append(list(accumulate((file.write(one) for one in pictures), initial=before))[1:])
+        return tuple(found)
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -96,7 +96,6 @@ SPECS: Mapping[JobKind, JobSpec] = {
 # Nothing can take them back: what they remove is hidden already, and would stay for ever without them.
 DELETIONS = (JobKind.VIDEO_DELETION, JobKind.PROJECT_DELETION)
 PIPELINE: tuple[JobKind, ...] = tuple(kind for kind, spec in SPECS.items() if spec.is_in_pipeline)
-LANES: tuple[str, ...] = ("cpu", "gpu", "io", "llm")
 
 
 def dedupe_key(video_id: object, kind: JobKind) -> str:

@@ -169,13 +169,14 @@ class Job(Keyed, Base):
             "uq_jobs_system_key",
             "system_key",
             unique=True,
+            postgresql_where=text("system_key is not null"),
             info={"reason": "A cron slot is made once, whatever the number of workers."},
         ),
         Index(
             "uq_jobs_dedupe_key",
             "dedupe_key",
             unique=True,
-            postgresql_where=text(_LIVE),
+            postgresql_where=text(f"dedupe_key is not null and {_LIVE}"),
             info={"reason": "At most one unfinished job for a video and a kind; finished ones free the key."},
         ),
         Index(

@@ -25,6 +25,7 @@ from cuepoint.features.projects import access
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.storage.models import RetentionRule, RetentionTarget
 from cuepoint.features.videos import deletion
+from cuepoint.features.videos.looks import POSTER_SIDES
 from cuepoint.features.videos.models import AudioFile, Rendition, Video
 from cuepoint.viewer import Viewer
 
@@ -159,6 +160,11 @@ def _of_videos(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
         exists().where(Clip.is_protected, Clip.deleted_at.is_(None), of_clip),
         exists().where(Clip.deleted_at.is_not(None), Clip.id == StoredFile.owner_id),  # on its way out already
     )
+    uploaded_poster = exists().where(
+        Video.poster_upload_id.is_not(None),
+        Rendition.id == StoredFile.owner_id,
+        Rendition.kind.in_(list(POSTER_SIDES)),
+    )
     return (
         select(StoredFile)
         .join(Video, Video.id == StoredFile.video_id)
@@ -169,6 +175,7 @@ def _of_videos(project_id: UUID, rules: Sequence[Rule]) -> Select[StoredFile]:
             or_(Video.files_removed_at.is_(None), StoredFile.slot.not_in(_DERIVED)),  # it could not be made again
             ~busy,
             ~spared_clip,
+            ~uploaded_poster,  # it could not be made again either
             or_(false(), *[_taken_by(rule) for rule in rules]),
         )
     )

@@ -57,7 +57,7 @@ async def request_audio(
     video = await get_video(session, viewer, video_id, ProjectRole.EDITOR)
     require_files(video)
     _check(wanted)
-    track_index = _track(stored_media_info(video), wanted.track_index)
+    track_index = track_of(stored_media_info(video), wanted.track_index, field="trackIndex")
     file_id = uuid7()
     job = await jobs.enqueue(
         session,
@@ -96,16 +96,15 @@ def _check(wanted: WantedAudio) -> None:
         raise BadInputError("An audio file can have 1 or 2 channels; null keeps the track's.", field=("channels",))
 
 
-def _track(info: MediaInfo, index: int | None) -> int:
+def track_of(info: MediaInfo, index: int | None, *, field: str) -> int:
+    """The audio track of that index; with None the default one. Raises UNSUPPORTED_MEDIA where there is none."""
     tracks = {track.index for track in info.tracks if track.type == "AUDIO"}
     if index is None and info.audio is not None:
         return info.audio.index
     if index is None or index not in tracks:
         known = ", ".join(str(one) for one in sorted(tracks))
         say = f"its audio tracks are {known}" if tracks else "it has none"
-        raise CuepointError(
-            ErrorCode.UNSUPPORTED_MEDIA, f"The video has no such audio track; {say}.", field=("trackIndex",)
-        )
+        raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, f"The video has no such audio track; {say}.", field=(field,))
     return index
 
 

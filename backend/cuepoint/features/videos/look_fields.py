@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from cuepoint.features.videos import models
+from cuepoint.features.videos.audio_files import track_of
 from cuepoint.features.videos.look_loaders import (
     AudioFileCountOfVideo,
     AudioFilesOfVideo,
@@ -26,10 +27,12 @@ from cuepoint.features.videos.look_types import (
     Thumbnail,
     VideoStoryboard,
     Waveform,
+    check_columns,
     expiry,
     ranges_page,
     read_waveform,
 )
+from cuepoint.features.videos.looks import drawn_track
 from cuepoint.features.videos.playability import plays_in_browsers
 from cuepoint.features.videos.service import stored_media_info
 from cuepoint.graphql.arguments import After, First
@@ -52,7 +55,9 @@ Width = Annotated[
 @strawberry.type(description="A still picture that stands for a video.")
 class Poster:
     url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
-    at_seconds: float | None = strawberry.field(description="Time of the frame.")
+    at_seconds: float | None = strawberry.field(
+        description="Time of the frame; null for a picture that was uploaded, or drawn of the sound."
+    )
     width: int | None = strawberry.field(description="Pixels.")
     height: int | None = strawberry.field(description="Pixels.")
 
@@ -80,24 +85,29 @@ class VideoLooks:
         )
 
     @strawberry.field(
-        description="A small picture of a moment, out of the storyboard; null without one. Its width is that of the "
-        "storyboard's tiles, at most 320."
+        description="A small picture of a moment, out of the storyboard; null without one. It is as wide as the "
+        "storyboard's tiles, at most 320, or half as wide."
     )
     async def thumbnail(
         self,
         info: Info,
         at: Annotated[MediaTime, strawberry.argument(description="The moment; behind the end it is the last tile.")],
+        width: Width = None,
     ) -> Thumbnail | None:
         """A tile."""
         row = await info.context.loader(StoryboardOfVideo).load(self.key)
         if row is None or row.rendition_id is None:
             return None
         number = min(at // row.interval_ms, len(row.tile_ends) - 1)
+        small = (row.tile_width + 1) // 2, (row.tile_height + 1) // 2
+        is_small = width is not None and width <= small[0] and bool(row.small_ends)
+        size = small if is_small else (row.tile_width, row.tile_height)
+        name = f"{'small' if is_small else 'tile'}-{number}.jpg"
         return Thumbnail(
-            url=info.context.media_url("storyboards", self.key, f"tile-{number}.jpg"),
+            url=info.context.media_url("storyboards", self.key, name),
             at_seconds=seconds(number * row.interval_ms),
-            width=row.tile_width,
-            height=row.tile_height,
+            width=size[0],
+            height=size[1],
         )
 
     @strawberry.field(description="Small pictures along the time line; null until they are made, and for sound alone.")
@@ -105,14 +115,34 @@ class VideoLooks:
         row = await info.context.loader(StoryboardOfVideo).load(self.key)
         return None if row is None or row.rendition_id is None else VideoStoryboard.from_row(row)
 
-    @strawberry.field(description="The loudness along the time line; null until it is drawn, and without sound.")
+    @strawberry.field(
+        description="The loudness along the time line; null until it is drawn, without sound, and of a track that "
+        "cannot be decoded. UNSUPPORTED_MEDIA where there is no such track."
+    )
     async def waveform(
         self,
         info: Info,
         samples: Annotated[int, strawberry.argument(description="Columns wanted, 100 to 8000.")] = 1000,
+        audio_track: Annotated[
+            int | None, strawberry.argument(description="`MediaTrack.index` of an audio track; null = the default one.")
+        ] = None,
     ) -> Waveform | None:
         found = await info.context.loader(SoundMapOfVideo).load(self.key)
-        return None if found is None else await read_waveform(info, *found, samples)
+        further = self._further_track(audio_track)
+        row, file = found or (None, None)
+        if row is None or file is None:
+            return None
+        check_columns(samples)
+        track = drawn_track(row, file, further)
+        return None if track is None else await read_waveform(info, file, track, samples)
+
+    def _further_track(self, index: int | None) -> int | None:
+        """The index of an audio track other than the default one; None for that one."""
+        if index is None or self.row.media is None:
+            return None
+        media = stored_media_info(self.row)
+        wanted = track_of(media, index, field="audioTrack")
+        return None if media.audio is not None and wanted == media.audio.index else wanted
 
     @strawberry.field(description="Where nothing is to be heard, of 0.2 s or more, in order; empty until it is drawn.")
     async def silences(
@@ -181,11 +211,11 @@ class VideoLooks:
         return Playback(kind=kind, url=url, expires_at=expiry(info), content_type=proxy.content_type)
 
     @strawberry.field(description="Sound tracks written as files, oldest first.")
-    async def audio_files(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AudioFile]:
+    def audio_files(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AudioFile]:
         """A page of audio files."""
-        page = await info.context.loader(AudioFilesOfVideo).load((self.key, page_request(first, after)))
-        counter = info.context.loader(AudioFileCountOfVideo)
-        return Connection.from_page(page, AudioFile.from_row, lambda: counter.load(self.key))
+        pages, counts = info.context.loader(AudioFilesOfVideo), info.context.loader(AudioFileCountOfVideo)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, AudioFile.from_row, lambda: counts.get(self.key))
 
 
 def _of_pictures(

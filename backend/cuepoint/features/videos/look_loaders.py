@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.videos.audio_files import visible
 from cuepoint.features.videos.looks import POSTER_SIDES
 from cuepoint.features.videos.models import AudioFile, Rendition, RenditionKind, SoundMap, Storyboard
+from cuepoint.graphql.counts import CountLoader, Key
 from cuepoint.graphql.loaders import Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -51,12 +52,12 @@ class StoryboardOfVideo(Loader[UUID, Storyboard | None]):
             return {row.video_id: row for row in await session.scalars(statement)}
 
 
-class SoundMapOfVideo(Loader[UUID, tuple[SoundMap, Rendition] | None]):
-    """The waveform of each video, and its file."""
+class SoundMapOfVideo(Loader[UUID, tuple[SoundMap, Rendition | None] | None]):
+    """What is known of the sound of each video, and the waveform's file, which may have been given up."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, tuple[SoundMap, Rendition] | None]:
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, tuple[SoundMap, Rendition | None] | None]:
         """One statement for all keys."""
-        statement = select(SoundMap, Rendition).join(Rendition, Rendition.id == SoundMap.rendition_id)
+        statement = select(SoundMap, Rendition).outerjoin(Rendition, Rendition.id == SoundMap.rendition_id)
         async with self.context.db.read() as session:
             rows = (await session.execute(statement.where(SoundMap.video_id.in_(keys)))).all()
         return {row[0].video_id: (row[0], row[1]) for row in rows}
@@ -81,12 +82,9 @@ class AudioFilesOfVideo(PageLoader[AudioFile]):
         return await fetch_pages(session, AudioFile, AudioFile.video_id, ids, keys, page)
 
 
-class AudioFileCountOfVideo(Loader[UUID, int]):
+class AudioFileCountOfVideo(CountLoader):
     """How many audio files each video has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
-        statement = select(AudioFile.video_id, func.count()).where(AudioFile.video_id.in_(keys))
-        async with self.context.db.read() as session:
-            rows = await session.execute(statement.group_by(AudioFile.video_id))
-            return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in rows}
+    def counted(self, owner: Key) -> Select[int]:
+        """All of them."""
+        return select(func.count()).select_from(AudioFile).where(AudioFile.video_id == owner)

@@ -23,7 +23,12 @@ class SetPosterInput(IdempotentInput):
     """Input of setPoster."""
 
     video_id: strawberry.ID = strawberry.field(description="The video.")
-    at: MediaTime = strawberry.field(description="The moment whose picture it is.")
+    at: MediaTime | None = strawberry.field(default=None, description="The moment whose picture it is.")
+    upload_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Instead of `at`: a whole upload of PNG, JPEG, WebP or GIF to the same project, of at most 50 MiB. "
+        "It is read, not used up: it may stand for several videos, and expires by itself.",
+    )
 
 
 @strawberry.type(description="Result of setPoster.")
@@ -124,7 +129,8 @@ class VideoLookMutation:
     """Mutations of posters, proxies and audio files."""
 
     @strawberry.mutation(
-        description="Choose the picture that stands for a video. It stays the poster until another is chosen."
+        description="Choose the picture that stands for a video: that of a moment, or one that was uploaded. It stays "
+        "the poster until another is chosen. What is no picture fails the job with UNSUPPORTED_MEDIA."
     )
     @reports_errors(SetPosterPayload)
     async def set_poster(
@@ -132,8 +138,9 @@ class VideoLookMutation:
     ) -> SetPosterPayload:
         viewer = info.context.require_viewer()
         video_id = decode_id("Video", input.video_id, field=("videoId",))
+        upload_id = None if input.upload_id is None else decode_id("Upload", input.upload_id, field=("uploadId",))
         async with info.context.db.write() as session:
-            video, job = await looks.request_poster(session, viewer, video_id, input.at)
+            video, job = await looks.request_poster(session, viewer, video_id, input.at, upload_id=upload_id)
             return SetPosterPayload(video=Video.from_row(video), job=Job.from_row(job))
 
     @strawberry.mutation(

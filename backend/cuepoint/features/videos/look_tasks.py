@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterable
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from cuepoint.adapters.media.base_looks import StillPicture
-from cuepoint.errors import NotFoundError
+from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.files.models import FileArea
 from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
@@ -16,7 +18,7 @@ from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos import looks, service
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 from cuepoint.features.videos.playability import plays_in_browsers
-from cuepoint.features.videos.tasks import original, report_media_time, stored_rendition
+from cuepoint.features.videos.tasks import keeps_poster, original, report_media_time, stored_rendition
 
 SPEECH_RATE = 16_000
 WAV_HEADER_BYTES = 44
@@ -35,7 +37,7 @@ async def _rendition(ctx: TaskContext, video_id: UUID, kind: RenditionKind) -> R
         return await service.get_rendition(session, video_id, kind)
 
 
-@fresh_by(JobKind.STORYBOARD, version=1)
+@fresh_by(JobKind.STORYBOARD, version=2)
 async def storyboard_made_of(ctx: TaskContext) -> MadeOf | None:
     """The original, and the poster that is made smaller."""
     found = await original(ctx)
@@ -104,38 +106,73 @@ async def _stored_posters(
 
 @task(JobKind.POSTER)
 async def take_poster(ctx: TaskContext) -> None:
-    """The poster, in all sizes, is the picture shown at the time in the arguments."""
+    """The poster, in all sizes, is the picture shown at the time in the arguments, or the one of the upload there."""
     video = await _video(ctx)
-    at_ms = int(ctx.args["at_ms"])
     ctx.report(0.1, "Taking a poster")
     targets = {kind: ctx.temp_dir / f"{kind.value.lower()}.jpg" for kind in looks.POSTER_SIDES}
-    wanted = [(target, looks.POSTER_SIDES[kind]) for kind, target in targets.items()]
-    async with ctx.adapters.storage.local_copy(video.storage_key) as path:
-        made = await ctx.adapters.looks.stills(path, wanted, at_ms=at_ms)
-    posters = await _stored_posters(ctx, video, targets, made, made[0].at_ms)
-    async with ctx.finish(result={"atMs": made[0].at_ms}) as session:
-        await looks.record_posters(session, video.id, at_ms, posters)
+    chosen: int | UUID
+    if "upload_id" in ctx.args:
+        chosen, shown_ms = UUID(str(ctx.args["upload_id"])), None
+        made = await _uploaded_picture(ctx, video, chosen, targets)
+    else:
+        chosen = int(ctx.args["at_ms"])
+        wanted = [(target, looks.POSTER_SIDES[kind]) for kind, target in targets.items()]
+        async with ctx.adapters.storage.local_copy(video.storage_key) as path:
+            made = await ctx.adapters.looks.stills(path, wanted, at_ms=chosen)
+        shown_ms = made[0].at_ms
+    posters = await _stored_posters(ctx, video, targets, made, shown_ms)
+    async with ctx.finish(result={"atMs": shown_ms}) as session:
+        await looks.record_posters(session, video.id, chosen, posters)
 
 
-@fresh_by(JobKind.WAVEFORM, version=1)
+async def _uploaded_picture(
+    ctx: TaskContext, video: Video, upload_id: UUID, targets: dict[RenditionKind, Path]
+) -> list[StillPicture]:
+    """The picture that was uploaded, in all sizes; it is a foreign file like any other. Raises UNSUPPORTED_MEDIA for
+    what is none, MEDIA_LIMIT_EXCEEDED for one of too many pixels, MEDIA_TRUNCATED, and what `picture_upload` raises."""
+    async with ctx.db.read() as session:
+        upload = await looks.picture_upload(session, video, upload_id)
+    path, whole = ctx.temp_dir / "upload", targets[RenditionKind.POSTER]
+    await _write(ctx.adapters.storage.read_upload(upload.storage_key), path)
+    info = await ctx.adapters.media.probe(path)
+    made = await ctx.adapters.media.poster(path, whole, duration_ms=None) if info.is_image else None
+    if made is None:
+        raise CuepointError(
+            ErrorCode.UNSUPPORTED_MEDIA,
+            f"The upload is a file of {info.container}, and no picture. Upload a PNG, JPEG, WebP or GIF.",
+        )
+    smaller = [(targets[kind], looks.POSTER_SIDES[kind]) for kind in looks.SMALLER_POSTERS]
+    return [StillPicture(0, made.width, made.height), *await ctx.adapters.looks.shrink(whole, smaller)]
+
+
+async def _write(pieces: AsyncIterable[bytes], path: Path) -> None:
+    """These bytes are the file."""
+    with await asyncio.to_thread(path.open, "wb") as file:
+        async for piece in pieces:
+            await asyncio.to_thread(file.write, piece)
+
+
+@fresh_by(JobKind.WAVEFORM, version=2)
 async def waveform_made_of(ctx: TaskContext) -> MadeOf | None:
-    """The extracted sound, or that there is none. Of sound alone there is a poster as well."""
+    """The original's audio tracks, of which one is extracted, or that there is none. Of sound alone there is a poster
+    as well."""
     found = await original(ctx)
     if found is None or found[0].media is None:
         return None
-    video, _ = found
+    video, source = found
     info = service.stored_media_info(video)
     audio = await _rendition(ctx, video.id, RenditionKind.ASR_AUDIO)
     if audio is None and info.audio is not None:
         return None
     kinds = [RenditionKind.WAVEFORM, *([RenditionKind.POSTER] if info.video is None else [])]
     made = [await stored_rendition(ctx, video, kind) for kind in kinds]
-    return MadeOf([audio and audio.storage_key, info.video is None], is_there=None not in made)
+    return MadeOf([source, audio and audio.storage_key, info.video is None], is_there=None not in made)
 
 
 @task(JobKind.WAVEFORM)
 async def draw_waveform(ctx: TaskContext) -> None:
-    """The waveform lies in storage, and the silences in a row; without sound there is neither, and no error."""
+    """The waveforms of all audio tracks lie in storage as one file, and the silences of the default one in a row;
+    without sound there is neither, and no error."""
     video = await _video(ctx)
     audio = await _rendition(ctx, video.id, RenditionKind.ASR_AUDIO)
     if audio is None:
@@ -143,20 +180,66 @@ async def draw_waveform(ctx: TaskContext) -> None:
             await looks.remove_sound_map(session, video.id)
         return
     target, image = ctx.temp_dir / "waveform.bin", ctx.temp_dir / "poster.jpg"
-    is_sound_alone = service.stored_media_info(video).video is None
+    is_drawn = service.stored_media_info(video).video is None and not await keeps_poster(ctx, video)
     async with ctx.adapters.storage.local_copy(audio.storage_key) as path:
         picture = await ctx.adapters.looks.listen(
             path,
             target,
-            picture=image if is_sound_alone else None,
+            picture=image if is_drawn else None,
             on_progress=partial(report_media_time, ctx, "Drawing the sound", audio.duration_ms),
         )
-    posters = await _posters_of_sound(ctx, video, image) if picture.level_bytes and is_sound_alone else []
+    posters = await _posters_of_sound(ctx, video, image) if picture.level_bytes and is_drawn else []
+    further = await _draw_further(ctx, video, target)
     rendition = await _stored(ctx, video, RenditionKind.WAVEFORM, target, "application/octet-stream")
     rendition.start_ms, rendition.duration_ms = audio.start_ms, audio.duration_ms
-    samples = (audio.size_bytes - WAV_HEADER_BYTES) // 2
     async with ctx.finish(result={"silences": len(picture.silences) // 2}) as session:
-        await looks.replace_sound_map(session, video.id, picture, rendition, posters, samples=samples)
+        await looks.replace_sound_map(
+            session,
+            video.id,
+            picture,
+            rendition,
+            posters,
+            samples=_samples(audio.size_bytes),
+            further=further,
+            chosen=video.chosen_poster,
+        )
+
+
+def _samples(wav_bytes: int) -> int:
+    return (wav_bytes - WAV_HEADER_BYTES) // 2
+
+
+async def _draw_further(ctx: TaskContext, video: Video, target: Path) -> list[looks.DrawnTrack]:
+    """The waveforms of the audio tracks but the default one, behind it in its file. What cannot be decoded has none."""
+    info = service.stored_media_info(video)
+    indexes = [track.index for track in info.tracks if track.type == "AUDIO" and track != info.audio]
+    if not indexes:
+        return []
+    drawn = []
+    async with ctx.adapters.storage.local_copy(video.storage_key) as path:
+        for index in indexes:
+            on_progress = partial(report_media_time, ctx, f"Drawing audio track {index}", video.duration_ms)
+            wav, levels = ctx.temp_dir / "track.wav", ctx.temp_dir / "track.bin"
+            try:
+                audio = await ctx.adapters.media.extract_audio(
+                    path, wav, track_index=index, duration_ms=video.duration_ms, on_progress=on_progress
+                )
+            except CuepointError as error:
+                if error.code is not ErrorCode.UNSUPPORTED_MEDIA:
+                    raise
+                continue
+            await ctx.adapters.looks.listen(wav, levels, on_progress=on_progress)
+            first_byte = await asyncio.to_thread(_append, target, levels)
+            drawn.append(looks.DrawnTrack(index, first_byte, _samples(audio.size_bytes), audio.start_ms))
+    return drawn
+
+
+def _append(target: Path, more: Path) -> int:
+    """Where the bytes of the other file, which are few, begin in this one now."""
+    with target.open("ab") as file:
+        start = file.tell()
+        file.write(more.read_bytes())
+    return start
 
 
 async def _posters_of_sound(ctx: TaskContext, video: Video, image: Path) -> list[Rendition]:

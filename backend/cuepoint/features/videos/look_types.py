@@ -19,6 +19,7 @@ from cuepoint.features.jobs.types import Job
 from cuepoint.features.videos import models
 from cuepoint.features.videos.audio_files import SUFFIXES
 from cuepoint.features.videos.look_loaders import AudioFileById
+from cuepoint.features.videos.looks import DrawnTrack
 from cuepoint.graphql.connections import Connection
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
@@ -242,18 +243,23 @@ def ranges_page(
     return Connection.from_page(found, convert, count)
 
 
-async def read_waveform(info: Info, row: models.SoundMap, file: models.Rendition, samples: int) -> Waveform:
-    """The waveform in so many columns. Raises BadInputError for a number beyond the bounds."""
+def check_columns(samples: int) -> None:
+    """Raises BadInputError for a number beyond the bounds."""
     if not FEWEST_COLUMNS <= samples <= MOST_COLUMNS:
         raise BadInputError(
             f"`samples` must be between {FEWEST_COLUMNS} and {MOST_COLUMNS}, not {samples}.", field=("samples",)
         )
-    start, end, stretches = read_span(row.samples, samples)
-    planes = b"".join([piece async for piece in info.context.adapters.storage.read(file.storage_key, start, end)])
+
+
+async def read_waveform(info: Info, file: models.Rendition, track: DrawnTrack, samples: int) -> Waveform:
+    """The waveform of a track in so many columns."""
+    start, end, stretches = read_span(track.samples, samples)
+    place = file.storage_key, track.first_byte + start, track.first_byte + end
+    planes = b"".join([piece async for piece in info.context.adapters.storage.read(*place)])
     found = peaks(planes, stretches, samples)
     return Waveform(
-        start_seconds=seconds(row.start_ms),
-        duration_seconds=seconds(row.samples * 1000 // 16_000),
+        start_seconds=seconds(track.start_ms),
+        duration_seconds=seconds(track.samples * 1000 // 16_000),
         samples=len(found) // 2,
         peaks=found,
     )

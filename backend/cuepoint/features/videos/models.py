@@ -153,6 +153,9 @@ class Video(Keyed, Base):
     poster_at_ms: Mapped[int | None] = mapped_column(
         comment="The moment that a person chose for the poster; null = the best of eight."
     )
+    poster_upload_id: Mapped[UUID | None] = mapped_column(
+        comment="The upload whose picture a person chose for the poster; it may be gone. Null = none."
+    )
     tags: Mapped[list[str]] = mapped_column(
         ARRAY(Text), server_default="{}", comment="Labels of people, each once, in order of the alphabet."
     )
@@ -173,6 +176,11 @@ class Video(Keyed, Base):
     is_protected: Mapped[bool] = mapped_column(
         server_default="false", comment="Kept whatever the project's rules of retention say."
     )
+
+    @property
+    def chosen_poster(self) -> int | UUID | None:
+        """What a person chose for the poster: a moment, or an upload; None = nothing."""
+        return self.poster_at_ms if self.poster_upload_id is None else self.poster_upload_id
 
 
 class Rendition(Keyed, Base):
@@ -228,6 +236,11 @@ class Storyboard(Base):
     interval_ms: Mapped[int] = mapped_column(comment="Tile n shows the picture at n times so long.")
     sheet_ends: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), comment="Where each sheet ends in the file.")
     tile_ends: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), comment="Where each tile ends in the file.")
+    small_ends: Mapped[list[int]] = mapped_column(
+        ARRAY(BigInteger),
+        server_default="{}",
+        comment="Where each tile of half the width ends in the file; empty in one of an earlier release.",
+    )
     hashes: Mapped[bytes] = mapped_column(LargeBinary, comment="Gradient hashes of the tiles, 8 bytes each.")
     bands: Mapped[list[int]] = mapped_column(
         ARRAY(Integer), comment="Quarters of the hashes, each once, for the index."
@@ -246,13 +259,20 @@ class SoundMap(Base):
     video_id: Mapped[UUID] = mapped_column(
         ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, comment="Whose."
     )
-    rendition_id: Mapped[UUID] = mapped_column(
-        ForeignKey("renditions.id", ondelete="CASCADE"), unique=True, comment="The waveform's file."
+    rendition_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("renditions.id", ondelete="SET NULL"),
+        unique=True,
+        comment="The waveform's file; null once it was given up: the silences stay known.",
     )
     samples: Mapped[int] = mapped_column(BigInteger, comment="Samples at 16 kHz: they say how the file is laid out.")
     start_ms: Mapped[int] = mapped_column(comment="Where the first sample lies on the media's time line.")
     silences: Mapped[list[int]] = mapped_column(ARRAY(Integer), comment="[start, end, ...] in ms of the media.")
     sounds: Mapped[list[int]] = mapped_column(ARRAY(Integer), comment="[start, end, ...] in ms: what is not silence.")
+    tracks: Mapped[list[dict[str, int]]] = mapped_column(
+        JSONB,
+        server_default="[]",
+        comment="Of each further audio track in the file: `index`, `first_byte`, `samples`, `start_ms`.",
+    )
 
 
 class AudioFile(Keyed, Base):

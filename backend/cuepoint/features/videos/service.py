@@ -199,7 +199,10 @@ async def start_jobs(
     how: StartOptions,
 ) -> list[Job]:
     """The pipeline of a video for whoever has checked the rights: its jobs in order, with the options that hold."""
-    said = how.options if kinds is None else replace(how.options, steps=tuple(kinds))
+    said = how.options
+    if kinds is not None:
+        said = replace(said, steps=tuple(kinds))
+        JobOptions(steps=said.steps).check()  # they stand beside the options, not in them
     found = await effective_options(session, video.project_id, said, how.preset_id)
     return await jobs.start_pipeline(
         session,
@@ -289,10 +292,10 @@ async def record_media_info(
     content_type: str,
     poster: Rendition | None,
     *,
-    chosen_at_ms: int | None = None,
+    chosen: int | UUID | None = None,
 ) -> None:
-    """The video's columns say what the probe found, and its poster is replaced; `chosen_at_ms`: by the picture that a
-    person chose. One that was chosen meanwhile stays."""
+    """The video's columns say what the probe found, and its poster is replaced; `chosen` is the `chosen_poster` that
+    was looked at: another one that was chosen meanwhile stays."""
     video = await repository.locked_video(session, video_id, exclusively=True)
     if video is None:
         raise NotFoundError("video")
@@ -304,11 +307,11 @@ async def record_media_info(
     video.media = dataclasses.asdict(info)
     video.probed_at = datetime.now(UTC)
     await session.flush()
-    if info.picture is None or video.poster_at_ms != chosen_at_ms:  # drawn of the sound; chosen meanwhile
+    if info.picture is None or video.chosen_poster != chosen:  # drawn of the sound; chosen meanwhile
         return
     if poster is not None:
         await repository.replace_rendition(session, poster)
-    elif chosen_at_ms is None:
+    elif chosen is None:
         await repository.remove_rendition(session, video_id, RenditionKind.POSTER)
 
 

@@ -46,6 +46,11 @@ async def stored_rendition(ctx: TaskContext, video: Video, kind: RenditionKind) 
     return found
 
 
+async def keeps_poster(ctx: TaskContext, video: Video) -> bool:
+    """Whether the poster is one that a person chose, and is there."""
+    return video.chosen_poster is not None and await stored_rendition(ctx, video, RenditionKind.POSTER) is not None
+
+
 @fresh_by(JobKind.PROBE, version=2)
 async def probe_made_of(ctx: TaskContext) -> MadeOf | None:
     """The bytes of the original. What has pictures has a poster as well."""
@@ -75,20 +80,21 @@ async def probe(ctx: TaskContext) -> None:
         poster = await _poster(ctx, video, path, info) if info.picture else None
     content_type = content_type_of(info)
     async with ctx.finish(result={"durationMs": info.duration_ms, "warnings": list(info.warnings)}) as session:
-        await service.record_media_info(session, video.id, info, content_type, poster, chosen_at_ms=video.poster_at_ms)
+        await service.record_media_info(session, video.id, info, content_type, poster, chosen=video.chosen_poster)
 
 
 async def _poster(ctx: TaskContext, video: Video, path: Path, info: MediaInfo) -> Rendition | None:
-    """The best picture, or the one that a person chose where its file is gone; None: what there is stays."""
+    """The best picture, or that of the moment which a person chose; None: what there is stays, as does what a person
+    chose while its file is there. An uploaded one that is gone cannot be made again."""
     target = ctx.temp_dir / "poster.jpg"
+    if await keeps_poster(ctx, video):
+        return None
     poster: PosterInfo | StillPicture | None
     if video.poster_at_ms is None:
         poster = await ctx.adapters.media.poster(path, target, duration_ms=info.duration_ms)
-    elif await stored_rendition(ctx, video, RenditionKind.POSTER) is None:
+    else:
         wanted = [(target, looks.POSTER_SIDES[RenditionKind.POSTER])]
         [poster] = await ctx.adapters.looks.stills(path, wanted, at_ms=video.poster_at_ms)
-    else:
-        poster = None
     if poster is None:
         return None
     stored = await store_file(
