@@ -8,10 +8,10 @@ from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from cuepoint.db.base import uuid7
-from cuepoint.db.keyset import PageRequest, decode_cursor, encode_cursor, fetch_page, fetch_pages
+from cuepoint.db.keyset import Along, PageRequest, decode_cursor, encode_cursor, fetch_page, fetch_pages
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, ErrorCode
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
@@ -114,6 +114,21 @@ class TestFetchPage:
         assert (first.has_previous_page, first.has_next_page) == (False, True)
         assert (last.has_previous_page, last.has_next_page) == (True, False)
         assert (beyond.rows, beyond.has_next_page) == ([], False)
+
+    @pytest.mark.parametrize("with_total", [False, True])
+    async def test_tells_what_came_along(self, db: Database, with_total: bool) -> None:
+        made = [await make_project(db, name=name) for name in ("a", "bb", "ccc")]
+        told: dict[UUID, int] = {}
+        page = PageRequest(2, with_total=with_total, along=[Along(func.length(Project.name), told.__setitem__)])
+
+        with count_statements(db.engine) as seen:
+            async with db.read() as session:
+                found = await fetch_page(session, select(Project), KEYS, page)
+
+        assert [row.id for row in found.rows] == [made[0].id, made[1].id]
+        assert (found.total, found.has_next_page) == (3 if with_total else None, True)
+        assert {row.id: told[row.id] for row in found.rows} == {made[0].id: 1, made[1].id: 2}
+        assert len(seen.seen) == 1
 
     async def test_a_deleted_row_still_works_as_a_cursor(self, db: Database) -> None:
         made = [await make_project(db) for _ in range(3)]

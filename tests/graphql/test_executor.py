@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
+import pytest
 import strawberry
 from graphql import experimental_execute_incrementally, parse
 from hypothesis import given, settings
@@ -75,6 +76,14 @@ class Branch(Leaf):
         return [Leaf(number=n) for n in range(first)]
 
     @strawberry.field
+    def even(self) -> Leaf | None:
+        return None if self.number % 2 else Leaf(number=self.number)
+
+    @strawberry.field
+    def at_once_or_later(self) -> Leaf:
+        return self.later() if self.number % 2 else Leaf()  # type: ignore[no-any-return]
+
+    @strawberry.field
     def maybe_leaves(self) -> list[Leaf | None]:
         return [Leaf(), None, Leaf()]
 
@@ -99,12 +108,16 @@ class Query:
     def branches(self) -> list[Branch | None]:
         return [Branch(), Branch(number=1)]
 
+    @strawberry.field
+    async def table(self) -> list[Branch]:
+        return [Branch(), Branch(number=1), Branch(number=2)]
+
 
 schema = build_schema(Query)
 GOOD = ["text", "number", "ratio", "wholeRatio", "flag", "key", "colour", "at", "size", "maybe", "maybeNumber", "words"]
 BAD = ["must", "tooLarge", "notANumber", "textForNumber", "wrongMaybe", "wrongColour"]
 CALLED = ["raising", "raisingLater"]
-NESTED = ["leaf", "later", "nothing", "leaves(first: 3)", "leaves", "maybeLeaves"]
+NESTED = ["leaf", "later", "nothing", "even", "atOnceOrLater", "leaves(first: 3)", "leaves", "maybeLeaves"]
 
 directive = st.sampled_from(["", "", "", " @include(if: $yes)", " @skip(if: $yes)"])
 
@@ -122,18 +135,31 @@ def selection(names: list[str], condition: str) -> st.SearchStrategy[str]:
 
 
 leaf_selection = selection([*GOOD, "__typename"], "Leaf") | selection([*GOOD, *BAD], "Leaf")
-branch_parts = st.lists(
-    st.builds(lambda name, inner, d: f"{name}{d} {{ {inner} }}", st.sampled_from(NESTED), leaf_selection, directive),
-    max_size=3,
-    unique_by=lambda text: text.split("{")[0].split("(")[0].split("@")[0].strip(),
-)
+
+
+def branch_parts_of(leaves: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(
+        st.builds(lambda name, inner, d: f"{name}{d} {{ {inner} }}", st.sampled_from(NESTED), leaves, directive),
+        max_size=3,
+        unique_by=lambda text: text.split("{")[0].split("(")[0].split("@")[0].strip(),
+    )
+
+
 branch_selection = st.builds(
-    lambda own, parts: f"{own} {' '.join(parts)}", selection([*GOOD, *CALLED], "Branch"), branch_parts
+    lambda own, parts: f"{own} {' '.join(parts)}",
+    selection([*GOOD, *CALLED], "Branch"),
+    branch_parts_of(leaf_selection),
 )
 operations = st.builds(
     lambda root, inner: f"query ($yes: Boolean = true) {{ {root} {{ {inner} }} }}",
     st.sampled_from(["branch", "branches", "x: branch"]),
     branch_selection,
+)
+# Of several errors in the rows of a table, which of them are found before one ends it depends on the order.
+tables = st.builds(
+    lambda own, parts: f"query ($yes: Boolean = true) {{ table {{ {own} {' '.join(parts)} }} }}",
+    selection([*GOOD, "raisingLater"], "Branch"),
+    branch_parts_of(selection([*GOOD, "__typename"], "Leaf")),
 )
 
 
@@ -146,17 +172,28 @@ async def outcome(text: str, executor: Any) -> tuple[Any, list[Any]]:
     return result.data, sorted((str(error.path), error.message) for error in result.errors or ())
 
 
+async def both_outcomes(text: str) -> tuple[Any, Any]:
+    return await outcome(text, QuickExecutor), await outcome(text, StrawberryGraphQLCoreExecutionContext)
+
+
 class TestQuickExecutor:
     @settings(max_examples=300, deadline=None, database=None, derandomize=True)
-    @given(operations)
+    @given(operations | tables)
     def test_answers_as_the_reference_does(self, text: str) -> None:
-        async def both() -> tuple[Any, Any]:
-            return await outcome(text, QuickExecutor), await outcome(text, StrawberryGraphQLCoreExecutionContext)
-
-        quick, reference = asyncio.run(both())
+        quick, reference = asyncio.run(both_outcomes(text))
 
         assert quick == reference, text
         assert str(quick[0]) == str(reference[0])  # the order of fields as well
+
+    @pytest.mark.parametrize(
+        "selection",
+        ["raising", "leaf { must }", "text raising leaf { text }", "even { tooLarge }", "leaf { text } later { must }"],
+    )
+    async def test_an_error_in_a_table_is_that_of_the_reference(self, selection: str) -> None:
+        quick, reference = await both_outcomes(f"{{ table {{ {selection} }} }}")
+
+        assert quick == reference
+        assert quick[1]
 
 
 class TestPlainField:

@@ -43,10 +43,30 @@ class TestCounts:
     async def test_a_length_alone_reads_no_page(self, api: Api, selection: str) -> None:
         fragment = "fragment C on ClipConnection { totalCount }" if "...C " in selection else ""
 
-        assert await api.statements(f"{{ videos {{ nodes {{ {selection} }} }} }} {fragment}") == 2
+        assert await api.statements(f"{{ videos {{ nodes {{ {selection} }} }} }} {fragment}") == 1
+
+    @pytest.mark.parametrize(
+        "selection", ["edges { node { ...V } }", "nodes { ...V }", "edges { cursor } nodes { ... { ...V } }"], ids=str
+    )
+    async def test_lengths_of_lists_come_along_with_the_page(self, api: Api, selection: str) -> None:
+        fragment = "fragment V on Video { clips { totalCount } jobs { totalCount } moments { n: totalCount } }"
+
+        assert await api.statements(f"{{ videos {{ totalCount {selection} }} }} {fragment}") == 1
+
+    async def test_lengths_of_one_object_are_those_that_come_along(self, api: Api) -> None:
+        lengths = "{ clips { totalCount } jobs { totalCount } audioFiles { totalCount } }"
+        alone = await api.data(f"query ($id: ID!) {{ video(id: $id) {lengths} }}", {"id": await video_id(api)})
+        along = await api.data(f"{{ videos {{ nodes {lengths} }} }}")
+
+        assert along["videos"]["nodes"] == [alone["video"]]
+        assert alone["video"] == {
+            "clips": {"totalCount": 1},
+            "jobs": {"totalCount": 1},
+            "audioFiles": {"totalCount": 0},
+        }
 
     async def test_with_a_node_the_page_is_read(self, api: Api) -> None:
-        assert await api.statements("{ videos { nodes { clips { totalCount nodes { id } } } } }") == 3
+        assert await api.statements("{ videos { nodes { clips { totalCount nodes { id } } } } }") == 2
 
     async def test_the_length_is_that_of_the_list(self, api: Api) -> None:
         found = await api.data("{ videos { nodes { clips { totalCount } } } }")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, func, literal, select, true, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Select, TableValuedAlias, Uuid, func, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import class_mapper
 
@@ -30,12 +30,21 @@ class Int64(int):
 
 
 @dataclass(frozen=True)
+class Along:
+    """What is read along with each row of a page: a column, and who is told its value by the row's key."""
+
+    column: ColumnElement[Any]
+    tell: Callable[[UUID, Any], None]
+
+
+@dataclass(frozen=True)
 class PageRequest:
     """What a client asks for: the first `first` rows after the cursor `after`, and the length of the whole list."""
 
     first: int
     after: str | None = None
     with_total: bool = field(default=False, kw_only=True)
+    along: Sequence[Along] = field(default=(), kw_only=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,8 @@ async def fetch_page(
 ) -> Page[Any]:
     """One page of entities of `statement`, ordered by `keys` (attribute, Python type); the last key must be unique.
 
-    All keys run in one direction, so that the row comparison can use an index on them. One statement, total included.
+    All keys run in one direction, so that the row comparison can use an index on them. One statement, the total and
+    what comes along included.
     """
     columns = [column for column, _ in keys]
     wanted = statement
@@ -122,11 +132,17 @@ async def fetch_page(
         wanted = wanted.where(tuple_(*columns) < bound if descending else tuple_(*columns) > bound)
     order = [column.desc() if descending else column.asc() for column in columns]
     wanted = wanted.order_by(*order).limit(page.first + 1)
-    if not page.with_total:
+    beside = [one.column for one in page.along]
+    if page.with_total:
+        beside.append(select(func.count()).select_from(statement.subquery()).scalar_subquery())
+    if not beside:
         return _page_of(list((await session.scalars(wanted)).all()), columns, page)
-    total = select(func.count()).select_from(statement.subquery()).scalar_subquery()
-    rows = (await session.execute(wanted.add_columns(total))).all()
-    return replace(_page_of([row[0] for row in rows], columns, page), total=_total(rows, page))
+    rows = (await session.execute(wanted.add_columns(*beside))).all()
+    for place, one in enumerate(page.along, 1):
+        for row in rows:
+            one.tell(row[0].id, row[place])
+    found = _page_of([row[0] for row in rows], columns, page)
+    return replace(found, total=_total(rows, page)) if page.with_total else found
 
 
 def _total(rows: Sequence[Any], page: PageRequest) -> int | None:
@@ -141,6 +157,11 @@ def _page_of(rows: list[Any], columns: Sequence[Any], page: PageRequest) -> Page
     return Page(
         shown, Cursors(shown, [str(column.key) for column in columns]), len(rows) > page.first, page.after is not None
     )
+
+
+def table_of(ids: Sequence[UUID]) -> TableValuedAlias:
+    """Keys as a table with the column `id`."""
+    return func.unnest(literal(list(ids), ARRAY(Uuid))).table_valued("id", name="parents").render_derived()
 
 
 async def fetch_pages(
@@ -160,7 +181,7 @@ async def fetch_pages(
     Attributes named in `without` are not read; the rows, which belong to no session, raise if they are asked for them.
     """
     columns = [column for column, _ in keys]
-    parents = func.unnest(literal(list(parent_ids), ARRAY(Uuid))).table_valued("id", name="parents").render_derived()
+    parents = table_of(parent_ids)
     inner = select(entity).where(parent == parents.c.id, *where)
     if page.after is not None:
         values = decode_cursor(page.after, [kind for _, kind in keys])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -24,6 +24,7 @@ class Loader(ABC, Generic[K, V]):
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._known: dict[K, V] = {}
         self._batcher: DataLoader[K, V] = DataLoader(self._in_order, max_batch_size=MAX_BATCH)
 
     @abstractmethod
@@ -34,9 +35,17 @@ class Loader(ABC, Generic[K, V]):
         """What stands for a key that `fetch` left out."""
         return None
 
+    def tell(self, key: K, value: V) -> None:
+        """The value of a key, which came along with something else."""
+        self._known[key] = value
+
+    def get(self, key: K) -> V | Awaitable[V]:
+        """The value if it has been told, else what to wait for: tasks cost more than most fields."""
+        return self._known[key] if key in self._known else self._batcher.load(key)
+
     async def load(self, key: K) -> V:
         """The value of one key, fetched together with whatever else is asked for in this tick."""
-        return await self._batcher.load(key)
+        return self._known[key] if key in self._known else await self._batcher.load(key)
 
     async def load_many(self, keys: Iterable[K]) -> list[V]:
         """The values of several keys, in their order."""

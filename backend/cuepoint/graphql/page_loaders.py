@@ -11,18 +11,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import Page, PageRequest
-from cuepoint.graphql.context import Info
 from cuepoint.graphql.loaders import Loader
-from cuepoint.graphql.selections import only_counts
 
 R = TypeVar("R")
-K = TypeVar("K")
 PagesById: TypeAlias = Mapping[UUID, Page[R]]
-
-
-async def page_of(info: Info, loader: Loader[K, Page[R]], key: K) -> Page[R]:
-    """The page, or an empty one where the client selects nothing of it but the length of the list."""
-    return Page([], [], False, False) if only_counts(info) else await loader.load(key)
 
 
 class PageLoader(Loader[tuple[UUID, PageRequest], Page[R]]):

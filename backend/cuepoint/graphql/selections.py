@@ -6,48 +6,54 @@ too little.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
-from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, SelectionNode
+from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode
 
 from cuepoint.graphql.context import Info
 
-COUNTS = frozenset({"totalCount", "__typename"})
+Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
 
 
-def names_below(info: Info, *, depth: int = 12) -> frozenset[str]:
-    """Names of all fields below this one; with `depth` 1 those of the object itself."""
+def names_below(info: Info) -> frozenset[str]:
+    """Names of all fields below this one."""
     raw = info._raw_info  # noqa: SLF001  # `selected_fields` converts the whole tree at each use
     names: set[str] = set()
-    for node in raw.field_nodes:
-        if node.selection_set is not None:
-            _collect(node.selection_set.selections, raw.fragments, names, depth, set())
+    seen: set[str] = set()
+    waiting = list(raw.field_nodes)
+    while waiting:
+        for name, nodes in _children([waiting.pop()], raw.fragments, seen).items():
+            names.add(name)
+            waiting += nodes
     return frozenset(names)
 
 
-def only_counts(info: Info) -> bool:
-    """Whether of a connection nothing is selected but its length."""
-    return names_below(info, depth=1) <= COUNTS
+def counted_below(info: Info) -> tuple[bool, frozenset[str]]:
+    """Of a connection: whether its length is selected, and the names of the lists of its nodes whose length is."""
+    raw = info._raw_info  # noqa: SLF001
+    page = _children(raw.field_nodes, raw.fragments)
+    nodes = page["nodes"] + _children(page["edges"], raw.fragments)["node"]
+    lists = _children(nodes, raw.fragments)
+    counted = (name for name, found in lists.items() if "totalCount" in _children(found, raw.fragments))
+    return "totalCount" in page, frozenset(counted)
 
 
-def _collect(
-    selections: Iterable[SelectionNode],
-    fragments: dict[str, FragmentDefinitionNode],
-    names: set[str],
-    depth: int,
-    seen: set[tuple[str, int]],
-) -> None:
-    for node in selections:
-        below, left = node, depth
-        if isinstance(node, FieldNode):
-            names.add(node.name.value)
-            left -= 1
-        elif isinstance(node, FragmentSpreadNode):
-            place = (node.name.value, depth)
-            if place in seen:
-                continue
-            seen.add(place)
-            below = fragments[node.name.value]  # type: ignore[assignment]
-        selection_set = getattr(below, "selection_set", None)
-        if selection_set is not None and left > 0:
-            _collect(selection_set.selections, fragments, names, left, seen)
+def _children(
+    nodes: Iterable[FieldNode], fragments: Fragments, seen: set[str] | None = None
+) -> defaultdict[str, list[FieldNode]]:
+    """The fields directly below, by name; fragments that were `seen` are passed over."""
+    known: set[str] = set() if seen is None else seen
+    found: defaultdict[str, list[FieldNode]] = defaultdict(list)
+    waiting = [node.selection_set for node in nodes if node.selection_set is not None]
+    while waiting:
+        for one in waiting.pop().selections:
+            if isinstance(one, FieldNode):
+                found[one.name.value].append(one)
+            elif isinstance(one, InlineFragmentNode):
+                waiting.append(one.selection_set)
+            elif isinstance(one, FragmentSpreadNode) and one.name.value not in known:
+                known.add(one.name.value)
+                waiting.append(fragments[one.name.value].selection_set)
+    return found

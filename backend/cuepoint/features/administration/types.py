@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import strawberry
@@ -52,6 +54,21 @@ describe_enum(
 )
 
 
+# The fields that name other objects, and their types: the log has the keys alone.
+_TYPES = {"userId": "User", "projectIds": "Project", "successorId": "ApiKey", "video": "Video"}
+
+
+def _with_ids(fields: Mapping[str, Any] | None) -> JSON | None:
+    """The fields with keys as global ids."""
+    return None if fields is None else JSON({name: _with_id(name, value) for name, value in fields.items()})
+
+
+def _with_id(name: str, value: Any) -> Any:
+    if name not in _TYPES or value is None:
+        return value
+    return [_with_id(name, one) for one in value] if isinstance(value, list) else encode_id(_TYPES[name], UUID(value))
+
+
 @strawberry.type(description="One change, and who made it. Events are never changed or deleted.")
 class AuditEvent:
     """An entry of the log as clients see it."""
@@ -93,7 +110,7 @@ class AuditEvent:
             node_type=row.node_type,
             node_id=encode_id(row.node_type, row.node_id),
             api_key_id=None if row.api_key_id is None else encode_id("ApiKey", row.api_key_id),
-            before=None if row.before is None else JSON(row.before),
-            after=None if row.after is None else JSON(row.after),
+            before=_with_ids(row.before),
+            after=_with_ids(row.after),
             request_id=row.request_id,
         )

@@ -51,7 +51,9 @@ class StartPipelinesInput(IdempotentInput):
     """Input of startPipelines."""
 
     video_ids: list[strawberry.ID] = strawberry.field(description="The videos, 1 to 100.")
-    steps: list[JobKind] | None = strawberry.field(default=None, description="Which steps; null = the whole pipeline.")
+    steps: list[JobKind] | None = strawberry.field(
+        default=None, description="Which steps; null = those of the preset or of each project's settings, else all."
+    )
     priority: int | None = strawberry.field(
         default=None, description="0 to 10; 10 goes first. Null = as the preset or the project's settings say, else 5."
     )

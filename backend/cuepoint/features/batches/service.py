@@ -29,7 +29,7 @@ MAX_ITEMS = 100
 
 @dataclass(frozen=True)
 class Plan:
-    """What shall run for each video of a batch; None as kinds is the whole pipeline."""
+    """What shall run for each video of a batch; None as kinds leaves them to preset and settings."""
 
     batch_id: UUID
     kinds: Sequence[JobKind] | None

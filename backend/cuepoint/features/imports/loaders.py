@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -14,6 +14,7 @@ from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.imports.models import Import, ImportCaption, ImportSource, ImportSourceFile
 from cuepoint.features.projects import access
 from cuepoint.features.videos.edges import IMPORT_OF_VIDEO
+from cuepoint.graphql.counts import CountLoader, Counts, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -88,15 +89,13 @@ class FilesOfSource(PageLoader[ImportSourceFile]):
         return await fetch_pages(session, ImportSourceFile, ImportSourceFile.source_id, ids, keys, page)
 
 
-class FileCountOfSource(Loader[UUID, int]):
+class FileCountOfSource(CountLoader):
     """How many files each import source has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
-        source = ImportSourceFile.source_id
-        statement = select(source, func.count()).where(source.in_(keys)).group_by(source)
-        async with self.context.db.read() as session:
-            return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
+    def counted(self, owner: Key) -> Select[int]:
+        """All of them."""
+        return select(func.count()).select_from(ImportSourceFile).where(ImportSourceFile.source_id == owner)
 
 
+COUNTS_OF_SOURCE = Counts(ImportSource.id, {"files": FileCountOfSource})
 BINDINGS: tuple[Binding, ...] = ((IMPORT_OF_VIDEO, ImportOfVideo),)

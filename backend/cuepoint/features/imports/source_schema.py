@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 
 from cuepoint.features.imports import sources
+from cuepoint.features.imports.loaders import COUNTS_OF_SOURCE
 from cuepoint.features.imports.models import SourceKind
 from cuepoint.features.imports.types import ImportSource
 from cuepoint.features.jobs.types import Job
@@ -129,7 +130,7 @@ class ImportSourceQuery:
         after: After = None,
     ) -> Connection[ImportSource]:
         """A page of sources."""
-        viewer, page = info.context.require_viewer(), page_request(first, after, info)
+        viewer, page = info.context.require_viewer(), page_request(first, after, info, counts=COUNTS_OF_SOURCE)
         project = None if project_id is None else decode_id("Project", project_id)
         async with info.context.db.read() as session:
             found = await sources.list_sources(session, viewer, page, project)

@@ -29,7 +29,6 @@ from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.errors import UserError
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import BigInt, encode_id, seconds_or_none
 
 describe_enum(
@@ -219,13 +218,11 @@ class ImportSource(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @strawberry.field(description="The files that its passes have seen, by name, with what became of each.")
-    async def files(
-        self, info: Info, first: First = DEFAULT_FIRST, after: After = None
-    ) -> Connection[ImportSourceFile]:
+    def files(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[ImportSourceFile]:
         """A page of files."""
-        page = await page_of(info, info.context.loader(FilesOfSource), (self.key, page_request(first, after)))
-        counter = info.context.loader(FileCountOfSource)
-        return Connection.from_page(page, ImportSourceFile.from_row, lambda: counter.load(self.key))
+        pages, counts = info.context.loader(FilesOfSource), info.context.loader(FileCountOfSource)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, ImportSourceFile.from_row, lambda: counts.get(self.key))
 
     @strawberry.field(description="The project that its files go to.")
     async def project(self, info: Info) -> Project | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
@@ -28,6 +28,7 @@ from cuepoint.features.jobs.speeds import PipelineState, pipeline_state, read_sp
 from cuepoint.features.jobs.waiting import LaneHealth
 from cuepoint.features.projects import access
 from cuepoint.features.projects.edges import JOB_COUNT_OF_PROJECT, JOBS_OF_PROJECT
+from cuepoint.graphql.counts import CountLoader, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -163,17 +164,13 @@ class JobsOfProject(PageLoader[Job]):
         return await fetch_pages(session, Job, Job.project_id, ids, keys, page, where=[visible], descending=True)
 
 
-class JobCountOfProject(Loader[UUID, int]):
-    """How many jobs each project has; for members."""
+class JobCountOfProject(CountLoader):
+    """How many jobs each project has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
+    def counted(self, owner: Key) -> Select[int]:
+        """All of them, for members."""
         visible = Job.project_id.in_(access.visible_projects(self.context.require_viewer()))
-        counted = select(Job.project_id, func.count()).where(Job.project_id.in_(keys), visible)
-        statement = counted.group_by(Job.project_id)
-        async with self.context.db.read() as session:
-            counts = {key: count for key, count in await session.execute(statement) if key is not None}
-            return dict.fromkeys(keys, 0) | counts
+        return select(func.count()).select_from(Job).where(Job.project_id == owner, visible)
 
 
 BINDINGS: tuple[Binding, ...] = (

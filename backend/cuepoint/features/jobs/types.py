@@ -31,7 +31,6 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import encode_id, seconds_or_none
 
 describe_enum(
@@ -171,14 +170,10 @@ class Job(Node):
         return await info.context.loader(SecondsLeftOfJob).load(self.row)
 
     @strawberry.field(description="What happened to it so far, oldest first.")
-    async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[JobEvent]:
+    def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[JobEvent]:
         """A page of its log."""
-        page = await page_of(info, info.context.loader(EventsOfJob), (self.key, page_request(first, after)))
-
-        async def count() -> int:
-            return self.row.seq  # numbers have no gaps
-
-        return Connection.from_page(page, JobEvent.from_row, count)
+        pages, key = info.context.loader(EventsOfJob), (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, JobEvent.from_row, lambda: self.row.seq)  # numbers have no gaps
 
     @strawberry.field(description="Whether it succeeded without running, as the result of an earlier job is fresh.")
     def is_skipped(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.moments.models import Moment
-from cuepoint.features.moments.service import count_moments_of, visible_moments_by_id
+from cuepoint.features.moments.service import visible_moments_by_id
 from cuepoint.features.videos.edges import MOMENT_COUNT_OF_VIDEO, MOMENTS_OF_VIDEO
+from cuepoint.graphql.counts import CountLoader, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -34,13 +36,12 @@ class MomentsOfVideo(PageLoader[Moment]):
         return await fetch_pages(session, Moment, Moment.video_id, ids, keys, page)
 
 
-class MomentCountOfVideo(Loader[UUID, int]):
+class MomentCountOfVideo(CountLoader):
     """How many moments each video has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
-        async with self.context.db.read() as session:
-            return await count_moments_of(session, keys)
+    def counted(self, owner: Key) -> Select[int]:
+        """All of them."""
+        return select(func.count()).select_from(Moment).where(Moment.video_id == owner)
 
 
 BINDINGS: tuple[Binding, ...] = (

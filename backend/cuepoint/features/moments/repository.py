@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -50,9 +50,3 @@ async def replace_moments(session: AsyncSession, video_id: UUID, rows: Sequence[
                 index_elements=["id"], set_={name: getattr(statement.excluded, name) for name in changed}
             )
         )
-
-
-async def count_moments_of(session: AsyncSession, video_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many moments each video has."""
-    statement = select(Moment.video_id, func.count()).where(Moment.video_id.in_(video_ids)).group_by(Moment.video_id)
-    return dict.fromkeys(video_ids, 0) | {row[0]: row[1] for row in await session.execute(statement)}

@@ -155,8 +155,3 @@ async def list_moments(session: AsyncSession, viewer: Viewer, video_id: UUID, pa
     await videos.get_video(session, viewer, video_id)
     statement = repository.visible_moments(viewer).where(Moment.video_id == video_id)
     return await fetch_page(session, statement, [(Moment.priority, int), (Moment.id, UUID)], page)
-
-
-async def count_moments_of(session: AsyncSession, video_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many moments each of these videos has; for callers that may see them."""
-    return await repository.count_moments_of(session, video_ids)

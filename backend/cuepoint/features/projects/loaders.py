@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.projects import access
+from cuepoint.features.projects.edges import JOB_COUNT_OF_PROJECT, VIDEO_COUNT_OF_PROJECT
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
-from cuepoint.features.projects.service import count_members_of
+from cuepoint.graphql.counts import CountLoader, Counts, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -53,13 +54,17 @@ class MembersOfProject(PageLoader[ProjectMember]):
         return await fetch_pages(session, ProjectMember, ProjectMember.project_id, ids, keys, page, where=where)
 
 
-class MemberCount(Loader[UUID, int]):
+class MemberCount(CountLoader):
     """How many members each project has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
-        async with self.context.db.read() as session:
-            return await count_members_of(session, self.context.require_viewer(), keys)
+    def counted(self, owner: Key) -> Select[int]:
+        """All of them, for members."""
+        theirs = access.visible_projects(self.context.require_viewer())
+        members = select(func.count()).select_from(ProjectMember)
+        return members.where(ProjectMember.project_id == owner, ProjectMember.project_id.in_(theirs))
 
 
+COUNTS_OF_PROJECT = Counts(
+    Project.id, {"members": MemberCount, "videos": VIDEO_COUNT_OF_PROJECT, "jobs": JOB_COUNT_OF_PROJECT}
+)
 BINDINGS: tuple[Binding, ...] = ()

@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 
 from cuepoint.features.projects import service
+from cuepoint.features.projects.loaders import COUNTS_OF_PROJECT
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.projects.service import ProjectOrder
 from cuepoint.features.projects.types import Project, ProjectMember, load_project
@@ -180,7 +181,7 @@ class ProjectQuery:
     ) -> Connection[Project]:
         """A page of projects."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after, info)
+        page = page_request(first, after, info, counts=COUNTS_OF_PROJECT)
         wanted = (filter or ProjectFilter()).to_service()
         async with info.context.db.read() as session:
             found = await service.list_projects(session, viewer, page, wanted, order_by)

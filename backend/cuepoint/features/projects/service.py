@@ -20,10 +20,10 @@ from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
+from cuepoint.features.users.inputs import MAX_NAME, clean_name
 from cuepoint.features.users.models import User
 from cuepoint.viewer import Viewer
 
-MAX_NAME = 200
 MAX_DESCRIPTION = 5000
 
 
@@ -68,13 +68,6 @@ class ProjectFilter:
 EVERY_PROJECT = ProjectFilter()
 
 
-def _clean_name(name: str) -> str:
-    cleaned = " ".join(name.split())
-    if not 1 <= len(cleaned) <= MAX_NAME or "\x00" in cleaned:
-        raise BadInputError(f"The name must have 1 to {MAX_NAME} characters.", field=("name",))
-    return cleaned
-
-
 def _check_description(description: str) -> str:
     if len(description) > MAX_DESCRIPTION or "\x00" in description:
         raise BadInputError(f"The description may have {MAX_DESCRIPTION} characters.", field=("description",))
@@ -84,7 +77,7 @@ def _check_description(description: str) -> str:
 async def create_project(session: AsyncSession, viewer: Viewer, *, name: str, description: str) -> Project:
     """A new project whose OWNER is the viewer."""
     access.require_unrestricted(viewer)
-    project = Project(id=uuid7(), name=_clean_name(name), description=_check_description(description))
+    project = Project(id=uuid7(), name=clean_name(name), description=_check_description(description))
     session.add(project)
     await session.flush()
     session.add(ProjectMember(project_id=project.id, user_id=viewer.user_id, role=ProjectRole.OWNER))
@@ -116,7 +109,7 @@ async def update_project(
     """The project has these values, and the next version, if its version is the one that is named. Owners only."""
     await access.require(session, viewer, project_id, ProjectRole.OWNER)
     given = {
-        "name": None if name is None else _clean_name(name),
+        "name": None if name is None else clean_name(name),
         "description": None if description is None else _check_description(description),
         "settings": None if settings is None else dict(settings),
     }
@@ -303,14 +296,3 @@ async def _keep_an_owner(
         raise CuepointError(
             ErrorCode.LAST_OWNER, "A project needs an owner; make somebody else an OWNER first.", field=(field,)
         )
-
-
-async def count_members_of(session: AsyncSession, viewer: Viewer, project_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many members each of the projects has, as far as the viewer is one; in one statement."""
-    statement = (
-        select(ProjectMember.project_id, func.count())
-        .where(ProjectMember.project_id.in_(project_ids), ProjectMember.project_id.in_(access.visible_projects(viewer)))
-        .group_by(ProjectMember.project_id)
-    )
-    counts = {row[0]: row[1] for row in await session.execute(statement)}
-    return {project_id: counts.get(project_id, 0) for project_id in project_ids}

@@ -28,7 +28,6 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import encode_id, seconds
 
 if TYPE_CHECKING:
@@ -112,21 +111,20 @@ class Project(Node):
         return await info.context.loader(ViewerRole).load(self.key)
 
     @strawberry.field(description="Who belongs to it.")
-    async def members(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[ProjectMember]:
+    def members(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[ProjectMember]:
         """A page of members."""
-        page = await page_of(info, info.context.loader(MembersOfProject), (self.key, page_request(first, after)))
-        return Connection.from_page(
-            page, ProjectMember.from_row, lambda: info.context.loader(MemberCount).load(self.key)
-        )
+        pages, counts = info.context.loader(MembersOfProject), info.context.loader(MemberCount)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, ProjectMember.from_row, lambda: counts.get(self.key))
 
     @strawberry.field(description="Its videos, newest first.")
-    async def videos(
+    def videos(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Video, strawberry.lazy("cuepoint.features.videos.types")]]:
         """A page of videos."""
-        page = await page_of(info, info.context.back_edge(VIDEOS_OF_PROJECT), (self.key, page_request(first, after)))
-        counter = info.context.back_edge(VIDEO_COUNT_OF_PROJECT)
-        return Connection.from_page(page, converter(info, "Video"), lambda: counter.load(self.key))
+        pages, counts = info.context.back_edge(VIDEOS_OF_PROJECT), info.context.back_edge(VIDEO_COUNT_OF_PROJECT)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, converter(info, "Video"), lambda: counts.get(self.key))
 
     @strawberry.field(description="What it has in storage.")
     async def storage_stats(
@@ -138,13 +136,13 @@ class Project(Node):
         return stats
 
     @strawberry.field(description="Jobs in it, newest first.")
-    async def jobs(
+    def jobs(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Job, strawberry.lazy("cuepoint.features.jobs.types")]]:
         """A page of jobs."""
-        page = await page_of(info, info.context.back_edge(JOBS_OF_PROJECT), (self.key, page_request(first, after)))
-        counter = info.context.back_edge(JOB_COUNT_OF_PROJECT)
-        return Connection.from_page(page, converter(info, "Job"), lambda: counter.load(self.key))
+        pages, counts = info.context.back_edge(JOBS_OF_PROJECT), info.context.back_edge(JOB_COUNT_OF_PROJECT)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, converter(info, "Job"), lambda: counts.get(self.key))
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Project | None:

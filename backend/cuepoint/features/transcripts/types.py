@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -25,7 +26,6 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import MediaTime, encode_id, seconds
 from cuepoint.graphql.selections import names_below
 
@@ -157,7 +157,7 @@ class Transcript(Node):
         return await info.context.loader(TextOfTranscript).load(self.key)
 
     @strawberry.field(description="What is said, in order.")
-    async def segments(
+    def segments(
         self,
         info: Info,
         first: Annotated[int, strawberry.argument(description="Length of the page, 1 to 500.")] = DEFAULT_FIRST,
@@ -170,9 +170,9 @@ class Transcript(Node):
         page = page_request(first, after, maximum=MAX_SEGMENTS)
         stretch = None if range is None else range.to_range()
         request = SegmentRequest(page.first, page.after, stretch, with_words="words" in names_below(info))
-        found = await page_of(info, info.context.loader(SegmentsOfTranscript), (self.key, request))
-        counter = info.context.loader(SegmentCount)
-        return Connection.from_page(found, TranscriptSegment.from_row, lambda: counter.load((self.key, stretch)))
+        pages, counts = info.context.loader(SegmentsOfTranscript), info.context.loader(SegmentCount)
+        count = partial(counts.get, (self.key, stretch))
+        return Connection.from_loader(pages, (self.key, request), TranscriptSegment.from_row, count)
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Transcript | None:

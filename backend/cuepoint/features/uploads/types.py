@@ -76,7 +76,8 @@ class Upload(Node):
     expires_at: datetime = strawberry.field(description="Until when it must be whole and registered as a video.")
 
     @strawberry.field(
-        description="tus 1.0 URL. Send bytes with `PATCH`, `Upload-Offset` and your bearer token; ask with `HEAD`."
+        description="tus 1.0 URL, for the protocol TUS. Send bytes with `PATCH`, `Upload-Offset` and your bearer "
+        "token; ask with `HEAD`."
     )
     def url(self, info: Info) -> str:
         """Where the bytes go."""

@@ -65,14 +65,14 @@ def clean_title(title: str) -> str:
     return shown
 
 
-def clean_tags(tags: Sequence[str]) -> list[str]:
+def clean_tags(tags: Sequence[str], *, field: tuple[str, ...] = ("tags",)) -> list[str]:
     """Each tag once, in order of the alphabet. Raises BadInputError."""
     cleaned = sorted({" ".join(tag.split()) for tag in tags})
     if len(cleaned) > MAX_TAGS:
-        raise BadInputError(f"A video may have {MAX_TAGS} tags.", field=("tags",))
+        raise BadInputError(f"A video may have {MAX_TAGS} tags.", field=field)
     for tag in cleaned:
         if not 1 <= len(tag) <= MAX_TAG or not is_storable(tag):
-            raise BadInputError(f"A tag must have 1 to {MAX_TAG} characters.", field=("tags",))
+            raise BadInputError(f"A tag must have 1 to {MAX_TAG} characters.", field=field)
     return cleaned
 
 
@@ -125,14 +125,14 @@ def _inside(value: object) -> list[Any]:
     return []
 
 
-def check_scalar(value: object) -> None:
+def check_scalar(value: object, *, field: tuple[str, ...] = ("metadata",)) -> None:
     """Raises BadInputError for a text or a number that Postgres cannot store."""
     if isinstance(value, str) and not is_storable(value):
-        raise BadInputError("The metadata hold a character that cannot be stored.", field=("metadata",))
+        raise BadInputError("The metadata hold a character that cannot be stored.", field=field)
     if isinstance(value, float) and not math.isfinite(value):
-        raise BadInputError("The metadata hold a number that JSON cannot hold.", field=("metadata",))
+        raise BadInputError("The metadata hold a number that JSON cannot hold.", field=field)
     if isinstance(value, float) and abs(value) >= FIRST_BEYOND:
-        raise BadInputError("The metadata hold a number beyond 64 bits. Send it as text.", field=("metadata",))
+        raise BadInputError("The metadata hold a number beyond 64 bits. Send it as text.", field=field)
 
 
 def is_storable(text: str) -> bool:

@@ -87,10 +87,10 @@ def _narrowing(wanted: VideoFilter) -> list[ColumnElement[bool]]:
     if wanted.project_id is not None:
         found.append(Video.project_id == wanted.project_id)
     if wanted.content_hash is not None:
-        uploads.check_sha256(wanted.content_hash, "contentHash")
+        uploads.check_sha256(wanted.content_hash, "filter", "contentHash")
         found.append(Video.content_hash == wanted.content_hash)
     if wanted.tags:
-        found.append(Video.tags.contains(clean_tags(wanted.tags)))
+        found.append(Video.tags.contains(clean_tags(wanted.tags, field=("filter", "tags"))))
     if wanted.external_id is not None:
         if not 1 <= len(wanted.external_id) <= MAX_EXTERNAL_ID or not is_storable(wanted.external_id):
             raise BadInputError(
@@ -109,8 +109,6 @@ def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
         if len(key) > MAX_METADATA_KEY or not is_storable(key):
             raise BadInputError(f"A key has 1 to {MAX_METADATA_KEY} characters.", field=("filter", "metadata"))
         if not isinstance(value, str | int | float | bool | None):
-            raise BadInputError(
-                "Metadata are found by texts, numbers, true, false and null.", field=("filter", "metadata")
-            )
-        check_scalar(value)
+            raise BadInputError("Metadata are found by texts, numbers, true and false.", field=("filter", "metadata"))
+        check_scalar(value, field=("filter", "metadata"))
     return dict(metadata)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
@@ -19,8 +19,11 @@ from cuepoint.features.projects.edges import (
     ProjectFigures,
 )
 from cuepoint.features.uploads.edges import VIDEO_OF_CONTENT
+from cuepoint.features.videos.edges import CLIP_COUNT_OF_VIDEO, MOMENT_COUNT_OF_VIDEO
+from cuepoint.features.videos.look_loaders import AudioFileCountOfVideo
 from cuepoint.features.videos.models import Video
 from cuepoint.features.videos.repository import newest_jobs_of
+from cuepoint.graphql.counts import CountLoader, Counts, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
 
@@ -75,16 +78,13 @@ class JobsOfVideo(PageLoader[Job]):
         return await fetch_pages(session, Job, Job.video_id, ids, keys, page, where=[visible], descending=True)
 
 
-class JobCountOfVideo(Loader[UUID, int]):
+class JobCountOfVideo(CountLoader):
     """How many jobs each video has had."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
+    def counted(self, owner: Key) -> Select[int]:
+        """Those of projects that the viewer is a member of."""
         visible = Job.project_id.in_(access.visible_projects(self.context.require_viewer()))
-        statement = select(Job.video_id, func.count()).where(Job.video_id.in_(keys), visible).group_by(Job.video_id)
-        async with self.context.db.read() as session:
-            counts = {video_id: count for video_id, count in await session.execute(statement) if video_id is not None}
-            return dict.fromkeys(keys, 0) | counts
+        return select(func.count()).select_from(Job).where(Job.video_id == owner, visible)
 
 
 class VideosOfProject(PageLoader[Video]):
@@ -97,18 +97,12 @@ class VideosOfProject(PageLoader[Video]):
         return await fetch_pages(session, Video, Video.project_id, ids, keys, page, where=alive, descending=True)
 
 
-class VideoCountOfProject(Loader[UUID, int]):
+class VideoCountOfProject(CountLoader):
     """How many videos each project has."""
 
-    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, int]:
-        """One statement for all keys."""
-        statement = (
-            select(Video.project_id, func.count())
-            .where(Video.project_id.in_(keys), Video.deleted_at.is_(None))
-            .group_by(Video.project_id)
-        )
-        async with self.context.db.read() as session:
-            return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in await session.execute(statement)}
+    def counted(self, owner: Key) -> Select[int]:
+        """Those that are not deleted."""
+        return select(func.count()).select_from(Video).where(Video.project_id == owner, Video.deleted_at.is_(None))
 
 
 class FiguresOfProject(Loader[UUID, ProjectFigures]):
@@ -128,6 +122,15 @@ class FiguresOfProject(Loader[UUID, ProjectFigures]):
         return dict.fromkeys(keys, ProjectFigures(0, 0, 0)) | found
 
 
+COUNTS_OF_VIDEO = Counts(
+    Video.id,
+    {
+        "jobs": JobCountOfVideo,
+        "moments": MOMENT_COUNT_OF_VIDEO,
+        "clips": CLIP_COUNT_OF_VIDEO,
+        "audioFiles": AudioFileCountOfVideo,
+    },
+)
 BINDINGS: tuple[Binding, ...] = (
     (VIDEO_OF_CONTENT, VideoOfContent),
     (VIDEOS_OF_PROJECT, VideosOfProject),

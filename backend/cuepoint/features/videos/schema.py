@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
+from cuepoint.errors import BadInputError
 from cuepoint.features.jobs.effective import NO_OPTIONS
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.option_types import JobOptionsInput
@@ -15,6 +17,7 @@ from cuepoint.features.jobs.types import Job
 from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
 from cuepoint.features.videos import lists, service
 from cuepoint.features.videos.details import VideoDetails
+from cuepoint.features.videos.loaders import COUNTS_OF_VIDEO
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
@@ -44,7 +47,7 @@ class MetadataCondition:
     """A condition on metadata."""
 
     key: str = strawberry.field(description="A key of the outermost object.")
-    value: JSON = strawberry.field(description="A text, a number, true, false or null that it holds exactly.")
+    value: JSON = strawberry.field(description="A text, a number, true or false that it holds exactly.")
 
 
 @strawberry.input(name="VideoFilterInput", description="Which videos to list. Conditions are joined by and.")
@@ -72,16 +75,26 @@ class VideoFilter:
 
     def to_service(self) -> lists.VideoFilter:
         """As the service takes it."""
+        metadata = {one.key: one.value for one in self.metadata or ()}
+        if len(metadata) < len(self.metadata or ()):
+            raise BadInputError(
+                "A key of the metadata is named twice; two conditions on one are joined by `and`.",
+                field=("filter", "metadata"),
+            )
         return lists.VideoFilter(
-            project_id=None if self.project_id is None else decode_id("Project", self.project_id),
+            project_id=_project_key(self.project_id),
             content_hash=self.content_hash,
             tags=self.tags or (),
             external_id=self.external_id,
-            metadata={one.key: one.value for one in self.metadata or ()},
+            metadata=metadata,
             all_of=[one.to_service() for one in self.and_ or ()],
             any_of=[one.to_service() for one in self.or_ or ()],
             none_of=None if self.not_ is None else self.not_.to_service(),
         )
+
+
+def _project_key(id: strawberry.ID | None) -> UUID | None:
+    return None if id is None else decode_id("Project", id, field=("filter", "projectId"))
 
 
 @strawberry.input(description="An upload that is whole and shall be a video.")
@@ -90,7 +103,7 @@ class RegisterVideoInput(IdempotentInput):
 
     upload_id: strawberry.ID = strawberry.field(description="The upload; it must be COMPLETE.")
     title: str | None = strawberry.field(default=None, description="Shown name; null = the file name.")
-    auto_start: bool = strawberry.field(default=True, description="Whether to start the whole pipeline at once.")
+    auto_start: bool = strawberry.field(default=True, description="Whether to start the pipeline at once.")
     on_duplicate: OnDuplicate = strawberry.field(
         default=OnDuplicate.KEEP,
         description="What to do if the project has another video of these very bytes. LINK drops the upload's bytes, "
@@ -131,7 +144,8 @@ class StartPipelineInput(IdempotentInput):
     video_id: strawberry.ID = strawberry.field(description="The video.")
     steps: list[JobKind] | None = strawberry.field(
         default=None,
-        description="Steps to run, in any order; null = those of the preset or the project's settings, else all.",
+        description="Steps to run, in any order; null = `options.steps`, else those of the preset or the project's "
+        "settings, else all.",
     )
     preset_id: strawberry.ID | None = strawberry.field(
         default=None, description="Options of the jobs that are started, before those of the project."
@@ -193,7 +207,7 @@ class VideoQuery:
     ) -> Connection[Video]:
         """A page of videos."""
         viewer = info.context.require_viewer()
-        page = page_request(first, after, info)
+        page = page_request(first, after, info, counts=COUNTS_OF_VIDEO)
         wanted = (filter or VideoFilter()).to_service()
         async with info.context.db.read() as session:
             found = await service.list_videos(session, viewer, page, wanted, order_by)

@@ -43,7 +43,6 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.page_loaders import page_of
 from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
 
 if TYPE_CHECKING:
@@ -299,7 +298,10 @@ class Video(VideoLooks, Node):
         """The probe."""
         return None if self.row.media is None else Media.from_info(stored_media_info(self.row))
 
-    @strawberry.field(description="Signed URL of the original, with byte ranges.")
+    @strawberry.field(
+        description="Signed URL of the original, with byte ranges. It leads to nothing while `sizeBytes` is null, and "
+        "once `filesRemovedAt` is set."
+    )
     def url(self, info: Info) -> str:
         """Where to play it."""
         return info.context.media_url("videos", self.key, self.filename)
@@ -317,10 +319,12 @@ class Video(VideoLooks, Node):
         return None if row is None else User.from_row(row)
 
     @strawberry.field(description="Jobs on it, newest first.")
-    async def jobs(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[Job]:
+    def jobs(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[Job]:
         """A page of jobs."""
-        page = await page_of(info, info.context.loader(JobsOfVideo), (self.key, page_request(first, after)))
-        return Connection.from_page(page, Job.from_row, lambda: info.context.loader(JobCountOfVideo).load(self.key))
+        pages, counts = info.context.loader(JobsOfVideo), info.context.loader(JobCountOfVideo)
+        return Connection.from_loader(
+            pages, (self.key, page_request(first, after)), Job.from_row, lambda: counts.get(self.key)
+        )
 
     @strawberry.field(description="Where it was fetched from; null for what was uploaded.")
     async def source(self, info: Info) -> Annotated[Import, strawberry.lazy("cuepoint.features.imports.types")] | None:
@@ -339,22 +343,22 @@ class Video(VideoLooks, Node):
         return transcript
 
     @strawberry.field(description="Moments worth watching, best first.")
-    async def moments(
+    def moments(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Moment, strawberry.lazy("cuepoint.features.moments.types")]]:
         """A page of moments."""
-        page = await page_of(info, info.context.back_edge(MOMENTS_OF_VIDEO), (self.key, page_request(first, after)))
-        counter = info.context.back_edge(MOMENT_COUNT_OF_VIDEO)
-        return Connection.from_page(page, converter(info, "Moment"), lambda: counter.load(self.key))
+        pages, counts = info.context.back_edge(MOMENTS_OF_VIDEO), info.context.back_edge(MOMENT_COUNT_OF_VIDEO)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, converter(info, "Moment"), lambda: counts.get(self.key))
 
     @strawberry.field(description="Clips cut from it, oldest first.")
-    async def clips(
+    def clips(
         self, info: Info, first: First = DEFAULT_FIRST, after: After = None
     ) -> Connection[Annotated[Clip, strawberry.lazy("cuepoint.features.clips.types")]]:
         """A page of clips."""
-        page = await page_of(info, info.context.back_edge(CLIPS_OF_VIDEO), (self.key, page_request(first, after)))
-        counter = info.context.back_edge(CLIP_COUNT_OF_VIDEO)
-        return Connection.from_page(page, converter(info, "Clip"), lambda: counter.load(self.key))
+        pages, counts = info.context.back_edge(CLIPS_OF_VIDEO), info.context.back_edge(CLIP_COUNT_OF_VIDEO)
+        key = (self.key, page_request(first, after))
+        return Connection.from_loader(pages, key, converter(info, "Clip"), lambda: counts.get(self.key))
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Video | None:
