@@ -124,6 +124,15 @@ class TestDockerfile:
         assert copied == allowed
         assert [path for path in copied if not (ROOT / path).exists()] == []
 
+    def test_links_of_the_package_lead_to_what_it_copies(self) -> None:
+        copied = [
+            ROOT / word for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for word in line.split()
+        ]
+        targets = {path.resolve() for path in (ROOT / "backend" / "cuepoint").rglob("*") if path.is_symlink()}
+
+        assert targets
+        assert [one for one in targets if not any(one.is_relative_to(root) for root in copied)] == []
+
 
 def _example(match: re.Match[str]) -> str:
     return "x" * 40 if match["kind"] == ":?" else match["rest"]

@@ -7,6 +7,9 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 from click.testing import CliRunner
@@ -95,6 +98,14 @@ class TestLoadSettings:
             ("CUEPOINT_S3_ENDPOINT", "storage.example.org"),
             ("CUEPOINT_S3_PUBLIC_ENDPOINT", "https://user:password@storage.example.org"),
             ("CUEPOINT_LOG_LEVEL", "LOUD"),
+            ("CUEPOINT_LEASE_SECONDS", "inf"),
+            ("CUEPOINT_DATABASE_URL", "mysql://cuepoint@db/cuepoint"),
+            ("CUEPOINT_DATABASE_URL", "postgresql://cuepoint:a/b@db/cuepoint"),
+            ("CUEPOINT_REDIS_URL", "redis.example.org:6379"),
+            ("CUEPOINT_PUBLIC_URL", "video.example.org"),
+            ("CUEPOINT_OPENAI_BASE_URL", "localhost:11434/v1"),
+            ("CUEPOINT_TRUSTED_PROXIES", "127.0.0.1,nginx"),
+            ("CUEPOINT_WORKER_LANES", "cpu,gpus"),
         ],
     )
     def test_a_value_that_does_not_fit_names_the_setting(self, name: str, value: str) -> None:
@@ -108,6 +119,30 @@ class TestLoadSettings:
             load_settings({"CUEPOINT_SECRET_KEY": "hush"})
 
         assert "hush" not in str(refused.value)
+
+
+class TestSigningKey:
+    def test_processes_that_start_at_once_have_the_same_one(self, tmp_path: Path) -> None:
+        settings = load_settings({"CUEPOINT_HOME": str(tmp_path / "new" / "home")})
+        gate = Barrier(8)
+
+        def key(_: int) -> bytes:
+            gate.wait()
+            return settings.signing_key()
+
+        with ThreadPoolExecutor(8) as pool:
+            keys = set(pool.map(key, range(8)))
+
+        assert len(keys) == 1
+        assert len(keys.pop()) == 64
+        assert (tmp_path / "new" / "home" / "secret-key").stat().st_mode & 0o777 == 0o600
+
+    def test_a_file_that_was_left_empty_gets_one(self, tmp_path: Path) -> None:
+        (tmp_path / "secret-key").touch()
+        settings = load_settings({"CUEPOINT_HOME": str(tmp_path)})
+
+        assert len(settings.signing_key()) == 64
+        assert settings.signing_key() == (tmp_path / "secret-key").read_bytes()
 
 
 class TestSecrets:

@@ -10,13 +10,14 @@ from typing import Any
 import httpx2
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from cuepoint.client.errors import GraphQLFailure, RequestFailure
 
 TIMEOUT_SECONDS = 30.0
 PROTOCOL = Subprotocol("graphql-transport-ws")
+CREDENTIAL_REFUSED = 4403  # graphql-transport-ws: Forbidden, at the beginning or once a credential has ended
 
 
 def raise_for_errors(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +67,8 @@ class CuepointClient:
     async def subscribe(
         self, query: str, variables: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The data of each event of one subscription. Raises RequestFailure when the connection breaks."""
+        """The data of each event of one subscription. Raises RequestFailure when the connection breaks, GraphQLFailure
+        when the operation or the token is refused."""
         url = self.base_url.replace("http", "ws", 1) + "/graphql"
         try:
             async with connect(url, subprotocols=[PROTOCOL], max_size=None, proxy=None) as socket:
@@ -77,6 +79,9 @@ class CuepointClient:
                     async for data in events:
                         yield data
         except (WebSocketException, OSError) as error:
+            closed = error.rcvd if isinstance(error, ConnectionClosed) else None
+            if closed is not None and closed.code == CREDENTIAL_REFUSED:
+                raise GraphQLFailure([closed.reason], ["UNAUTHENTICATED"]) from None
             raise RequestFailure(f"{url} broke off: {error}") from None
 
     async def _init(self, socket: ClientConnection) -> None:

@@ -34,7 +34,10 @@ class TestAuditEvents:
 
         changed, added = events["nodes"]
         assert (changed["action"], added["action"]) == ("MEMBER_CHANGED", "MEMBER_ADDED")
-        assert (changed["before"], changed["after"]) == ({"role": "VIEWER"}, {"role": "EDITOR", "userId": user.id.hex})
+        assert (changed["before"], changed["after"]) == (
+            {"role": "VIEWER"},
+            {"role": "EDITOR", "userId": encode_id("User", user.id)},
+        )
         assert (added["nodeType"], added["nodeId"]) == ("Project", project_id)
         assert (added["actor"], added["project"]) == ({"email": "owner@example.org"}, {"name": "Whales"})
 
@@ -64,10 +67,30 @@ class TestAuditEvents:
 
         assert [node["nodeId"] for node in nodes] == [encode_id("ApiKey", key)]
 
+    async def test_what_names_other_objects_are_global_ids(self, db: Database, settings: Settings) -> None:
+        admin = await make_viewer(db, is_admin=True)
+        key, other = uuid7(), uuid7()
+        told = {"userId": admin.user_id, "projectIds": [other], "successorId": key, "video": None, "name": key.hex}
+        async with db.write() as session:
+            await record(session, admin, AuditAction.UPDATED, "ApiKey", key, after=told)
+
+        [event] = (await api_of(db, settings, admin).data(EVENTS, {"first": 1}))["auditEvents"]["nodes"]
+
+        assert event["after"] == {
+            "userId": encode_id("User", admin.user_id),
+            "projectIds": [encode_id("Project", other)],
+            "successorId": encode_id("ApiKey", key),
+            "video": None,
+            "name": key.hex,
+        }
+
     async def test_nonsense_is_refused(self, db: Database, settings: Settings) -> None:
         admin = api_of(db, settings, await make_viewer(db, is_admin=True))
 
-        assert await admin.codes(EVENTS, {"filter": {"nodeId": "user_x"}, "first": 1}) == ["NOT_FOUND"]
+        for nonsense in ("user_x", "", "x" * 1_000):
+            refused = await admin.execute(EVENTS, {"filter": {"nodeId": nonsense}, "first": 1})
+            assert [error["extensions"]["code"] for error in refused["errors"]] == ["NOT_FOUND"]
+            assert refused["errors"][0]["message"].startswith("No such object, ")
         naive = {"filter": {"createdFrom": "2026-01-01T00:00:00"}, "first": 1}
         assert await admin.codes(EVENTS, naive) == ["BAD_USER_INPUT"]
 

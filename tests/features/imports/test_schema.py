@@ -180,9 +180,10 @@ class TestImportSources:
             ({"path": "/etc"}, "path"),
             ({"pattern": "*" * 201}, "pattern"),
             ({"schedule": "every day"}, "schedule"),
-            ({"kind": "S3", "path": "bucket/prefix"}, "url"),
+            ({"kind": "S3", "path": "bucket/prefix"}, "path"),
+            ({"kind": "S3", "path": "b/prefix"}, "path"),
         ],
-        ids=["path", "pattern", "schedule", "bucket"],
+        ids=["path", "pattern", "schedule", "bucket", "no-bucket"],
     )
     async def test_a_refusal_changes_nothing(
         self, world: World, tmp_path: Any, values: dict[str, str], field: str

@@ -199,8 +199,8 @@ class TestChanges:
         job = await failed_job(db, sql, worker)
 
         async with db.write() as session:
-            with pytest.raises(BadInputError, match="PROBE has no option language"):
-                await retry_job(session, admin, job.id, Changes(JobOptions(language="en")))
+            with pytest.raises(BadInputError, match="PROBE has no option language, momentMinDuration"):
+                await retry_job(session, admin, job.id, Changes(JobOptions(language="en", moment_min_ms=1_000)))
 
     async def test_a_refused_retry_takes_nothing_over(
         self, db: Database, sql: Any, worker: UUID, admin: Viewer

@@ -88,7 +88,7 @@ class TestJob:
             (3, "FAILED", 1),
         ]
         assert failed["events"]["totalCount"] == 3
-        assert failed["events"]["nodes"][1]["workerId"] == str(worker)
+        assert failed["events"]["nodes"][1]["workerId"] == encode_id("Worker", worker)
         assert (cancelled["status"], cancelled["cancelReason"]) == ("CANCELLED", "DEPENDENCY")
         assert cancelled["cancelledBy"] == {"id": encode_id("Job", parent.id)}
         assert cancelled["dependencies"] == [
@@ -185,8 +185,16 @@ class TestFilterAndOrder:
                 after = page["pageInfo"]["endCursor"]
             assert seen == expected
 
-    async def test_an_id_that_is_none_is_not_found(self, api: Api) -> None:
-        assert await api.codes(FIND, {"filter": {"batchId": "nonsense"}}) == ["NOT_FOUND"]
+    @pytest.mark.parametrize("name", ["projectId", "videoId", "batchId", "createdById"])
+    @pytest.mark.parametrize("id", ["nonsense", ""], ids=["nonsense", "empty"])
+    async def test_an_id_that_is_none_is_not_found(self, api: Api, name: str, id: str) -> None:
+        assert await api.codes(FIND, {"filter": {name: id}}) == ["NOT_FOUND"]
+
+    async def test_the_ends_of_time_narrow_nothing(self, db: Database, api: Api, project: UUID) -> None:
+        job = await make_job(db, project_id=project)
+        always = {"createdFrom": "0001-01-01T00:00:00Z", "createdBefore": "9999-12-31T23:59:59.999999Z"}
+
+        assert await self.find(api, filter=always) == [encode_id("Job", job.id)]
 
 
 class TestAttempts:

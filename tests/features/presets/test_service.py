@@ -150,6 +150,14 @@ class TestJobs:
             assert await session.scalar(select(func.count()).select_from(Job)) == 0
 
 
+class TestCreatePreset:
+    @pytest.mark.parametrize("name", ["", "x" * 101, "a\u200bb"], ids=ascii)
+    async def test_refuses_a_bad_name(self, db: Database, viewer: Viewer, project: Project, name: str) -> None:
+        async with db.write() as session:
+            with pytest.raises(BadInputError):
+                await service.create_preset(session, viewer, project_id=project.id, name=name, options=JobOptions())
+
+
 class TestUpdateSettings:
     async def test_replaces_them_by_version(self, db: Database, viewer: Viewer, project: Project) -> None:
         await settle(db, viewer, project, JobOptions(language="de"))

@@ -98,4 +98,4 @@ class TestProjects:
                 "jobs": {"totalCount": 1, "nodes": [{"kind": "PROBE"}]},
             }
         ]
-        assert one == three == 4  # projects, their figures, their jobs, the number of these
+        assert one == three == 3  # projects with the number of their jobs, their figures, their jobs

@@ -27,7 +27,7 @@ class TestCreateProject:
         assert await role_in(db, project, viewer.user_id) is ProjectRole.OWNER
         assert project.name == "Match days"
 
-    @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b"])
+    @pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b", "\u200b", "abc\u202etxt"], ids=ascii)
     async def test_refuses_a_bad_name(self, db: Database, name: str) -> None:
         viewer = await make_viewer(db)
 

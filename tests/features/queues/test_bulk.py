@@ -62,3 +62,13 @@ class TestClearQueue:
         ]
         assert (done["count"], done["dependantCount"], done["errors"]) == (1, 1, [])
         assert await status(sql, job.id, child.id) == ["CANCELLED", "CANCELLED"]
+
+    async def test_an_empty_id_is_no_filter_that_lets_all_through(
+        self, db: Database, sql: Any, member: Api, project: UUID
+    ) -> None:
+        job = await make_job(db, project_id=project)
+
+        answer = (await member.data(CLEAR, {"input": {"filter": {"videoId": ""}}}))["clearQueue"]
+
+        assert answer["errors"] == [{"code": "NOT_FOUND", "field": ["filter", "videoId"]}]
+        assert await status(sql, job.id) == ["QUEUED"]

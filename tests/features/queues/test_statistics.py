@@ -113,6 +113,7 @@ class TestJobStatistics:
         assert set(await rows(admin, groupBy="PROJECT")) == {mine, theirs, ""}
         assert set(await rows(admin, groupBy="PROJECT", projectId=theirs)) == {theirs}
         assert await rows(member, projectId=theirs) == {}
+        assert await member.codes(QUERY, {"projectId": ""}) == ["NOT_FOUND"]
 
     async def test_a_range_narrows(self, db: Database, sql: Any, member: Api, project: UUID) -> None:
         await make_job(db, project_id=project)

@@ -64,9 +64,19 @@ class TestQuota:
         assert await api.codes(SET, {"input": {"concurrentJobs": 1}}) == ["FORBIDDEN"]
 
     @pytest.mark.parametrize(
-        "limits", [{"storageBytes": -1}, {"concurrentJobs": -1}, {"mediaMinutesPerMonth": -0.5}], ids=str
+        "limits",
+        [
+            {"storageBytes": -1},
+            {"concurrentJobs": -1},
+            {"mediaMinutesPerMonth": -0.5},
+            {"mediaMinutesPerMonth": 1e308},
+            {"costPerMonth": 1e308},
+        ],
+        ids=str,
     )
-    async def test_a_limit_is_not_negative(self, db: Database, settings: Settings, limits: dict[str, float]) -> None:
+    async def test_a_limit_is_neither_negative_nor_beyond_what_is_stored(
+        self, db: Database, settings: Settings, limits: dict[str, float]
+    ) -> None:
         admin = api_of(db, settings, await make_viewer(db, is_admin=True))
 
         payload = (await admin.data(SET, {"input": limits}))["setQuota"]

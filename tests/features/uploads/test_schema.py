@@ -19,6 +19,7 @@ CREATE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) 
   errors { code field message retryable } } }"""
 CREATE_ONCE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
   upload { id } duplicateOf { id title } errors { code field retryable } } }"""
+COMPLETE = "mutation ($input: CompleteUploadInput!) { completeUpload(input: $input) { errors { code field } } }"
 READ = "query ($id: ID!) { upload(id: $id) { id status offsetBytes } }"
 
 
@@ -142,3 +143,14 @@ class TestUpload:
     @pytest.mark.parametrize("id", ["", "x", "upload_", "video_0123456789abcdef0123456789abcdef"])
     async def test_is_null_for_what_is_no_id_of_an_upload(self, db: Database, settings: Settings, id: str) -> None:
         assert await api_of(db, settings, await make_viewer(db)).data(READ, {"id": id}) == {"upload": None}
+
+
+class TestCompleteUpload:
+    async def test_one_that_comes_by_tus_is_refused(self, db: Database, settings: Settings) -> None:
+        viewer = await make_viewer(db)
+        upload = await make_upload(db, await make_project(db, owner_id=viewer.user_id))
+        given = {"id": encode_id("Upload", upload.id)}
+
+        payload = (await api_of(db, settings, viewer).data(COMPLETE, {"input": given}))["completeUpload"]
+
+        assert payload["errors"] == [{"code": "BAD_USER_INPUT", "field": ["id"]}]

@@ -143,6 +143,14 @@ class TestNarrowKeys:
         async with db.read() as session:
             await service.authenticate(session, rotated["secret"])
 
+    async def test_an_overlap_beyond_all_time_is_refused(self, db: Database, settings: Settings) -> None:
+        api = api_of(db, settings, await make_viewer(db))
+        key = (await api.data(CREATE_KEY, {"input": {"name": "all"}}))["createApiKey"]["apiKey"]["id"]
+
+        refused = (await api.data(ROTATE, {"input": {"id": key, "overlapSeconds": 1e300}}))["rotateApiKey"]
+
+        assert (refused["secret"], refused["errors"]) == (None, [{"code": "BAD_USER_INPUT"}])
+
 
 class TestUsers:
     async def test_a_poor_password_makes_no_user(self, db: Database, settings: Settings) -> None:

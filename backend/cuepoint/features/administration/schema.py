@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
-from cuepoint.errors import BadInputError
+from cuepoint.errors import BadInputError, NotFoundError
 from cuepoint.features.administration import service
 from cuepoint.features.administration.service import AuditFilter
 from cuepoint.features.administration.types import AuditEvent
@@ -18,6 +20,8 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, reports_errors
 from cuepoint.graphql.scalars import decode_id, encode_id
+
+_GLOBAL_ID = re.compile(r"([a-z]+)_([0-9a-f]{32})", re.ASCII)
 
 
 @strawberry.input(description="Which events are listed; what is left out does not narrow.")
@@ -40,17 +44,24 @@ class AuditFilterInput:
 
     def to_filter(self) -> AuditFilter:
         """What the service takes. Raises NotFoundError for ids of other types."""
-        project, actor, node = self.project_id, self.actor_id, self.node_id
-        kind = "" if node is None else node.partition("_")[0]
+        project, actor = self.project_id, self.actor_id
         return AuditFilter(
             project_id=None if project is None else decode_id("Project", project, field=("filter", "projectId")),
             actor_id=None if actor is None else decode_id("User", actor, field=("filter", "actorId")),
             action=self.action,
             node_type=self.node_type,
-            node=None if node is None else (kind, decode_id(kind, node, field=("filter", "nodeId"))),
+            node=None if self.node_id is None else _of_any_type(self.node_id),
             created_from=_with_zone(self.created_from, "createdFrom"),
             created_before=_with_zone(self.created_before, "createdBefore"),
         )
+
+
+def _of_any_type(id: str) -> tuple[str, UUID]:
+    """The beginning and the key of a global id. Raises NotFoundError for what is none."""
+    found = _GLOBAL_ID.fullmatch(id)
+    if found is None:
+        raise NotFoundError("object", field=("filter", "nodeId"))
+    return found[1], UUID(found[2])
 
 
 def _with_zone(value: datetime | None, name: str) -> datetime | None:

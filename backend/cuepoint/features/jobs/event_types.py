@@ -89,6 +89,10 @@ class JobError:
         )
 
 
+def _worker_id(key: str | None) -> strawberry.ID | None:
+    return None if key is None else encode_id("Worker", UUID(key))
+
+
 @strawberry.type(description="One change of a job's state.")
 class JobEvent:
     """An event as clients see it."""
@@ -100,7 +104,7 @@ class JobEvent:
     attempt: int = strawberry.field(description="Attempt it belongs to; 0 before the first.")
     reason: str | None = strawberry.field(description="Why, for instance USER, DEPENDENCY, UNBLOCKED, LEASE.")
     run_at: datetime | None = strawberry.field(description="When the next attempt begins at the earliest.")
-    worker_id: str | None = strawberry.field(description="The worker it concerns.")
+    worker_id: str | None = strawberry.field(description="The worker it concerns, as in JobAttempt; see `workers`.")
     error: JobError | None = strawberry.field(description="What went wrong.")
     changes: JSON | None = strawberry.field(
         description="What a retry changed: options by their names, times in milliseconds, and `timeoutSeconds`."
@@ -118,7 +122,7 @@ class JobEvent:
             attempt=row.attempt,
             reason=row.data.get("reason"),
             run_at=datetime.fromisoformat(run_at) if run_at else None,
-            worker_id=row.data.get("worker_id"),
+            worker_id=_worker_id(row.data.get("worker_id")),
             error=JobError.from_json(row.data.get("error")),
             changes=JSON(row.data["changes"]) if "changes" in row.data else None,
         )
@@ -141,7 +145,7 @@ class JobAttempt:
         """Copy an attempt."""
         return cls(
             number=row.number,
-            worker_id=encode_id("Worker", UUID(row.worker_id)) if row.worker_id is not None else None,
+            worker_id=_worker_id(row.worker_id),
             started_at=row.started_at,
             ended_at=row.ended_at,
             outcome=row.outcome,

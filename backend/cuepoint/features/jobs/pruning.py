@@ -42,7 +42,7 @@ async def prune_jobs(db: Database, *, keep: timedelta) -> int:
         before = await database_now(session) - keep
     pruned = 0
     while True:
-        in_pass = await _pass(db, {"before": before, "end": first_id_at(before + CLOCK_SLACK)})
+        in_pass = await _pass(db, {"before": before, "end": first_id_at(before, CLOCK_SLACK)})
         pruned += in_pass
         if not in_pass:
             return pruned

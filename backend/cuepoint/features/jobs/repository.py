@@ -89,17 +89,18 @@ def _narrowing(wanted: JobFilter) -> list[ColumnElement[bool]]:
         if wanted_id is not None:
             found.append(key == wanted_id)
     if wanted.created_from is not None:
-        first = first_id_at(wanted.created_from - CLOCK_SLACK)
+        first = first_id_at(wanted.created_from, -CLOCK_SLACK)
         found += [Job.created_at >= wanted.created_from, Job.id >= first]
     if wanted.created_before is not None:
-        end = first_id_at(wanted.created_before + CLOCK_SLACK)
+        end = first_id_at(wanted.created_before, CLOCK_SLACK)
         found += [Job.created_at < wanted.created_before, Job.id < end]
     return found
 
 
-def first_id_at(time: datetime) -> UUID:
-    """The smallest UUIDv7 of that millisecond: ranges of time become ranges of the primary key."""
-    milliseconds = max(0, int(time.timestamp() * 1000))
+def first_id_at(time: datetime, shift: timedelta) -> UUID:
+    """The smallest UUIDv7 of that millisecond, so much later: ranges of time become ranges of the primary key. Whoever
+    means all time names its ends, beyond which there is no `datetime`."""
+    milliseconds = max(0, int((time.timestamp() + shift.total_seconds()) * 1000))
     return UUID(int=milliseconds << 80)
 
 

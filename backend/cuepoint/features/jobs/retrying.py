@@ -47,7 +47,7 @@ class Changes:
         names = {option: name for name, option in ARGUMENTS.get(kind, {}).items()}
         foreign = sorted(set(given) - set(names) - {"priority"})
         if foreign:
-            raise BadInputError(f"{kind.value} has no option {', '.join(foreign)}.", field=("options",))
+            raise BadInputError(f"{kind.value} has no option {', '.join(map(_shown, foreign))}.", field=("options",))
         if not set(given) - {"priority"}:
             return None
         said = dict.fromkeys(given, OptionSource.CALL)
@@ -62,6 +62,11 @@ class Changes:
         if self.timeout_seconds is not None:
             given["timeoutSeconds"] = self.timeout_seconds
         return given
+
+
+def _shown(option: str) -> str:
+    """The option as `JobOptionsInput` names it."""
+    return _camel(option).replace("MinMs", "MinDuration").replace("MaxMs", "MaxDuration")
 
 
 def _camel(name: str) -> str:

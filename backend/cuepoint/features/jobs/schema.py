@@ -50,7 +50,7 @@ FEED = (
 )
 
 
-@strawberry.input(description="Which jobs to list; what is left out does not narrow.")
+@strawberry.input(description="Which jobs to list; what is left out, and an empty list, does not narrow.")
 class JobFilterInput:
     status: list[JobStatus] | None = strawberry.field(default=None, description="In one of these states.")
     kind: list[JobKind] | None = strawberry.field(default=None, description="Of one of these kinds.")
@@ -95,7 +95,7 @@ class JobFilterInput:
 
 
 def _key(type_name: str, id: strawberry.ID | None, name: str) -> UUID | None:
-    return decode_id(type_name, id, field=("filter", name)) if id else None
+    return None if id is None else decode_id(type_name, id, field=("filter", name))
 
 
 def aware(time: datetime | None) -> datetime | None:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.jobs.effective import NO_OPTIONS, Effective, JobOptions, OptionSource, resolve
@@ -27,6 +27,7 @@ from cuepoint.features.projects import access
 from cuepoint.features.projects import service as projects
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.projects.service import Changed
+from cuepoint.features.users.inputs import clean_name
 from cuepoint.features.users.rights import require_account
 from cuepoint.viewer import Viewer
 
@@ -73,13 +74,6 @@ async def update_settings(
     return await projects.update_project(session, viewer, project_id, version=version, settings=options.to_json())
 
 
-def _clean_name(name: str) -> str:
-    cleaned = " ".join(name.split())
-    if not 1 <= len(cleaned) <= MAX_NAME or "\x00" in cleaned:
-        raise BadInputError(f"The name must have 1 to {MAX_NAME} characters.", field=("name",))
-    return cleaned
-
-
 def _taken() -> CuepointError:
     return CuepointError(ErrorCode.NAME_TAKEN, "There is a preset of this name already.", field=("name",))
 
@@ -98,7 +92,7 @@ async def create_preset(
     options.check(("options",))
     statement = (
         insert(Preset)
-        .values(id=uuid7(), project_id=project_id, name=_clean_name(name), options=options.to_json())
+        .values(id=uuid7(), project_id=project_id, name=clean_name(name, most=MAX_NAME), options=options.to_json())
         .on_conflict_do_nothing()
         .returning(Preset)
     )
@@ -148,7 +142,7 @@ async def update_preset(
     before = _told(await get_preset(session, viewer, preset_id, ProjectRole.EDITOR))
     values: dict[str, Any] = {}
     if name is not None:
-        values["name"] = _clean_name(name)
+        values["name"] = clean_name(name, most=MAX_NAME)
     if options is not None:
         options.check(("options",))
         values["options"] = options.to_json()

@@ -121,7 +121,7 @@ class QueueQuery:
         end = aware(range.end if range is not None else None) or datetime.now(UTC)
         start = aware(range.start if range is not None else None) or end - timedelta(days=1)
         wanted = JobFilter(
-            project_id=decode_id("Project", project_id, field=("projectId",)) if project_id else None,
+            project_id=None if project_id is None else decode_id("Project", project_id, field=("projectId",)),
             created_from=start,
             created_before=end,
         )

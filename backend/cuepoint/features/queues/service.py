@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.session import after_commit
-from cuepoint.errors import NotFoundError
+from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.jobs.announce import RingLane
@@ -53,7 +53,8 @@ async def set_paused(session: AsyncSession, viewer: Viewer, name: str, *, is_pau
         after_commit(session, RingLane(name))
     lanes = await repository.lane_states(session, name)
     if not lanes:
-        raise NotFoundError("queue", field=("name",))
+        message = "There is no queue of this name; the query `queues` lists them."
+        raise CuepointError(ErrorCode.NOT_FOUND, message, field=("name",))
     if changed:
         action = AuditAction.PAUSED if is_paused else AuditAction.RESUMED
         await audit.record(session, viewer, action, "Queue", audit.named("queue", name), after={"name": name})

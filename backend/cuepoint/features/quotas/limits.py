@@ -69,7 +69,9 @@ class Limits:
         }
         for name, (value, limit) in most.items():
             if value is not None and not 0 <= value <= limit:
-                raise BadInputError("A limit is 0 or more; leave it out for none.", field=(name,))
+                raise BadInputError(
+                    "A limit is 0 or more, and below 2^53 in its smallest unit; leave it out for none.", field=(name,)
+                )
 
 
 @dataclass(frozen=True)

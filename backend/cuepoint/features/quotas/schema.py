@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import strawberry
 
-from cuepoint.errors import BadInputError
 from cuepoint.features.quotas import service
 from cuepoint.features.quotas.metering import MICROS
 from cuepoint.features.quotas.types import MS_PER_MINUTE, Quota
@@ -34,7 +32,7 @@ class SetQuotaInput:
         default=None, description="Minutes of media transcribed in a month, UTC; null = any."
     )
     concurrent_jobs: int | None = strawberry.field(
-        default=None, description="Jobs that wait or run at a time, the six of a pipeline included; null = any number."
+        default=None, description="Jobs that wait or run at a time, each step of a pipeline; null = any number."
     )
     tokens_per_month: BigInt | None = strawberry.field(
         default=None, description="Tokens that paid models take in a month, UTC; null = any number."
@@ -44,18 +42,19 @@ class SetQuotaInput:
     )
 
     def limits(self) -> service.Limits:
-        """As the service takes them. Raises BadInputError."""
-        minutes, cost = self.media_minutes_per_month, self.cost_per_month
-        for name, value in (("mediaMinutesPerMonth", minutes), ("costPerMonth", cost)):
-            if value is not None and not math.isfinite(value):
-                raise BadInputError("A limit is 0 or more; leave it out for none.", field=(name,))
+        """As the service takes them."""
         return service.Limits(
             storage_bytes=self.storage_bytes,
-            media_ms_per_month=None if minutes is None else round(minutes * MS_PER_MINUTE),
+            media_ms_per_month=_whole(self.media_minutes_per_month, MS_PER_MINUTE),
             concurrent_jobs=self.concurrent_jobs,
             tokens_per_month=self.tokens_per_month,
-            cost_micros_per_month=None if cost is None else round(cost * MICROS),
+            cost_micros_per_month=_whole(self.cost_per_month, MICROS),
         )
+
+
+def _whole(value: float | None, parts: int) -> int | None:
+    """The limit in the unit of its column, of which `parts` make up the client's; one out of range stays out of it."""
+    return None if value is None else round(max(-1.0, min(value, service.MAX_LIMIT)) * parts)
 
 
 @strawberry.type(description="Result of setQuota.")

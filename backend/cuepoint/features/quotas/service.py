@@ -11,10 +11,11 @@ from cuepoint.features.quotas.checks import (
     hold,
     storage_room,
 )
-from cuepoint.features.quotas.limits import Limits, Scope, State, quota_state, set_quota
+from cuepoint.features.quotas.limits import MAX_LIMIT, Limits, Scope, State, quota_state, set_quota
 from cuepoint.features.quotas.usage import record_media, record_uses, settle
 
 __all__ = [
+    "MAX_LIMIT",
     "Limits",
     "Scope",
     "State",

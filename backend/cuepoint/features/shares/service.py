@@ -24,6 +24,7 @@ from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole, ShareLink
 from cuepoint.features.shares.visits import living_links, visitor_by
+from cuepoint.features.users.inputs import check_expiry
 from cuepoint.features.users.passwords import hash_password, verify_password
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
@@ -70,8 +71,7 @@ async def create_link(
     await access.require(session, viewer, project_id, ProjectRole.OWNER, noun=noun)
     if project_id is None:
         raise NotFoundError(noun)
-    if expires_at is not None and (expires_at.tzinfo is None or expires_at <= datetime.now(UTC)):
-        raise BadInputError("expiresAt must lie ahead and have a time zone.", field=("expiresAt",))
+    check_expiry(expires_at)
     if password is not None and not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise BadInputError(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field=("password",))
     token = MARK + secrets.token_urlsafe(TOKEN_BYTES)

@@ -211,7 +211,9 @@ class StorageMutation:
             )
             return AuditStoragePayload(job=Job.from_row(job))
 
-    @strawberry.mutation(description="Put the counters of storage right, and tell how far off they were. Admins only.")
+    @strawberry.mutation(
+        description="Put the counters of storage right, and tell how far off they were. Administrators only."
+    )
     @reports_errors(RecountStoragePayload)
     async def recount_storage(
         self,

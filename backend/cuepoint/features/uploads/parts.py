@@ -47,7 +47,7 @@ async def sign_parts(
 ) -> tuple[Upload, list[SignedPart]]:
     """URLs for these parts, in their order. Sending a part again replaces it."""
     async with db.read() as session:
-        upload = await _open_parts(session, viewer, upload_id)
+        upload = await _open_parts(session, viewer, upload_id, field="uploadId")
     size_bytes, part_bytes = upload.size_bytes or 0, upload.part_bytes or 1
     count = -(-size_bytes // part_bytes)
     if not 1 <= len(numbers) <= MAX_SIGNED or not all(1 <= number <= count for number in numbers):
@@ -70,7 +70,7 @@ async def complete_parts(db: Database, storage: Storage, viewer: Viewer, upload_
     Raises UPLOAD_INCOMPLETE with the numbers of parts that are missing.
     """
     async with db.read() as session:
-        upload = await _open_parts(session, viewer, upload_id)
+        upload = await _open_parts(session, viewer, upload_id, field="id")
     await _direct(storage).take(
         upload.storage_key, size_bytes=upload.size_bytes or 0, part_bytes=upload.part_bytes or 1
     )
@@ -93,10 +93,10 @@ async def complete_parts(db: Database, storage: Storage, viewer: Viewer, upload_
         return locked, job
 
 
-async def _open_parts(session: AsyncSession, viewer: Viewer, upload_id: UUID) -> Upload:
+async def _open_parts(session: AsyncSession, viewer: Viewer, upload_id: UUID, *, field: str) -> Upload:
     upload = await service.get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
     if upload.protocol is not UploadProtocol.S3_MULTIPART:
-        raise BadInputError("This upload does not come in parts; see its `protocol`.", field=("uploadId",))
+        raise BadInputError("This upload does not come in parts; see its `protocol`.", field=(field,))
     _check_open(upload)
     return upload
 

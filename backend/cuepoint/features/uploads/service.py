@@ -103,10 +103,10 @@ async def check_new_upload(
         check_sha256(sha256, "sha256")
 
 
-def check_sha256(value: str, field: str) -> None:
+def check_sha256(value: str, *field: str) -> None:
     """Pass if the value is written as every hash of ours."""
     if not _SHA256.fullmatch(value):
-        raise BadInputError(f"{field} must be a SHA-256: 64 lower-case hexadecimal digits.", field=(field,))
+        raise BadInputError(f"{field[-1]} must be a SHA-256: 64 lower-case hexadecimal digits.", field=field)
 
 
 async def _unused_upload(

@@ -1,4 +1,4 @@
-"""What people type about accounts - names, addresses, passwords - checked and cleaned."""
+"""What people type - names, addresses, passwords, ends - checked and cleaned."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_PASSWORD = 256
 _JOINED = re.compile("(?<=[\u0530-\u1dff\u2100-\U0010ffff])[\u200c\u200d](?=[\u0530-\u1dff\u2100-\U0010ffff])")
 
 
-def clean_name(name: str, field: str = "name") -> str:
+def clean_name(name: str, field: str = "name", *, most: int = MAX_NAME) -> str:
     """The name without needless spaces. Raises BadInputError, also for characters that nobody sees: they turn or hide
     what stands beside them, so that one name looks like another."""
     cleaned = " ".join(name.split())
-    if not 1 <= len(cleaned) <= MAX_NAME or "\x00" in cleaned:
-        raise BadInputError(f"The name must have 1 to {MAX_NAME} characters.", field=(field,))
+    if not 1 <= len(cleaned) <= most or "\x00" in cleaned:
+        raise BadInputError(f"The name must have 1 to {most} characters.", field=(field,))
     if any(_is_unseen(character) for character in _JOINED.sub("", cleaned)):
         raise BadInputError("The name holds characters that cannot be seen; type it anew.", field=(field,))
     return cleaned

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
 from cuepoint.features.users import service
+from cuepoint.features.users.keys import OVERLAP_SECONDS
 from cuepoint.features.users.types import ApiKey
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
@@ -16,8 +17,6 @@ from cuepoint.graphql.errors import Payload, reports_errors
 from cuepoint.graphql.idempotency import SECRET, IdempotentInput
 from cuepoint.graphql.scalars import decode_id
 from cuepoint.viewer import Scope
-
-DAY_SECONDS = 86_400.0
 
 
 @strawberry.input(description="A new API key.")
@@ -71,7 +70,7 @@ class RotateApiKeyInput(IdempotentInput):
 
     id: strawberry.ID = strawberry.field(description="The key.")
     overlap_seconds: float = strawberry.field(
-        default=DAY_SECONDS,
+        default=OVERLAP_SECONDS,
         description="How long the old key is accepted beside the new one, 0 to 604800 seconds; it never lives longer "
         "than it would have.",
     )
@@ -158,6 +157,6 @@ class ApiKeyMutation:
         key_id = decode_id("ApiKey", input.id, field=("id",))
         async with info.context.db.write() as session:
             old, new, secret = await service.rotate_api_key(
-                session, viewer, key_id, overlap=timedelta(seconds=input.overlap_seconds)
+                session, viewer, key_id, overlap_seconds=input.overlap_seconds
             )
             return RotateApiKeyPayload(api_key=ApiKey.from_row(new), old_api_key=ApiKey.from_row(old), secret=secret)

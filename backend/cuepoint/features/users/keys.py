@@ -21,8 +21,8 @@ from cuepoint.features.users.rights import require_admin, require_manage
 from cuepoint.viewer import Scope, Viewer
 
 SHOWN_CHARACTERS = 8
-OVERLAP = timedelta(hours=24)
-MAX_OVERLAP = timedelta(days=7)
+OVERLAP_SECONDS = 86_400.0  # a day
+MAX_OVERLAP_SECONDS = 7 * 86_400
 MAX_PROJECTS = 100  # of one key; every statement of its requests carries them
 
 
@@ -103,14 +103,14 @@ async def revoke_api_key(session: AsyncSession, viewer: Viewer, key_id: UUID) ->
 
 
 async def rotate_api_key(
-    session: AsyncSession, viewer: Viewer, key_id: UUID, *, overlap: timedelta = OVERLAP
+    session: AsyncSession, viewer: Viewer, key_id: UUID, *, overlap_seconds: float = OVERLAP_SECONDS
 ) -> tuple[ApiKey, ApiKey, str]:
     """The old key, a new one of the same name, scope, projects and end, and the new one's secret.
 
-    The old one is accepted for `overlap` more, so that whoever holds it can change over. A key is rotated once:
+    The old one is accepted for so many seconds more, so that whoever holds it can change over. A key is rotated once:
     afterwards its successor is. Raises ALREADY_FINAL for one that was rotated, revoked or has expired.
     """
-    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+    if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
         raise BadInputError("The overlap is 0 seconds to 7 days.", field=("overlapSeconds",))
     key = await _own_key(session, viewer, key_id)
     now = datetime.now(UTC)
@@ -127,7 +127,8 @@ async def rotate_api_key(
         expires_at=key.expires_at,
     )
     key.rotated_at = now
-    key.expires_at = min(key.expires_at or now + overlap, now + overlap)
+    end = now + timedelta(seconds=overlap_seconds)
+    key.expires_at = min(key.expires_at or end, end)
     successor, secret = await _add(session, successor)
     await audit.record(
         session, viewer, AuditAction.ROTATED, "ApiKey", key.id, before=_told(key), after={"successorId": successor.id}

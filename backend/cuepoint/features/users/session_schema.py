@@ -152,8 +152,8 @@ class SessionMutation:
     """Mutations of sessions and passwords."""
 
     @strawberry.mutation(
-        description="Sign in with a password. After five failures the account is locked for a while: SIGN_IN_LOCKED "
-        "with `retryAfterSeconds`. Needs no credential."
+        description="Sign in with a password. After five failures at one place the account is locked there for a "
+        "while: SIGN_IN_LOCKED with `retryAfterSeconds`. Needs no credential."
     )
     @reports_errors(LoginPayload)
     async def login(
@@ -190,7 +190,9 @@ class SessionMutation:
         async with info.context.db.write() as session:
             return LogoutPayload(changed=await service.logout(session, viewer, session_id))
 
-    @strawberry.mutation(description="End every session of yours, this one too. API keys go on: revoke them.")
+    @strawberry.mutation(
+        description="End every session of a user, by default yours with this one. API keys go on: revoke them."
+    )
     @reports_errors(LogoutAllPayload)
     async def logout_all(
         self, info: Info, input: Annotated[LogoutAllInput, strawberry.argument(description="Whose.")]
