@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import CONCURRENCY, RACES, STATEMENTS, TRANSITIONS, Mutant
 
 _SETTLE = "async def _settle"
-_CREATE = '_CREATE = """'
+_CREATE = '_CREATE = f"""'
 _CANCEL = '_CANCEL = f"""'
 _KEEP = '_KEEP_CANCELLED = """'
 

@@ -212,18 +212,22 @@ TICKER = (
 
 _SLOTS = "class LaneSlots"
 _LEFT = "            await self._give_up(older_than_seconds=0.0)\n"
-_NOTHING_DUE, _ALL_DUE = "time.monotonic() - older_than_seconds", "time.monotonic()"
+_DUE, _NOW = "time.monotonic() - older_than_seconds", "time.monotonic()"
 _OLDEST, _NEWEST = "return self._ahead.popleft()[1]", "return self._ahead.pop()[1]"
 
 AHEAD = (
     Mutant("ahead: of long jobs too", LANE_SLOTS, _SLOTS, "self._mean_seconds > SHORT_SECONDS", "False"),
     Mutant("ahead: never given back", LANE_SLOTS, _SLOTS, "self._ahead[0][0] <= due", "False"),
-    Mutant(
-        "ahead: given back at once", LANE_SLOTS, _SLOTS, "time.monotonic() - older_than_seconds", "time.monotonic()"
-    ),
+    Mutant("ahead: given back at once", LANE_SLOTS, _SLOTS, _DUE, _NOW),
     Mutant("ahead: again and again", LANE_SLOTS, _SLOTS, "if late:", "if False:"),
+    Mutant("ahead: the newest first", LANE_SLOTS, _SLOTS, _OLDEST, _NEWEST),
     Mutant(
-        "ahead: the newest first", LANE_SLOTS, _SLOTS, "return self._ahead.popleft()[1]", "return self._ahead.pop()[1]"
+        "ahead: begins what is claimed while it stops",
+        LANE_SLOTS,
+        _SLOTS,
+        "self._free > 0 and may_begin",
+        "self._free > 0",
     ),
+    Mutant("ahead: begins what waits while it stops", LANE_SLOTS, _SLOTS, "self._ahead and may_begin", "self._ahead"),
     Mutant("ahead: kept while the worker drains", FETCHER, "class Fetcher", _LEFT),
 )

@@ -111,5 +111,6 @@ class TestLaneSlots:
         begun = lane.take(job, may_begin=False)
 
         assert not begun
+        assert lane.ended(0.0, may_begin=False) is None
         assert lane.give_up() == [job]
         assert not lane.has_waiting

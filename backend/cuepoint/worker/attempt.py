@@ -115,6 +115,11 @@ class Attempt:
         shutil.rmtree(self._directory, ignore_errors=True)
         remove_if_empty(self._directory.parent)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its body was started."""
+        return self._body is not None
+
     def begin(self, body: asyncio.Task[object]) -> None:
         """The body runs; a stop that came before it is passed on."""
         self._body = body

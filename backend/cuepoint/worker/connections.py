@@ -19,18 +19,13 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-def asyncpg_url(database_url: str) -> str:
-    """`postgresql+driver://...` as asyncpg wants it."""
-    return f"postgresql://{database_url.split('://', 1)[1]}"
-
-
 async def _keep_as_is(_connection: Any) -> None:
     """Instead of the pool's reset query: nothing is ever set on these connections."""
 
 
 def _pool(database_url: str, **server_settings: str) -> Any:
     return asyncpg.create_pool(
-        asyncpg_url(database_url),
+        database_url,
         min_size=0,
         max_size=3,
         init=use_json_text,

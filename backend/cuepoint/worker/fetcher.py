@@ -22,7 +22,7 @@ class Fetcher:
     """Keeps count of the slots of each lane; `run` is its loop.
 
     `take` makes a claimed job this process's, `begin` hands it to a slot, `tell` announces what was claimed,
-    `give_back` lets another worker have it.
+    `give_back` lets other workers have them.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Fetcher:
         take: Callable[[Claimed], Attempt],
         begin: Callable[[Attempt], None],
         tell: Callable[[Sequence[Change]], None],
-        give_back: Callable[[Attempt], Awaitable[None]],
+        give_back: Callable[[Sequence[Attempt]], Awaitable[None]],
     ) -> None:
         self._connections = connections
         self._live = live
@@ -55,15 +55,18 @@ class Fetcher:
 
     def free(self, lane: str, seconds: float) -> None:
         """A job has left its slot after so long."""
-        following = self._lanes[lane].ended(seconds)
+        following = self._lanes[lane].ended(seconds, may_begin=not self._is_stopped)
         if following is not None:
             self._begin(following)
         self._wake.set()
 
-    async def stop(self) -> None:
-        """Claim nothing any more; returns when what has no slot yet was given back."""
+    def stop(self) -> None:
+        """Claim nothing and begin nothing any more; what has no slot yet is given back."""
         self._is_stopped = True
         self._wake.set()
+
+    async def ended(self) -> None:
+        """Returns once that has happened."""
         await self._has_ended.wait()
 
     async def run(self) -> None:
@@ -72,6 +75,7 @@ class Fetcher:
         try:
             while not self._is_stopped:
                 self._wake.clear()
+                await self._give_up(older_than_seconds=WAIT_SECONDS)
                 rung = bell.result() if bell is not None and bell.done() else None
                 bell = None if bell is None or bell.done() else bell
                 if rung is not None and self._lanes[rung].room <= 0:
@@ -83,7 +87,6 @@ class Fetcher:
                 if bell is None and lanes:
                     bell = asyncio.create_task(self._live.wait_bell(lanes, self._poll_seconds))
                 await self._wait(bell)
-                await self._give_up(older_than_seconds=WAIT_SECONDS)
             await self._give_up(older_than_seconds=0.0)
         finally:
             self._has_ended.set()
@@ -129,6 +132,6 @@ class Fetcher:
         self._tell([job.change for job in claimed])  # last: jobs begin before the word of it goes out
 
     async def _give_up(self, *, older_than_seconds: float) -> None:
-        for lane in self._lanes.values():
-            for attempt in lane.give_up(older_than_seconds=older_than_seconds):
-                await self._give_back(attempt)
+        late = [job for lane in self._lanes.values() for job in lane.give_up(older_than_seconds=older_than_seconds)]
+        if late:
+            await self._give_back(late)

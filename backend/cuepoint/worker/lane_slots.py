@@ -45,10 +45,10 @@ class LaneSlots:
         self._ahead.append((time.monotonic(), attempt))
         return False
 
-    def ended(self, seconds: float) -> Attempt | None:
+    def ended(self, seconds: float, *, may_begin: bool = True) -> Attempt | None:
         """A job has left its slot after so long. What takes the slot now; None: it is free."""
         self._mean_seconds += WEIGHT * (seconds - self._mean_seconds)
-        if self._ahead:
+        if self._ahead and may_begin:
             return self._ahead.popleft()[1]
         self._free += 1
         return None

@@ -22,7 +22,6 @@ from cuepoint.config import Settings
 from cuepoint.features.jobs.leases import Renewal, renew
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, use_json_text
 from cuepoint.worker.attempt import Attempts
-from cuepoint.worker.connections import asyncpg_url
 from cuepoint.worker.identity import Identity
 
 RENEWALS_PER_LEASE = 3
@@ -90,7 +89,7 @@ class LeaseThread(threading.Thread):
         while True:
             try:
                 connection = await asyncpg.connect(
-                    asyncpg_url(self._database_url),
+                    self._database_url,
                     timeout=self._interval,
                     command_timeout=self._interval,
                     server_settings={"application_name": "cuepoint lease", "synchronous_commit": "off"},

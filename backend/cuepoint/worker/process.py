@@ -125,6 +125,7 @@ class WorkerProcess:
         if self._executor.event.is_set():
             self._executor.hurry.set()
         self._executor.event.set()
+        self._fetcher.stop()  # at once: a slot that becomes free from now on takes nothing more
 
     async def run(self) -> None:
         """Work until drained. Waits for Postgres for as long as it is away."""
@@ -181,9 +182,10 @@ class WorkerProcess:
         self._attempts.add(attempt)
         return attempt
 
-    async def _give_back(self, attempt: Attempt) -> None:
-        attempt.is_over = True
-        await self._finisher.end(attempt, Outcome.RELEASE)
+    async def _give_back(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            attempt.is_over = True  # all of them before Postgres is asked: nobody waits for their bodies
+        await asyncio.gather(*(self._finisher.end(attempt, Outcome.RELEASE) for attempt in attempts))
 
     async def _run_job(self, context: dict[str, Any]) -> None:
         await self._runner.run(self.queue.attempt_of(context["job"]))
@@ -256,12 +258,15 @@ class WorkerProcess:
         _log.info("Worker %s drains", self._identity.worker_id)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
-                await self._fetcher.stop()
                 await persistently(self._connections.durable, lambda s: drain_worker(s, self._identity.worker_id))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._fetcher.ended()
 
     async def _leave(self) -> None:
         with contextlib.suppress(TimeoutError, *DATABASE_ERRORS):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._give_back([attempt for attempt in self._attempts.all() if not attempt.has_begun])
                 await self._announcer.flush()
                 await persistently(self._connections.durable, lambda s: remove_worker(s, self._identity.worker_id))
         await self.queue.disconnect()

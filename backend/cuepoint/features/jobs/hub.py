@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -222,27 +222,24 @@ class JobHub:
             async with self._live.subscribe([JOBS_CHANNEL]) as messages:
                 self._is_listening.set()
                 async for _, payload in messages:
-                    try:
-                        self._deliver(payload)
-                    except (ValueError, KeyError, TypeError, AttributeError):
-                        _log.warning("Ignored a message on %s that is not ours", JOBS_CHANNEL)
+                    if self._watches or self._feeds:
+                        with _ours():
+                            for item in orjson.loads(payload):
+                                with _ours():  # one that a newer process told must not take the others along
+                                    self._deliver(item)
         finally:
             self._is_listening.set()  # nobody waits for a subscription that fails: the log is read all the same
 
-    def _deliver(self, payload: bytes) -> None:
-        if not self._watches and not self._feeds:
+    def _deliver(self, item: Mapping[str, Any]) -> None:
+        job_id, is_progress = UUID(item["job_id"]), item["type"] == PROGRESS
+        if self._feeds and not is_progress and item["project_id"] is not None:
+            project_id = UUID(item["project_id"])
+            if any(feed.scope.has_project(project_id) for feed in self._feeds):
+                self._asked.set()
+        watches = self._watches.get(job_id, ())
+        if not watches and not (is_progress and self._feeds):
             return
-        for item in orjson.loads(payload):
-            job_id, is_progress = UUID(item["job_id"]), item["type"] == PROGRESS
-            watches = self._watches.get(job_id, ())
-            if watches or (is_progress and self._feeds):
-                self._tell(job_id, watches, decode_item(item))
-            if self._feeds and not is_progress and item["project_id"] is not None:
-                project_id = UUID(item["project_id"])
-                if any(feed.scope.has_project(project_id) for feed in self._feeds):
-                    self._asked.set()
-
-    def _tell(self, job_id: UUID, watches: Iterable[Watch], message: LoggedEvent | ProgressMessage) -> None:
+        message = decode_item(item)
         for watch in watches:
             watch.put(message)
         if isinstance(message, ProgressMessage):
@@ -328,6 +325,15 @@ class JobHub:
             for watch in watches:
                 if watch.job_id in hidden:
                     watch.refuse()
+
+
+@contextlib.contextmanager
+def _ours() -> Iterator[None]:
+    """What came on our channel and is not what we send is passed over."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError):
+        _log.warning("Ignored a message on %s that is not ours", JOBS_CHANNEL)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.announce import Change
-from cuepoint.features.jobs.models import JobKind, JobStatus
+from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.jobs.statements import Statements, to_json
 
 LIVE = "('BLOCKED', 'SCHEDULED', 'QUEUED', 'RUNNING')"
@@ -60,7 +60,10 @@ class UnknownDependencyError(Exception):
 
 _LOCK_DEPENDENCIES = "select id, status, project_id from jobs where id = any ($1::uuid[]) order by id for share"
 
-_CREATE = """
+# Named, not *: a column that a later version adds must not change what a prepared statement answers.
+_COLUMNS = ", ".join(column.name for column in Job.__table__.columns)
+
+_CREATE = f"""
 with x as (
   select t, case
     when $21::uuid is not null then 'CANCELLED'
@@ -81,7 +84,7 @@ with x as (
     case when x.status = 'QUEUED' then job_place($11::uuid, $3::text, $5::integer) end, 1
   from x
   on conflict do nothing
-  returning *, id as job_id, created_at as at, 'CREATED' as type,
+  returning {_COLUMNS}, id as job_id, created_at as at, 'CREATED' as type,
     jsonb_strip_nulls(jsonb_build_object(
       'status', status, 'kind', kind, 'priority', priority, 'reason', cancel_reason,
       'cancelled_by_id', cancelled_by_id)) as data
@@ -93,8 +96,8 @@ with x as (
   insert into job_events (job_id, seq, at, type, attempt, data)
   select id, seq, at, type, attempt, data from j
 )
-select * from j
-"""
+select {_COLUMNS}, job_id, at, type, data from j
+"""  # noqa: S608 - names of columns
 
 _EXISTING = f"""
 select id from jobs where system_key = $1::text or (dedupe_key = $2::text and status in {LIVE})

@@ -20,15 +20,24 @@ INDEXES = (
 def upgrade() -> None:
     """A query by a key implies that it is not null, and goes on using the index."""
     for name, column, _, where in INDEXES:
-        _replace(name, column, where)
+        _build(name, column, where)
+    for name, *_ in INDEXES:
+        _exchange(name)
 
 
 def downgrade() -> None:
     """Nothing is lost."""
     for name, column, where, _ in INDEXES:
-        _replace(name, column, where)
+        _build(name, column, where)
+    for name, *_ in INDEXES:
+        _exchange(name)
 
 
-def _replace(name: str, column: str, where: str) -> None:
+def _build(name: str, column: str, where: str) -> None:
+    op.execute(f"create unique index {name}_new on jobs ({column}) {where}")
+
+
+def _exchange(name: str) -> None:
+    """Shuts out whoever reads `jobs`: last, when nothing that takes long is left."""
     op.execute(f"drop index {name}")
-    op.execute(f"create unique index {name} on jobs ({column}) {where}")
+    op.execute(f"alter index {name}_new rename to {name}")
