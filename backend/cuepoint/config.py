@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cuepoint.addresses import postgres_address, redis_address
+
 PREFIX = "CUEPOINT_"
+MARKER = "CUEPOINT_HOME"  # a file in the home
 
 # A bucket's name by Amazon's rules; a prefix of the characters that storage keys are made of.
 _BUCKET_URL = re.compile(
@@ -23,7 +25,6 @@ _BUCKET_URL = re.compile(
 )
 _PRICE = re.compile(r"[^=,\s]+=\d+(\.\d+)?(/\d+(\.\d+)?)?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/?", re.ASCII)
-_SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -216,22 +217,15 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
 
-    @field_validator("database_url", "redis_url")
+    @field_validator("database_url")
     @classmethod
-    def _an_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        schemes = _SCHEMES[str(info.field_name)]
-        if value is not None:
-            try:
-                parts = urlsplit(value.get_secret_value())
-                fits = parts.scheme.split("+")[0] in schemes and (parts.port is None or parts.port > 0)
-            except ValueError:  # what stands for the port is no number
-                fits = False
-            if not fits:
-                raise ValueError(
-                    f"must begin with {schemes[0]}:// and be a whole URL; special characters of a password are "
-                    "written as %2F and the like"
-                )
-        return value
+    def _of_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(postgres_address(value.get_secret_value()))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(redis_address(value.get_secret_value()))
 
     @field_validator("public_url", "openai_base_url")
     @classmethod
@@ -349,10 +343,21 @@ class Settings(BaseSettings):
         return self.storage_url is not None and not self.storage_url.startswith("file://")
 
 
+def make_home(home: Path) -> None:
+    """Make the data directory if it is not there. Raises OSError.
+
+    Root's is passable (0711) for the account the servers run as; what is secret in it has its own mode. The marker,
+    without which `cuepoint reset` deletes nothing, goes only into a directory that was empty.
+    """
+    home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    if next(home.iterdir(), None) is None:
+        (home / MARKER).touch()
+
+
 def _made_key(path: Path) -> bytes:
     """A new key in that file; of processes that start at once, all get the same. An empty file counts as none: it is
     of a process that ended there, or of a full disk."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(path.parent)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
         key = file.read()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import strawberry
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
@@ -15,14 +16,14 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from cuepoint import tables
-from cuepoint.db.session import sqlalchemy_url
 from cuepoint.features.clips import models as clip_models
 from cuepoint.features.moments import models as moment_models
 from cuepoint.features.transcripts import models as transcript_models
 from cuepoint.features.videos import models as video_models
 
 assert tables.metadata.tables
-sessions = async_sessionmaker(create_async_engine(sqlalchemy_url(os.environ["DATABASE_URL"])), expire_on_commit=False)
+engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(os.environ["DATABASE_URL"]))
+sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 
 @strawberry.type

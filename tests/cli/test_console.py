@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -148,8 +149,14 @@ class TestWorkersTable:
 
 
 class TestConsole:
-    def test_is_wide_where_there_is_no_terminal(self) -> None:
-        assert console().width == 200
+    @pytest.mark.parametrize(("is_terminal", "width"), [(False, 200), (True, 77)], ids=["pipe", "terminal"])
+    def test_is_wide_where_there_is_no_terminal(
+        self, monkeypatch: pytest.MonkeyPatch, is_terminal: bool, width: int
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "77")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+
+        assert console().width == width
 
 
 class TestRetry:

@@ -78,6 +78,15 @@ class TestMigrate:
             )
         assert (await database_facts(empty_url)).revision == "9999"
 
+    async def test_what_the_role_may_not_read_is_one_line(self, cuepoint: Cuepoint, empty_url: str) -> None:
+        await _execute(empty_url, "create table alembic_version (version_num text)")
+        await _execute(empty_url, "revoke all on alembic_version from current_user")
+
+        refused = await asyncio.to_thread(cuepoint, "migrate")
+
+        assert refused.exit_code == 1
+        assert refused.output == "cuepoint: Postgres refused: permission denied for table alembic_version.\n"
+
     @pytest.mark.parametrize("command", ["token", "worker", "api"])
     async def test_nothing_runs_on_a_database_that_was_not_migrated(
         self, empty_url: str, tmp_path: Path, command: str

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from cuepoint.cli.config import command as config_command
 from cuepoint.cli.config import example_file, shown, written
-from cuepoint.config import ConfigError, Settings, load_settings
+from cuepoint.config import MARKER, ConfigError, Settings, load_settings
 from cuepoint.logs import configure_logging, job_id, mask, request_id
 from tests.support.stack import ROOT
 
@@ -101,7 +101,17 @@ class TestLoadSettings:
             ("CUEPOINT_LEASE_SECONDS", "inf"),
             ("CUEPOINT_DATABASE_URL", "mysql://cuepoint@db/cuepoint"),
             ("CUEPOINT_DATABASE_URL", "postgresql://cuepoint:a/b@db/cuepoint"),
+            ("CUEPOINT_DATABASE_URL", "postgresql:x"),
+            ("CUEPOINT_DATABASE_URL", "postgresql://a:b@c@db/cuepoint"),
+            ("CUEPOINT_DATABASE_URL", "postgresql://db:5432,db:many/cuepoint"),
+            ("CUEPOINT_DATABASE_URL", "postgresql://db/cuepoint?sslmode"),
+            ("CUEPOINT_DATABASE_URL", "postgresql://db/cuepoint?ssl=require"),
+            ("CUEPOINT_DATABASE_URL", "postgresql://db/cuepoint?channel_binding=require"),
             ("CUEPOINT_REDIS_URL", "redis.example.org:6379"),
+            ("CUEPOINT_REDIS_URL", "redis:h"),
+            ("CUEPOINT_REDIS_URL", "redis+sentinel://h/0"),
+            ("CUEPOINT_REDIS_URL", "redis://h,i/0"),
+            ("CUEPOINT_REDIS_URL", "redis://h:0"),
             ("CUEPOINT_PUBLIC_URL", "video.example.org"),
             ("CUEPOINT_OPENAI_BASE_URL", "localhost:11434/v1"),
             ("CUEPOINT_TRUSTED_PROXIES", "127.0.0.1,nginx"),
@@ -113,6 +123,32 @@ class TestLoadSettings:
             load_settings({name: value})
 
         assert str(refused.value).startswith(f"{name}: ")
+
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [
+            ("postgres://u:p%2F@h:1/d", "postgresql://u:p%2F@h:1/d"),
+            ("postgresql+psycopg://h/d", "postgresql://h/d"),
+            (" postgresql+asyncpg://[::1]:5432/d ", "postgresql://[::1]:5432/d"),
+            ("postgresql://u@h:5432,i:5433/d?sslmode=require", "postgresql://u@h:5432,i:5433/d?sslmode=require"),
+            ("postgresql://u@/d?host=/run&connect_timeout=5", "postgresql://u@/d?host=/run"),
+            ("postgresql://h/d?connect_timeout=5", "postgresql://h/d"),
+        ],
+    )
+    def test_an_address_of_postgres_takes_one_form(self, given: str, kept: str) -> None:
+        address = load_settings({"CUEPOINT_DATABASE_URL": given}).database_url
+
+        assert address is not None
+        assert address.get_secret_value() == kept
+
+    @pytest.mark.parametrize(
+        "given", ["redis://h", "rediss://u:p%40@h:1/2", "unix:///tmp/redis.sock?db=0", "redis://[::1]:6379/0"]
+    )
+    def test_an_address_of_redis_is_kept(self, given: str) -> None:
+        address = load_settings({"CUEPOINT_REDIS_URL": f" {given}"}).redis_url
+
+        assert address is not None
+        assert address.get_secret_value() == given
 
     def test_a_secret_that_does_not_fit_is_not_repeated(self) -> None:
         with pytest.raises(ConfigError) as refused:
@@ -136,6 +172,7 @@ class TestSigningKey:
         assert len(keys) == 1
         assert len(keys.pop()) == 64
         assert (tmp_path / "new" / "home" / "secret-key").stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "new" / "home" / MARKER).is_file()
 
     def test_a_file_that_was_left_empty_gets_one(self, tmp_path: Path) -> None:
         (tmp_path / "secret-key").touch()

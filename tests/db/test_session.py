@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 
+from cuepoint.cli.probes import database_facts
+from cuepoint.config import load_settings
 from cuepoint.db.session import (
     IDLE_IN_TRANSACTION_MS,
     Database,
@@ -16,7 +18,6 @@ from cuepoint.db.session import (
     after_commit,
     counting_statements,
     create_engine,
-    sqlalchemy_url,
 )
 
 ADD = text("insert into lanes (name) values ('test')")
@@ -130,12 +131,17 @@ class TestCreateEngine:
 
             assert setting.scalar_one() == f"{IDLE_IN_TRANSACTION_MS // 60_000}min"
 
+    async def test_an_address_as_providers_hand_it_out(self, own_database_url: str) -> None:
+        given = f"{own_database_url}&sslmode=disable&application_name=x&connect_timeout=5&work_mem=5MB"
+        address = load_settings({"CUEPOINT_DATABASE_URL": given}).database_url
+        assert address is not None
+        facts = await database_facts(address.get_secret_value())
+        engine = create_engine(address.get_secret_value(), pool_size=1, application_name="ours")
+        settings = "select current_setting('application_name'), current_setting('work_mem'), '{\"a\": 1}'::jsonb"
 
-class TestSqlalchemyUrl:
-    @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
-    def test_any_spelling_becomes_asyncpg(self, scheme: str) -> None:
-        assert sqlalchemy_url(f"{scheme}://u:p@h/d") == "postgresql+asyncpg://u:p@h/d"
+        async with engine.connect() as connection:
+            row = (await connection.exec_driver_sql(settings)).one()
+        await engine.dispose()
 
-    def test_another_database_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="CUEPOINT_DATABASE_URL must begin with postgresql://"):
-            sqlalchemy_url("mysql://h/d")
+        assert tuple(row) == ("ours", "5MB", {"a": 1})
+        assert facts.vector is not None

@@ -33,6 +33,19 @@ def make_plain(path: Path, grey: int = 90, *, seconds: float = 2.0, noise: int =
     return path
 
 
+def make_hdr(path: Path, *, says_colours: bool = True, size: str = "320x180") -> Path:
+    """A second of ten pictures in PQ, 4:2:0, that state their curve, and their matrix and primaries or not."""
+    said = (
+        "color_primaries=bt2020:colorspace=bt2020nc" if says_colours else "color_primaries=unknown:colorspace=unknown"
+    )
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", f"testsrc2=s=320x180:r=10:d=1,scale={size.replace('x', ':')}"),
+        *("-vf", f"format=yuv420p10le,setparams={said}:color_trc=smpte2084"),
+        *("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", str(path)),
+    )
+    return path
+
+
 def pictures(path: Path) -> list[numpy.ndarray]:
     """Every picture as height x width x (red, green, blue)."""
     with av.open(str(path)) as container:

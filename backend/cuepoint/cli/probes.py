@@ -44,19 +44,23 @@ class DatabaseFacts:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Any]:
+    connection = None
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+        try:
+            yield connection
+        finally:
+            await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = " ".join(str(error).split()) or f"nothing came within {CONNECT_SECONDS:.0f} s"
+        reason = " ".join(str(error).split())
+        if connection is not None:
+            raise UnreachableError(f"Postgres refused: {reason or type(error).__name__}.") from None
+        reason = reason or f"nothing came within {CONNECT_SECONDS:.0f} s"
         raise UnreachableError(f"Postgres does not answer ({reason}). Check CUEPOINT_DATABASE_URL.") from None
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def database_facts(url: str) -> DatabaseFacts:
-    """Ask Postgres. Raises UnreachableError if it cannot be reached."""
+    """Ask Postgres. Raises UnreachableError if it cannot be reached or refuses to tell."""
     async with _connected(url) as connection:
         version = str(await connection.fetchval("SHOW server_version"))
         number = int(await connection.fetchval("SHOW server_version_num"))

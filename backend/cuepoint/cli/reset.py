@@ -9,7 +9,7 @@ import click
 from cuepoint.cli.down import stop_product
 from cuepoint.cli.environment import open_settings
 from cuepoint.cli.main import EXIT_REFUSED, fail
-from cuepoint.embedded.stack import MARKER
+from cuepoint.config import MARKER
 
 
 @click.command("reset", help="Delete this data directory: database, media, secrets. A real server is left alone.")

@@ -54,7 +54,7 @@ async def _serve(settings: Settings, workers: int) -> int:
             f"  GraphiQL     {running.api_url}/graphql\n"
             f"  Admin token  {running.token_file} (send it as: Authorization: Bearer <token>)\n"
             f"  Data         {settings.home}\n"
-            "Ctrl-C, or `cuepoint down` elsewhere, stops it."
+            "Ctrl-C, or `cuepoint down` (or `make down`) elsewhere, stops it."
         )
         await asyncio.wait({running.ended})
         return running.ended.result()

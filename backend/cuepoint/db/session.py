@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+import asyncpg
 import orjson
 from pgvector.asyncpg import register_vector
 from sqlalchemy import Dialect, event
@@ -115,34 +116,29 @@ class Database:
         await self.engine.dispose()
 
 
-def sqlalchemy_url(database_url: str) -> str:
-    """`postgresql://...` as SQLAlchemy's asyncpg dialect wants it."""
-    scheme, rest = database_url.split("://", 1)
-    if scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError("CUEPOINT_DATABASE_URL must begin with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
-
-
 def create_engine(
     database_url: str, *, pool_size: int = 10, application_name: str = "cuepoint", vectors: bool = True
 ) -> AsyncEngine:
-    """An asyncpg engine whose connections know pgvector's binary codec.
+    """An asyncpg engine whose connections know pgvector's binary codec. asyncpg itself reads the address, as it does
+    wherever no engine is used: SQLAlchemy would read sslmode and other names differently.
 
     Without `vectors` it also opens a database that lacks the extension, as a migration must.
     """
     engine = create_async_engine(
-        sqlalchemy_url(database_url),
+        "postgresql+asyncpg://",
+        async_creator=partial(
+            asyncpg.connect,
+            database_url,
+            server_settings={
+                "application_name": application_name,
+                "jit": "off",
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+            },
+        ),
         pool_size=pool_size,
         max_overflow=pool_size,
         skip_autocommit_rollback=True,
         json_deserializer=orjson.loads,
-        connect_args={
-            "server_settings": {
-                "application_name": application_name,
-                "jit": "off",
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-            }
-        },
     )
 
     event.listen(engine.sync_engine, "checkout", partial(_check_alive, engine.dialect))

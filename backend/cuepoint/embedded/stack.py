@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from cuepoint.config import make_home
 from cuepoint.embedded.errors import EmbeddedError
 from cuepoint.embedded.identity import Identity, choose_identity
 from cuepoint.embedded.lock import HomeLock
@@ -24,8 +25,10 @@ from cuepoint.embedded.running import Running, remove_file, write_file
 
 LONGEST_TEMP = 60  # a socket path has at most 107 bytes on Linux, 103 on macOS
 RESTART_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-MARKER = "CUEPOINT_HOME"
 PRIVATE = ("storage", "tmp")  # media: not for every account of the machine, although root's home is passable
+
+# What a full disk, or a home on which nothing can be made, answers; the error does not always name a file.
+_OF_THE_HOME = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +71,9 @@ class Stack:
                 await self.close()
                 raise
         except OSError as error:
-            raise _unwritable(self.home, error) from None
+            if _is_of(self.home, error):
+                raise _unwritable(self.home, error) from None
+            raise EmbeddedError(f"The servers could not be started: {error}.") from None
         return self
 
     async def __aexit__(
@@ -141,26 +146,33 @@ class Stack:
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
             self._sockets = None
-        remove_file(self.home)
-        self._lock.release()
+        try:
+            remove_file(self.home)
+        except OSError as error:  # nobody believes the file once the lock is free
+            _log.error("%s could not be removed: %s", self.home / "run" / "stack.json", error)
+        finally:
+            self._lock.release()
 
 
 def prepare_home(home: Path) -> None:
-    """Make the data directory. Raises EmbeddedError if that cannot be done.
-
-    Root's is passable (0711) for the account the servers run as; what is secret in it has its own mode. The marker,
-    without which `cuepoint reset` deletes nothing, goes only into a directory that was empty.
-    """
+    """Make the data directory, and in it what is private. Raises EmbeddedError if that cannot be done."""
     try:
-        home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-        if next(home.iterdir(), None) is None:
-            (home / MARKER).touch()
-        elif not os.access(home, os.W_OK | os.X_OK):
+        make_home(home)
+        if not os.access(home, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         for name in PRIVATE:
-            (home / name).mkdir(mode=0o700, exist_ok=True)
+            place = home / name
+            place.mkdir(mode=0o700, exist_ok=True)
+            if place.stat().st_uid == os.geteuid():  # an earlier version made it with what the umask left
+                place.chmod(0o700)
     except OSError as error:
         raise _unwritable(home, error) from None
+
+
+def _is_of(home: Path, error: OSError) -> bool:
+    """Whether it is the data directory's fault."""
+    named = error.filename
+    return error.errno in _OF_THE_HOME or (isinstance(named, str) and Path(named).is_relative_to(home))
 
 
 def _unwritable(home: Path, error: OSError) -> EmbeddedError:

@@ -98,7 +98,7 @@ class Attempt:
         Raises AdapterError INSUFFICIENT_STORAGE where its disk is almost full: the job waits until there is room.
         """
         self.has_temp_dir = True
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         free = shutil.disk_usage(self._directory).free
         if free < self._min_free_bytes:
             raise AdapterError(

@@ -21,6 +21,21 @@ def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "storage", min_free_bytes=0)
 
 
+class TestRoot:
+    async def test_is_made_for_its_owner_alone(self, storage: LocalStorage, tmp_path: Path) -> None:
+        async with storage.upload_lock("u1"):
+            pass
+
+        assert (tmp_path / "storage").stat().st_mode & 0o777 == 0o700
+
+    async def test_that_is_there_keeps_its_mode(self, storage: LocalStorage, tmp_path: Path) -> None:
+        (tmp_path / "storage").mkdir(mode=0o755)
+
+        await storage.check()
+
+        assert (tmp_path / "storage").stat().st_mode & 0o777 == 0o755
+
+
 class TestAppend:
     async def test_a_link_in_place_of_the_upload_is_not_followed(self, storage: LocalStorage, tmp_path: Path) -> None:
         await storage.append("u1", 0, stream(b"x"), limit=9)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.db.base import uuid7
-from cuepoint.db.session import Database, sqlalchemy_url
+from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, NotFoundError
 from cuepoint.features.jobs.announce import JOBS_CHANNEL, Change, dispatcher, effects_of, job_messages
 from cuepoint.features.jobs.claims import Fence, Outcome, Progress, end_attempt, save_progress, succeed
@@ -284,7 +284,8 @@ class TestWatchJob:
         self, sql: Any, worker: UUID, database_url: str, live: RedisLive, caplog: pytest.LogCaptureFixture
     ) -> None:
         fence, _ = await started(sql, worker)
-        db = Database(create_async_engine(sqlalchemy_url(database_url), pool_size=1, max_overflow=0, pool_timeout=0.01))
+        address = database_url.replace("postgresql://", "postgresql+asyncpg://")
+        db = Database(create_async_engine(address, pool_size=1, max_overflow=0, pool_timeout=0.01))
         async with hub_on(db, live, safety_seconds=0.02, rights_seconds=0.02) as hub:
             watcher = Watcher(hub, fence.job_id)
             await watcher.has(1)

@@ -71,6 +71,7 @@ class LocalStorage:
         need none, and a cancelled request could not give back what a thread took."""
         path = path_below(self._uploads, f"{upload_key}.lock")
         with _translated():
+            self._make_root()
             descriptor = try_lock(path)
         if descriptor is None:
             raise upload_taken()
@@ -223,7 +224,8 @@ class LocalStorage:
         from obstore.store import LocalStore
 
         # First through the system, which fails at once on a directory that cannot be made.
-        self._objects.mkdir(parents=True, exist_ok=True)
+        self._make_root()
+        self._objects.mkdir(exist_ok=True)
         return LocalStore(self._objects, automatic_cleanup=True)
 
     async def _existing(self, key: str) -> ObjectInfo:
@@ -232,9 +234,13 @@ class LocalStorage:
             raise NotFoundError("stored file")
         return info
 
+    def _make_root(self) -> None:
+        """Media are not for every account of the machine; a directory that is there keeps its mode."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def _open_upload(self, path: Path, offset: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._demand_space(0)
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | _WRITE, 0o600)
         try:
             held = os.fstat(descriptor).st_size

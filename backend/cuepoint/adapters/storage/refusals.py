@@ -13,7 +13,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def demand_space(directory: Path, size_bytes: int, min_free_bytes: int) -> None:
     """Make the directory, and raise INSUFFICIENT_STORAGE if `size_bytes` more would leave less than the minimum."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
     if free - size_bytes < min_free_bytes:
         raise CuepointError(

@@ -17,7 +17,8 @@ SOUND_FILE = "fk_sound_maps_rendition_id_renditions"
 
 def upgrade() -> None:
     """Processes of the release before this one go on: they read the first track of a waveform's file, and show no
-    silences where it was given up."""
+    silences where it was given up. Their workers know no uploaded posters and fail such jobs: `setPoster(uploadId)` is
+    for after all workers were replaced."""
     uploaded = sa.Column(
         "poster_upload_id",
         sa.Uuid(),
@@ -53,7 +54,8 @@ def _tie_sound_maps(ondelete: str, *, nullable: bool, comment: str) -> None:
 
 
 def downgrade() -> None:
-    """What further tracks and small tiles hold stays in the files, unread; an uploaded poster stays until a probe."""
+    """What further tracks and small tiles hold stays in the files, unread. Silences of waveforms without a file go, and
+    so does the mark of uploaded posters: such a poster stays until a probe."""
     op.execute("delete from sound_maps where rendition_id is null")
     _tie_sound_maps("CASCADE", nullable=False, comment="The waveform's file.")
     op.drop_column("sound_maps", "tracks")
