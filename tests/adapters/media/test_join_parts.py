@@ -13,7 +13,7 @@ from cuepoint.adapters.media.forms import PLAIN, ClipAspect, ClipFit, ClipForm
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
-from tests.support.colours import brightness, colour, make_colours, make_plain, pictures
+from tests.support.colours import brightness, colour, make_colours, make_hdr, make_plain, pictures
 from tests.support.cuts import numbers_by_command_line
 from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
 
@@ -103,6 +103,23 @@ class TestJoinParts:
             assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
         shown = [picture[90, 160].astype(int) for picture in pictures(tmp_path / "reel.mp4")[6::12]]
         assert [int(abs(colours - (0x20, 0xA0, 0xE0)).max()) <= 4 for colours in shown] == [True] * 3, shown
+
+    async def test_hdr_of_any_size_that_states_only_its_curve(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        sources = [
+            make_hdr(folder / "said.mkv"),
+            make_hdr(folder / "unsaid.mkv", says_colours=False),
+            make_hdr(folder / "odd.mkv", size="321x181"),
+            make_hdr(folder / "tall.mkv", size="91x161"),
+        ]
+
+        await join(tools, [await part(tools, source, 0, 1000) for source in sources], tmp_path / "reel.mp4")
+
+        shown = [picture.astype(int) for picture in pictures(tmp_path / "reel.mp4")[5::10]]
+        assert len(shown) == 4
+        assert abs(shown[0] - shown[1]).mean() < 1
+        assert abs(shown[0] - shown[2]).mean() < 12  # another scaling of the same
 
     async def test_tells_where_parts_begin_that_last_whole_pictures(
         self, tools: ChildMediaTools, folder: Path, tmp_path: Path

@@ -14,6 +14,7 @@ from cuepoint.adapters.media.look_tools import ChildLookTools
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
+from tests.support.colours import make_hdr, pictures
 from tests.support.media import (
     CodedClip,
     click_times,
@@ -92,6 +93,19 @@ class TestProxy:
         assert info.video is not None
         assert (before.video.hdr, before.video.pixel_format) == ("PQ", "yuv420p10le")
         assert (info.video.hdr, info.video.pixel_format) == (None, "yuv420p")
+
+    async def test_hdr_that_states_only_its_curve_is_that_of_bt2020(
+        self, tools: ChildLookTools, tmp_path: Path
+    ) -> None:
+        shown = []
+        for name, said in (("said.mkv", True), ("unsaid.mkv", False)):
+            (tmp_path / name).mkdir()
+            target, info = await proxy(tools, make_hdr(tmp_path / name / name, says_colours=said))
+            assert info.video is not None
+            assert info.video.hdr is None
+            shown.append(pictures(target)[5].astype(int))
+
+        assert abs(shown[0] - shown[1]).mean() < 1
 
     async def test_sound_alone(self, tools: ChildLookTools, tmp_path: Path) -> None:
         target, info = await proxy(tools, make_wav(tmp_path / "a.wav"))

@@ -102,6 +102,30 @@ class TestRenderReel:
         assert said == [("Four", 0), ("five", 300), ("six.", 600), ("One", 900), ("two", 1_200), ("three.", 1_500)]
         assert (form.format, done.content_type) == (ClipFormat.WEBM, "video/webm")
 
+    async def test_captions_change_in_the_middle_of_a_cross_fade(
+        self, db: Database, settings: Settings, project: Project, video: Video
+    ) -> None:
+        pieces = [ReelPiece(video.id, 0, 900), ReelPiece(video.id, 1_300, 2_200)]
+        made = {}
+        for mode in (CaptionMode.BURN, CaptionMode.EMBED):
+            media = FakeMediaTools()
+            form = ClipForm(captions=CaptionForm(mode))
+            reel = await make_reel(db, project, *pieces, cross_fade_ms=300, form=form)
+            await rendered(db, settings, reel, media)
+            ((_, made[mode]),) = media.forms
+
+        burned, embedded = made[CaptionMode.BURN], made[CaptionMode.EMBED]
+        assert burned is not None
+        assert embedded is not None
+        said = [(w.text, w.start_ms, w.end_ms) for sentence in burned.sentences for w in sentence]
+        assert said[2:4] == [("three.", 600, 750), ("Four", 750, 900)]
+        assert [w[0] for w in said] == ["One", "two", "three.", "Four", "five", "six."]
+        assert burned.ends_ms == (750, 1_500)
+        assert embedded.vtt == (
+            "WEBVTT\n\n00:00:00.000 --> 00:00:00.750\nOne two three.\n\n"
+            "00:00:00.750 --> 00:00:01.500\nFour five six.\n\n"
+        )
+
     async def test_captions_follow_the_file_of_a_clip_not_its_range(
         self, db: Database, settings: Settings, storage: LocalStorage, project: Project, video: Video, tmp_path: Path
     ) -> None:

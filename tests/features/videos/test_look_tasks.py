@@ -15,9 +15,11 @@ from sqlalchemy import delete, update
 from cuepoint.adapters.media.base import TrackInfo
 from cuepoint.adapters.media.base_looks import AudioFormat
 from cuepoint.adapters.media.base_waveform import file_bytes
+from cuepoint.adapters.media.look_tools import ChildLookTools
+from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from cuepoint.errors import CuepointError, ErrorCode
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.features.jobs.context import JobCancelled
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos.audio_files import WantedAudio, request_audio
@@ -208,6 +210,60 @@ class TestDrawWaveform:
             for span in ((0, silent["first_byte"]), (silent["first_byte"], file.size_bytes))
         ]
         assert (max(first) > 0, set(second)) == (True, {0})
+
+    @pytest.mark.parametrize(
+        ("code", "step", "is_passed"),
+        [
+            (ErrorCode.MEDIA_LIMIT_EXCEEDED, "extract_audio", True),
+            (ErrorCode.MEDIA_TRUNCATED, "extract_audio", True),
+            (ErrorCode.CHILD_CRASHED, "extract_audio", True),
+            (ErrorCode.CHILD_CRASHED, "listen", True),
+            (ErrorCode.INSUFFICIENT_STORAGE, "extract_audio", False),
+            (ErrorCode.STORAGE_UNAVAILABLE, "listen", False),
+        ],
+    )
+    async def test_a_bad_further_track_has_none(
+        self,
+        db: Database,
+        dubbed: Studio,
+        monkeypatch: pytest.MonkeyPatch,
+        code: ErrorCode,
+        step: str,
+        is_passed: bool,
+    ) -> None:
+        await dubbed.run(JobKind.AUDIO_EXTRACTION, extract_audio)
+        tools = ChildMediaTools if step == "extract_audio" else ChildLookTools
+        done = getattr(tools, step)
+
+        async def fails(self: object, path: Path, *args: object, **values: object) -> object:
+            if step == "listen" and path.name != "track.wav":
+                return await done(self, path, *args, **values)
+            if code in {ErrorCode.MEDIA_LIMIT_EXCEEDED, ErrorCode.MEDIA_TRUNCATED}:
+                raise CuepointError(code, "A bad track.")
+            raise AdapterError(code, "A bad track.", retryable=True)
+
+        monkeypatch.setattr(tools, step, fails)
+        if not is_passed:
+            with pytest.raises(AdapterError):
+                await dubbed.run(JobKind.WAVEFORM, draw_waveform)
+            return
+        await dubbed.run(JobKind.WAVEFORM, draw_waveform)
+
+        async with db.read() as session:
+            row = await session.get_one(SoundMap, dubbed.video.id)
+        assert (row.tracks, row.samples > 30_000) == ([], True)
+
+    async def test_an_uploaded_poster_that_is_gone_is_none(self, db: Database, sound: Studio) -> None:
+        await sound.run(JobKind.AUDIO_EXTRACTION, extract_audio)
+        upload = await sound.uploaded(png())
+        await sound.run(JobKind.POSTER, take_poster, args={"upload_id": str(upload.id)})
+        async with db.write() as session:
+            await session.execute(delete(Rendition).where(Rendition.kind.in_(POSTER_SIDES)))
+
+        await replace(sound, video=await sound.reloaded()).run(JobKind.WAVEFORM, draw_waveform)
+
+        assert await sound.rendition(RenditionKind.POSTER) is not None
+        assert (await sound.reloaded()).chosen_poster is None
 
     async def test_leaves_a_poster_that_was_uploaded(self, db: Database, sound: Studio) -> None:
         await sound.run(JobKind.AUDIO_EXTRACTION, extract_audio)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy import delete
 
 from cuepoint.adapters.media.base import MediaInfo
 from cuepoint.adapters.media.fake import fake_media_info
+from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.jobs.models import JobKind
@@ -108,6 +110,7 @@ class TestTakeUploadedPoster:
         assert made is not None
         assert ((kept.width, kept.start_ms), made.width) == ((1280, None), 320)
         assert made.start_ms is not None
+        assert (await film.reloaded()).chosen_poster is None
 
     async def test_a_moment_that_is_chosen_afterwards_takes_its_place(self, db: Database, film: Studio) -> None:
         upload = await film.uploaded(png())
@@ -148,6 +151,23 @@ class TestTakeUploadedPoster:
             await film.run(JobKind.POSTER, take_poster, args={"upload_id": str(upload.id)})
 
         assert refusal.value.code is ErrorCode.UPLOAD_EXPIRED
+
+    async def test_an_upload_that_is_registered_meanwhile_says_so(
+        self, db: Database, film: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upload = await film.uploaded(png((16, 16)))
+
+        async def read_upload(self: LocalStorage, key: str) -> AsyncIterator[bytes]:
+            async with db.write() as session:
+                (await session.get_one(Upload, upload.id)).storage_key = film.video.storage_key
+            raise NotFoundError("file")
+            yield b""
+
+        monkeypatch.setattr(LocalStorage, "read_upload", read_upload)
+        with pytest.raises(CuepointError) as refusal:
+            await film.run(JobKind.POSTER, take_poster, args={"upload_id": str(upload.id)})
+
+        assert refusal.value.code is ErrorCode.UPLOAD_ALREADY_USED
 
 
 class TestRequestPoster:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from cuepoint.adapters.media.forms import CaptionCue, CaptionWord
 from cuepoint.adapters.media.glyphs import Font, width_in_em
@@ -19,17 +20,22 @@ _LINGER_MS = 300  # a caption that goes with its last sound is felt to be cut of
 _BRIDGE_MS = 500  # a gap shorter than this only flickers
 
 
-def lay_out(sentences: Sequence[Sequence[CaptionWord]], em: float, fonts: Sequence[Font]) -> list[CaptionCue]:
-    """The captions, in order and without overlap; `em` is how wide a line may be."""
-    groups = [group for sentence in sentences for group in _groups(list(_parts(sentence, em, fonts)), em, fonts)]
-    starts = [group[0][0].start_ms for group in groups] + [None]
+def lay_out(
+    sentences: Sequence[Sequence[CaptionWord]], em: float, fonts: Sequence[Font], ends_ms: Sequence[int] = ()
+) -> list[CaptionCue]:
+    """The captions, in order and without overlap; `em` is how wide a line may be, `ends_ms` when each sentence is gone
+    at the latest."""
+    groups = [
+        (group, limit)
+        for sentence, limit in zip(sentences, ends_ms or repeat(math.inf, len(sentences)), strict=True)
+        for group in _groups(list(_parts(sentence, em, fonts)), em, fonts)
+    ]
+    starts: list[float] = [*(group[0][0].start_ms for group, _ in groups), math.inf]
     cues = []
-    for group, following in zip(groups, starts[1:], strict=True):
+    for (group, limit), following in zip(groups, starts[1:], strict=True):
         begin, end = group[0][0].start_ms, group[-1][-1].end_ms
-        until = end + _LINGER_MS
-        if following is not None and following - end < _BRIDGE_MS:
-            until = following
-        cues.append(CaptionCue(begin, max(begin + 1, until if following is None else min(until, following)), group))
+        until = following if following - end < _BRIDGE_MS else end + _LINGER_MS
+        cues.append(CaptionCue(begin, max(begin + 1, int(min(until, following, limit))), group))
     return cues
 
 

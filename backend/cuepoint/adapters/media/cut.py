@@ -113,6 +113,7 @@ def _plan_video(source: Source, stream: VideoStream, start: Fraction, end: Fract
         frame_duration=min(frame, _LONG_FRAME),
         frame_count=len(inside) + (held is not None),
         says_colours=stream.codec_context.colorspace != _UNSAID_COLOURS,
+        says_primaries=stream.codec_context.color_primaries != _UNSAID_COLOURS,
     )
 
 

@@ -135,9 +135,11 @@ class CaptionCue:
 
 @dataclass(frozen=True)
 class CaptionText:
-    """What the captions of one clip say: the words of each sentence to burn, or a WebVTT file to embed."""
+    """What the captions of one clip say: the words of each sentence to burn, with the end of its scene beyond which it
+    is not shown, or a WebVTT file to embed."""
 
     sentences: tuple[tuple[CaptionWord, ...], ...] = ()
+    ends_ms: tuple[int, ...] = ()
     vtt: str = ""
 
 

@@ -89,8 +89,12 @@ def framed(pictures: Any, frame: Frame, keys: Sequence[CropKey] = ()) -> Any:
     return upright.filter("scale", w=frame.size[0], h=frame.size[1]).filter("setsar", 1)
 
 
-def tone_mapped(pictures: Any) -> Any:
-    """HDR pictures in the colours of Rec. 709."""
+def tone_mapped(pictures: Any, *, says_matrix: bool = True, says_primaries: bool = True) -> Any:
+    """HDR pictures of even sides in the colours of Rec. 709; what the file does not say of them is that of BT.2020."""
+    unsaid = {} if says_matrix else {"colorspace": "bt2020nc"}
+    unsaid |= {} if says_primaries else {"color_primaries": "bt2020"}
+    if unsaid:
+        pictures = pictures.filter("setparams", **unsaid)
     for name, options in _TONE_MAP:
         pictures = pictures.filter(name, **options)
     return pictures

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,23 @@ def even_pictures(
     descriptor: int, cut: VideoCut, info: MediaInfo, frame: JoinFrame, caps: MediaCaps, count: int
 ) -> Any:
     """Exactly `count` pictures of the cut at the frame's rate; the last one stays where the source ends earlier."""
-    size = even_size(info.video)
-    shown = _in_colours(cut_pictures(descriptor, cut, info.container, caps), cut, info)
-    shown = framed(shown, fitted(size, frame))
+    wanted = fitted(even_size(info.video), frame)
+    shown = cut_pictures(descriptor, cut, info.container, caps)
+    if info.video is not None and info.video.hdr is not None:
+        # Tone mapping needs even sides, and costs by the pixel.
+        size = wanted.source if wanted.is_blurred else wanted.size
+        shown = shown.filter("scale", w=size[0], h=size[1])
+        shown = tone_mapped(shown, says_matrix=cut.says_colours, says_primaries=cut.says_primaries)
+        wanted = replace(wanted, source=size, crop=size)
+    else:
+        shown = _in_colours(shown, cut, info)
+    shown = framed(shown, wanted)
     shown = shown.filter("fps", fps=str(frame.frame_rate), start_time=0)
     return _counted(shown.filter("tpad", stop=-1, stop_mode="clone"), frame, count)
 
 
 def _in_colours(shown: Any, cut: VideoCut, info: MediaInfo) -> Any:
-    """The pictures in the colours of Rec. 709: encoders state them in the header, which all pieces share."""
-    if info.video is not None and info.video.hdr is not None:
-        return tone_mapped(shown)
+    """The pictures by the matrix of Rec. 709: encoders state it in the header, which all pieces share."""
     unsaid = "bt709" if min(even_size(info.video)) >= _HD_LINES else "bt601"
     given = {} if cut.says_colours else {"in_color_matrix": unsaid}
     return shown.filter("scale", out_color_matrix="bt709", out_range="tv", **given)

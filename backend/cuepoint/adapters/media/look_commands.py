@@ -34,14 +34,17 @@ TARGET_LUFS = -16.0  # of podcasts and of speech on the web (AES TD1008)
 PEAK_LIMIT = 0.89  # -1 dB, below what lossy decoders overshoot
 
 
-def proxy_command(descriptor: int, target: Path, *, info: MediaInfo, caps: MediaCaps) -> list[str]:
-    """The file as H.264/AAC. Pictures keep their own times, as far as they rise."""
+def proxy_command(
+    descriptor: int, target: Path, *, info: MediaInfo, caps: MediaCaps, says_colours: bool = True
+) -> list[str]:
+    """The file as H.264/AAC. Pictures keep their own times, as far as they rise. Of HDR that does not say its colours
+    they are those of BT.2020."""
     video, audio = info.video, info.audio
     source = open_input(descriptor, caps, sn=None, dn=None)
     streams: list[Any] = []
     options: dict[str, Any] = {}
     if video is not None:
-        streams.append(_pictures(source[str(video.index)], video))
+        streams.append(_pictures(source[str(video.index)], video, says_colours))
         options |= {
             "c:v": "libx264",
             "preset": "veryfast",
@@ -79,11 +82,11 @@ def proxy_size(video: TrackInfo) -> tuple[int, int]:
     return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
 
 
-def _pictures(stream: Any, video: TrackInfo) -> Any:
+def _pictures(stream: Any, video: TrackInfo, says_colours: bool) -> Any:
     width, height = proxy_size(video)
     stream = stream.filter("scale", w=width, h=height)
     if video.hdr is not None:
-        stream = tone_mapped(stream)
+        stream = tone_mapped(stream, says_matrix=says_colours, says_primaries=says_colours)
     return stream.filter("setsar", 1).filter("format", "yuv420p")
 
 

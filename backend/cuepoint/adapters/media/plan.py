@@ -24,6 +24,7 @@ class VideoCut:
     frame_duration: Fraction
     frame_count: int
     says_colours: bool = False  # by which matrix its colours are to be read
+    says_primaries: bool = False
 
     @property
     def base_seconds(self) -> Fraction:

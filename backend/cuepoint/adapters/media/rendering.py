@@ -204,7 +204,8 @@ def _burned(
         for number, path in enumerate(sorted(font.path for font in used)):
             shutil.copyfile(path, folder / f"{number}{path.suffix}")
         ass = folder / "captions.ass"
-        cues = lay_out(captions.sentences, line_em(frame.size, form.captions.style, known[0]), known)
+        em = line_em(frame.size, form.captions.style, known[0])
+        cues = lay_out(captions.sentences, em, known, captions.ends_ms)
         ass.write_text(to_ass(cues, form.captions, frame.size, known), encoding="utf-8")
         yield ass, folder
     finally:

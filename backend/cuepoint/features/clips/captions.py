@@ -23,6 +23,11 @@ class Stretch:
     end_ms: int
     at_ms: int
 
+    @property
+    def until_ms(self) -> int:
+        """When it ends in the clip."""
+        return self.at_ms + self.end_ms - self.start_ms
+
 
 def stretches(words: Sequence[Word], ranges: Sequence[Range], begins_ms: Sequence[int] = ()) -> list[Stretch]:
     """Ranges of one transcript that begin in the clip at these times; without them each where the one before ends."""
@@ -42,19 +47,19 @@ def said_in(parts: Iterable[Stretch]) -> list[Word]:
     return said
 
 
-def caption_text(scenes: Iterable[Sequence[Word]], mode: CaptionMode, duration_ms: int) -> CaptionText:
-    """What the renderer needs. No caption goes on from one scene into the next: they need not belong together."""
-    said = [words for words in scenes if words]
+def caption_text(scenes: Iterable[tuple[Sequence[Word], int]], mode: CaptionMode) -> CaptionText:
+    """What the renderer needs, of the words of each scene and when it ends. No caption goes on from one scene into the
+    next: they need not belong together."""
     if mode is CaptionMode.EMBED:
-        ends = [*(words[0].start_ms for words in said[1:]), duration_ms]
-        cues = [cue for words, end in zip(said, ends, strict=False) for cue in lay_out(words, media_end_ms=end)]
+        cues = [cue for words, end_ms in scenes for cue in lay_out(words, media_end_ms=end_ms)]
         return CaptionText(vtt=to_vtt(cues) if cues else "")
+    sentences = [(sentence, end_ms) for words, end_ms in scenes if words for sentence in split_sentences(words)]
     return CaptionText(
         sentences=tuple(
             tuple(CaptionWord(word.text, word.start_ms, word.end_ms, word.lead) for word in sentence)
-            for words in said
-            for sentence in split_sentences(words)
-        )
+            for sentence, _ in sentences
+        ),
+        ends_ms=tuple(end_ms for _, end_ms in sentences),
     )
 
 

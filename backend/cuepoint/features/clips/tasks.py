@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -96,8 +97,8 @@ async def render_reel(ctx: TaskContext) -> None:
     if rest.reasons_to_render():
         captions = None
         if rest.captions is not None:
-            said = (said_in([stretch]) for stretch in _reel_stretches(sources, words, made.begins_ms))
-            captions = caption_text(said, rest.captions.mode, made.end_ms)
+            shown = _reel_stretches(sources, words, made, reel.cross_fade_ms)
+            captions = caption_text([(said_in([part]), part.until_ms) for part in shown], rest.captions.mode)
         rendered: RenderedClip = await media.render_clip(
             joined,
             target,
@@ -127,12 +128,20 @@ async def _words_of(session: AsyncSession, sources: Sequence[Source]) -> dict[UU
 
 
 def _reel_stretches(
-    sources: Sequence[Source], words: dict[UUID, list[Word]], begins_ms: Sequence[int]
+    sources: Sequence[Source], words: dict[UUID, list[Word]], made: JoinedClip, cross_fade_ms: int
 ) -> list[Stretch]:
-    """Pieces that are clips have captions of their own, or none on purpose."""
+    """What is captioned of each piece: in a cross-fade one ends, and the next begins, in the middle. Pieces that are
+    clips have captions of their own, or none on purpose."""
+    borders = [0, *(at_ms + cross_fade_ms // 2 for at_ms in made.begins_ms[1:]), made.end_ms]
+    places = zip((source.item for source in sources), made.begins_ms, pairwise(borders), strict=True)
     return [
-        Stretch(words.get(item.video_id, []), item.start_ms, item.end_ms, at_ms)
-        for item, at_ms in zip((source.item for source in sources), begins_ms, strict=True)
+        Stretch(
+            words.get(item.video_id, []),
+            item.start_ms + first_ms - at_ms,
+            min(item.end_ms, item.start_ms + until_ms - at_ms),
+            first_ms,
+        )
+        for item, at_ms, (first_ms, until_ms) in places
         if not item.is_clip and item.video_id is not None
     ]
 
@@ -207,7 +216,7 @@ def _captions(clip: Clip, form: ClipForm, source: _Source, words: Sequence[Word]
     if form.captions is None or form.captions.mode is CaptionMode.SIDECAR:
         return None
     said = said_in(stretches(words, clip.kept_ranges or [source.range], source.begins_ms))
-    return caption_text([said], form.captions.mode, source.range[1] - source.range[0])
+    return caption_text([(said, source.range[1] - source.range[0])], form.captions.mode)
 
 
 async def _caption_files(

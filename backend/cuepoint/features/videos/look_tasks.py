@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from cuepoint.adapters.media.base_looks import StillPicture
-from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.files.models import FileArea
 from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
@@ -22,6 +22,14 @@ from cuepoint.features.videos.tasks import keeps_poster, original, report_media_
 
 SPEECH_RATE = 16_000
 WAV_HEADER_BYTES = 44
+# What is to blame on a track, and not on this machine.
+_UNREADABLE = {
+    ErrorCode.UNSUPPORTED_MEDIA,
+    ErrorCode.MEDIA_TRUNCATED,
+    ErrorCode.MEDIA_LIMIT_EXCEEDED,
+    ErrorCode.RENDER_FAILED,
+    ErrorCode.CHILD_CRASHED,
+}
 
 
 async def _video(ctx: TaskContext) -> Video:
@@ -133,7 +141,12 @@ async def _uploaded_picture(
     async with ctx.db.read() as session:
         upload = await looks.picture_upload(session, video, upload_id)
     path, whole = ctx.temp_dir / "upload", targets[RenditionKind.POSTER]
-    await _write(ctx.adapters.storage.read_upload(upload.storage_key), path)
+    try:
+        await _write(ctx.adapters.storage.read_upload(upload.storage_key), path)
+    except NotFoundError:  # registered or removed meanwhile, which says more
+        async with ctx.db.read() as session:
+            await looks.picture_upload(session, video, upload_id)
+        raise
     info = await ctx.adapters.media.probe(path)
     made = await ctx.adapters.media.poster(path, whole, duration_ms=None) if info.is_image else None
     if made is None:
@@ -210,7 +223,7 @@ def _samples(wav_bytes: int) -> int:
 
 
 async def _draw_further(ctx: TaskContext, video: Video, target: Path) -> list[looks.DrawnTrack]:
-    """The waveforms of the audio tracks but the default one, behind it in its file. What cannot be decoded has none."""
+    """The waveforms of the audio tracks but the default one, behind it in its file. What cannot be read has none."""
     info = service.stored_media_info(video)
     indexes = [track.index for track in info.tracks if track.type == "AUDIO" and track != info.audio]
     if not indexes:
@@ -224,11 +237,11 @@ async def _draw_further(ctx: TaskContext, video: Video, target: Path) -> list[lo
                 audio = await ctx.adapters.media.extract_audio(
                     path, wav, track_index=index, duration_ms=video.duration_ms, on_progress=on_progress
                 )
-            except CuepointError as error:
-                if error.code is not ErrorCode.UNSUPPORTED_MEDIA:
+                await ctx.adapters.looks.listen(wav, levels, on_progress=on_progress)
+            except (CuepointError, AdapterError) as error:
+                if error.code not in _UNREADABLE:
                     raise
                 continue
-            await ctx.adapters.looks.listen(wav, levels, on_progress=on_progress)
             first_byte = await asyncio.to_thread(_append, target, levels)
             drawn.append(looks.DrawnTrack(index, first_byte, _samples(audio.size_bytes), audio.start_ms))
     return drawn

@@ -146,8 +146,11 @@ async def replace_sound_map(
     `chosen` is the `chosen_poster` that was looked at: another one that was chosen meanwhile stays.
     """
     video = await _living(session, video_id)
-    for poster in posters if video.chosen_poster == chosen else ():
-        await repository.replace_rendition(session, poster)
+    if posters and video.chosen_poster == chosen:
+        video.poster_upload_id = None  # an uploaded one was gone
+        await session.flush()
+        for poster in posters:
+            await repository.replace_rendition(session, poster)
     rendition_id = await repository.replace_rendition(session, rendition)
     start_ms = rendition.start_ms or 0
     facts = {

@@ -310,6 +310,7 @@ async def record_media_info(
     if info.picture is None or video.chosen_poster != chosen:  # drawn of the sound; chosen meanwhile
         return
     if poster is not None:
+        video.poster_upload_id = None  # an uploaded one was gone
         await repository.replace_rendition(session, poster)
     elif chosen is None:
         await repository.remove_rendition(session, video_id, RenditionKind.POSTER)
