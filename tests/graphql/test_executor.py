@@ -17,7 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from cuepoint.graphql.config import build_schema
 from cuepoint.graphql.executor import QuickExecutor, plain_field
-from cuepoint.graphql.scalars import BigInt
+from cuepoint.graphql.scalars import BigInt, MediaTime
 
 
 @strawberry.enum
@@ -28,6 +28,13 @@ class Colour(Enum):
 
 class BrokenError(Exception):
     """What a resolver raises."""
+
+
+class Bomb:
+    """No number, and its conversion raises what no conversion is expected to."""
+
+    def __int__(self) -> int:
+        raise BrokenError("no")
 
 
 @strawberry.type
@@ -50,6 +57,7 @@ class Leaf:
     not_a_number: float = float("nan")
     text_for_number: int = "x"  # type: ignore[assignment]
     wrong_maybe: int | None = "x"  # type: ignore[assignment]
+    bomb: MediaTime = Bomb()  # type: ignore[assignment]
     wrong_colour: Colour = "green"  # type: ignore[assignment]
     words: list[str] = strawberry.field(default_factory=lambda: ["a", "b"])
 
@@ -92,6 +100,10 @@ class Branch(Leaf):
         raise BrokenError("no")
 
     @strawberry.field
+    def raising_maybe(self) -> str | None:
+        raise BrokenError("no")
+
+    @strawberry.field
     async def raising_later(self) -> str | None:
         raise BrokenError("no")
 
@@ -115,8 +127,8 @@ class Query:
 
 schema = build_schema(Query)
 GOOD = ["text", "number", "ratio", "wholeRatio", "flag", "key", "colour", "at", "size", "maybe", "maybeNumber", "words"]
-BAD = ["must", "tooLarge", "notANumber", "textForNumber", "wrongMaybe", "wrongColour"]
-CALLED = ["raising", "raisingLater"]
+BAD = ["must", "tooLarge", "notANumber", "textForNumber", "wrongMaybe", "wrongColour", "bomb"]
+CALLED = ["raising", "raisingMaybe", "raisingLater"]
 NESTED = ["leaf", "later", "nothing", "even", "atOnceOrLater", "leaves(first: 3)", "leaves", "maybeLeaves"]
 
 directive = st.sampled_from(["", "", "", " @include(if: $yes)", " @skip(if: $yes)"])
@@ -158,8 +170,8 @@ operations = st.builds(
 # Of several errors in the rows of a table, which of them are found before one ends it depends on the order.
 tables = st.builds(
     lambda own, parts: f"query ($yes: Boolean = true) {{ table {{ {own} {' '.join(parts)} }} }}",
-    selection([*GOOD, "raisingLater"], "Branch"),
-    branch_parts_of(selection([*GOOD, "__typename"], "Leaf")),
+    selection([*GOOD, "raisingLater", "raisingMaybe", "wrongMaybe"], "Branch"),
+    branch_parts_of(selection([*GOOD, "__typename", "wrongMaybe"], "Leaf")),
 )
 
 
@@ -187,7 +199,14 @@ class TestQuickExecutor:
 
     @pytest.mark.parametrize(
         "selection",
-        ["raising", "leaf { must }", "text raising leaf { text }", "even { tooLarge }", "leaf { text } later { must }"],
+        [
+            "raising",
+            "leaf { must }",
+            "bomb",
+            "text raising leaf { text }",
+            "even { tooLarge }",
+            "leaf { text } later { must }",
+        ],
     )
     async def test_an_error_in_a_table_is_that_of_the_reference(self, selection: str) -> None:
         quick, reference = await both_outcomes(f"{{ table {{ {selection} }} }}")

@@ -88,6 +88,9 @@ class TestDateTime:
         ("text", "expected"),
         [
             ("2026-05-01T12:00:00Z", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+            ("2026-05-01T12:00:00z", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+            ("2026-05-01T24:00:00Z", datetime(2026, 5, 2, tzinfo=UTC)),
+            ("2026-05-01T12:00:00.123456789Z", datetime(2026, 5, 1, 12, 0, 0, 123_456, tzinfo=UTC)),
             ("2026-05-01T12:00:00.25+02:00", datetime(2026, 5, 1, 10, 0, 0, 250_000, tzinfo=UTC)),
         ],
     )
@@ -100,7 +103,18 @@ class TestDateTime:
         assert (parsed, parsed.tzinfo) == (expected, UTC)
 
     @pytest.mark.parametrize(
-        "value", ["", "soon", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", 7, None]
+        "value",
+        [
+            "",
+            "soon",
+            "2026-13-01T00:00:00Z",
+            "2026-05-01T12:00:00 Z",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-01:00",
+            "9999-12-31T24:00:00Z",
+            7,
+            None,
+        ],
     )
     def test_what_is_none_is_refused(self, value: object) -> None:
         parse = SCALARS[datetime].parse_value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ class Loader(ABC, Generic[K, V]):
     def __init__(self, context: Context) -> None:
         self.context = context
         self._known: dict[K, V] = {}
-        self._batcher: DataLoader[K, V] = DataLoader(self._in_order, max_batch_size=MAX_BATCH)
+        self._fetching: dict[K, asyncio.Task[Any]] = {}
+        # Each who waits has an own future: an error elsewhere in the operation cancels who waits there, nobody else.
+        self._batcher: DataLoader[K, V] = DataLoader(self._in_order, max_batch_size=MAX_BATCH, cache=False)
 
     @abstractmethod
     async def fetch(self, keys: Sequence[K]) -> Mapping[K, V]:
@@ -49,11 +52,29 @@ class Loader(ABC, Generic[K, V]):
 
     async def load_many(self, keys: Iterable[K]) -> list[V]:
         """The values of several keys, in their order."""
-        return await self._batcher.load_many(keys)
+        wanted = list(keys)
+        await self._batcher.load_many(key for key in wanted if key not in self._known)
+        return [self._known[key] for key in wanted]
 
     async def _in_order(self, keys: list[K]) -> list[V]:
-        found = await self.fetch(keys)
-        return [found[key] if key in found else self.default(key) for key in keys]
+        """The values of keys that are not known; what an earlier batch is fetching is not fetched again."""
+        earlier = {self._fetching[key] for key in keys if key in self._fetching}
+        if earlier:
+            await asyncio.wait(earlier)
+        wanted = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if wanted:
+            await self._fetch(wanted)
+        return [self._known[key] for key in keys]
+
+    async def _fetch(self, keys: list[K]) -> None:
+        task: Any = asyncio.current_task()
+        self._fetching |= dict.fromkeys(keys, task)
+        try:
+            found = await self.fetch(keys)
+        finally:
+            for key in keys:
+                self._fetching.pop(key, None)
+        self._known |= {key: found[key] if key in found else self.default(key) for key in keys}
 
 
 @dataclass(frozen=True)

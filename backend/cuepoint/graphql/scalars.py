@@ -10,6 +10,7 @@ from uuid import UUID
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.schema.types.base_scalars import DateTimeDefinition
 from strawberry.types.scalar import ScalarDefinition
 
 from cuepoint.errors import NotFoundError
@@ -23,6 +24,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MAX_MEDIA_MS = 2**31 - 1
 
 _TIMECODE = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d)(?:[.,](\d{1,3}))?", re.ASCII)
+_parse_iso: Any = DateTimeDefinition.parse_value
 _ID = re.compile(r"([a-z]+)_([0-9a-f]{32})", re.ASCII)
 
 
@@ -56,9 +58,9 @@ def parse_media_time(value: Any) -> int:
 
 def _parse_date_time(value: Any) -> datetime:
     try:
-        at = datetime.fromisoformat(value)
+        at: datetime = _parse_iso(value)
         return at if at.tzinfo is None else at.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):  # the last: its zone takes it out of the years
+    except (GraphQLError, OverflowError):  # the last: its zone, or 24:00, takes it out of the years
         raise GraphQLError("A DateTime is a text such as 2026-05-01T12:00:00Z, of the years 1 to 9999.") from None
 
 

@@ -133,6 +133,17 @@ class TestJobStatistics:
 
         assert await member.codes(QUERY, {"range": wanted, "groupBy": group}) == ["BAD_USER_INPUT"]
 
+    async def test_an_end_without_a_day_before_it_is_named(self, member: Api) -> None:
+        answer = await member.execute(QUERY, {"range": {"end": "0001-01-01T12:00:00Z"}})
+
+        [error] = answer["errors"]
+        assert (error["extensions"]["code"], error["extensions"]["field"]) == ("BAD_USER_INPUT", ["range", "end"])
+
+    async def test_the_first_of_all_days_is_a_range(self, member: Api) -> None:
+        first = {"start": "0001-01-01T00:00:00Z", "end": "0001-01-02T00:00:00Z"}
+
+        assert await rows(member, range=first) == {}
+
 
 class TestSample:
     async def test_times_are_of_some_and_counts_of_all(

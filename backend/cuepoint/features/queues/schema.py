@@ -7,6 +7,7 @@ from typing import Annotated
 
 import strawberry
 
+from cuepoint.errors import BadInputError
 from cuepoint.features.jobs import bulk
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.models import WorkerState
@@ -119,7 +120,7 @@ class QueueQuery:
     ) -> list[JobStatistics]:
         viewer = info.context.require_viewer()
         end = aware(range.end if range is not None else None) or datetime.now(UTC)
-        start = aware(range.start if range is not None else None) or end - timedelta(days=1)
+        start = aware(range.start if range is not None else None) or _a_day_before(end)
         wanted = JobFilter(
             project_id=None if project_id is None else decode_id("Project", project_id, field=("projectId",)),
             created_from=start,
@@ -128,6 +129,12 @@ class QueueQuery:
         async with info.context.db.read() as session:
             rows = await job_statistics(session, viewer, wanted, group_by)
         return [JobStatistics.from_row(row, group_by) for row in rows]
+
+
+def _a_day_before(end: datetime) -> datetime:
+    if end - datetime.min.replace(tzinfo=UTC) < timedelta(days=1):
+        raise BadInputError("A day before `end` there is no time: say `start`.", field=("range", "end"))
+    return end - timedelta(days=1)
 
 
 @strawberry.input(description="A queue to pause.")
