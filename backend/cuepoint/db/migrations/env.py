@@ -53,9 +53,11 @@ async def main() -> None:
             raise SystemExit("CUEPOINT_DATABASE_URL is not set; `cuepoint migrate` also finds the embedded database.")
         url = secret.get_secret_value()
     engine = create_engine(url, pool_size=1, application_name="cuepoint migrate", vectors=False)
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(main())
