@@ -11,8 +11,6 @@ from cuepoint.config import Settings, load_settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.hostile_web import HostileWeb, hostile_web
 
-pytest.importorskip("yt_dlp")
-
 
 @pytest.fixture(scope="module")
 async def web() -> AsyncIterator[HostileWeb]:

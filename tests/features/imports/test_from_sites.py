@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import select
 
 from cuepoint.features.imports.models import Import, ImportCaption, ImportKind
@@ -9,8 +8,6 @@ from cuepoint.features.videos.models import Video
 from tests.features.imports.conftest import World, working
 from tests.support.hostile_web import FILE
 from tests.support.jobs import connect, ended
-
-pytest.importorskip("yt_dlp")
 
 VTT = b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n"
 
