@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import os
 import socket
@@ -192,4 +193,5 @@ async def _serve(plan: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a pause here would count as a delay of the server
     uvloop.run(_serve(json.loads(sys.argv[1])))

@@ -115,7 +115,11 @@ class Asker:
 
 async def measure(rounds: int, shapes: tuple[str, ...] = tuple(QUERIES)) -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory(prefix="cuepoint-bench-") as folder, shared_stack(Path(folder)) as stack:
+    with (
+        # The keeper of the servers ends by itself, a moment after its last user.
+        tempfile.TemporaryDirectory(prefix="cuepoint-bench-", ignore_cleanup_errors=True) as folder,
+        shared_stack(Path(folder)) as stack,
+    ):
         url, world = await _prepare(stack, Path(folder))
         environment = {
             "DATABASE_URL": url,

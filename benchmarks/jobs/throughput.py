@@ -26,7 +26,7 @@ from tests.support.jobs import connect, make
 REQUIREMENTS = Path(__file__).with_name("requirements-bench.txt")
 PEER = Path(__file__).with_name("peer.py")
 # Chosen so that each takes about a second on one core.
-COUNTS = {"saq": 800, "dramatiq": 3000, "taskiq": 1500, "celery": 500, "cuepoint": 3000}
+COUNTS = {"saq": 2000, "dramatiq": 6000, "taskiq": 3000, "celery": 1500, "cuepoint": 8000}
 CONCURRENCIES = (10, 50)
 # By concurrency: times raw SAQ's throughput at least, its CPU at most, dramatiq's throughput at least.
 GOALS = {10: (2.0, 0.55, 0.8), 50: (3.5, 0.35, 1.0)}

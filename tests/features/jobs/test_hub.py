@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -270,15 +271,19 @@ class TestWatchJob:
                 await Watcher(hub, job, after).end()
 
     async def test_where_a_reader_stands_is_unknown_once_it_is_woken_or_gone(self) -> None:
+        told = JobUpdate(UpdateType.SNAPSHOT, uuid7(), 1, datetime.now(UTC), JobStatus.QUEUED, 0, 0.0)
+
         def resting() -> Watch:
-            return Watch(uuid7(), rests_at=Standing(1, None))
+            watch = Watch(told.job_id, seen=1)
+            watch.news_after(told)
+            return watch
 
         at_rest, woken, gone = resting(), resting(), resting()
         woken.wake()
         gone.leave()
         gone.has_news = False
 
-        assert [watch.standing for watch in (at_rest, woken, gone)] == [Standing(1, None), None, None]
+        assert [watch.standing for watch in (at_rest, woken, gone)] == [Standing(1, told.shown), None, None]
 
     async def test_a_pool_without_free_connections_ends_no_watch(
         self, sql: Any, worker: UUID, database_url: str, live: RedisLive, caplog: pytest.LogCaptureFixture

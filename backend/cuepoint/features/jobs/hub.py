@@ -28,12 +28,12 @@ from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_jobs, rea
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
 from cuepoint.features.jobs.models import JobEvent
-from cuepoint.features.jobs.progress import PROGRESS, JobUpdate, LoggedEvent, ProgressMessage, decode_item
+from cuepoint.features.jobs.progress import PROGRESS, JobUpdate, LoggedEvent, decode_item
 from cuepoint.features.jobs.repository import events_after
 from cuepoint.features.jobs.service import hidden_jobs
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
 from cuepoint.features.jobs.watches import Watch
-from cuepoint.graphql.sources import Introduce, Source, Standing
+from cuepoint.graphql.sources import Introduce, Source
 from cuepoint.processes.endless import keep_going
 from cuepoint.viewer import Viewer
 
@@ -92,9 +92,24 @@ class JobHub:
         introduce(watch)
         try:
             await self._is_listening.wait()
-            async with contextlib.aclosing(self._follow(watch, after)) as updates:
-                async for update in updates:
-                    yield update
+            current = await self._snapshot(watch, after)
+            yield current
+            is_over = current.status.is_final and not watch.is_behind
+            while not is_over and not watch.is_gone:
+                events = watch.following() or (await self._logged_events(watch) if watch.is_behind else ())
+                for event in events:
+                    current = self._after(job_id, current, event)
+                    watch.seen = event.seq
+                    yield current
+                # What follows the end - a retry by hand - is for whoever subscribes again.
+                is_over = bool(events) and current.status.is_final
+                if not is_over and watch.progress and (advanced := watch.advanced(current)) is not None:
+                    current = advanced
+                    yield current
+                if not is_over and watch.is_quiet:
+                    await watch.news_after(current)
+            if watch.is_hidden:
+                raise NotFoundError("job")
         finally:
             self._unregister(watch)
 
@@ -134,7 +149,7 @@ class JobHub:
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
         self._is_listening.clear()
 
-    async def _follow(self, watch: Watch, after: int | None) -> AsyncGenerator[JobUpdate, None]:
+    async def _snapshot(self, watch: Watch, after: int | None) -> JobUpdate:
         found = await self._read(lambda session: read_jobs(session, [watch.job_id]))
         if not found:
             raise NotFoundError("job")
@@ -145,33 +160,7 @@ class JobHub:
             )
         watch.seen = snapshot.seq if after is None else after
         watch.is_behind = watch.seen < snapshot.seq
-        yield snapshot
-        current = snapshot
-        if snapshot.status.is_final and not watch.is_behind:
-            return
-        while not watch.is_gone:
-            is_final = False
-            events = watch.following() or (await self._logged_events(watch) if watch.is_behind else ())
-            for event in events:
-                current = self._after(watch.job_id, current, event)
-                watch.seen = event.seq
-                yield current
-                is_final = current.status.is_final
-            if is_final:  # what follows the end - a retry by hand - is for whoever subscribes again
-                return
-            progress, watch.progress = watch.progress, None
-            advanced = current.after_progress(progress) if progress is not None else None
-            if advanced is not None and advanced.shown != current.shown:
-                current = advanced
-                yield current
-            if not watch.events and not watch.is_behind:
-                watch.rests_at = Standing(watch.seen, current.shown)
-                try:
-                    await watch.news()
-                finally:
-                    watch.rests_at = None
-        if watch.is_hidden:
-            raise NotFoundError("job")
+        return snapshot
 
     def _after(self, job_id: UUID, current: JobUpdate, event: LoggedEvent) -> JobUpdate:
         """What this event makes of it. Two hundred who watch one job share the answer: making it is half of telling."""
@@ -240,11 +229,14 @@ class JobHub:
         if not watches and not (is_progress and self._feeds):
             return
         message = decode_item(item)
+        if isinstance(message, LoggedEvent):
+            for watch in watches:
+                watch.put_event(message)
+            return
         for watch in watches:
-            watch.put(message)
-        if isinstance(message, ProgressMessage):
-            for feed in self._feeds:
-                feed.put_progress(job_id, message)
+            watch.put_progress(message)
+        for feed in self._feeds:
+            feed.put_progress(job_id, message)
 
     async def _read_on(self) -> None:
         """Read when something was heard, and every few seconds anyway."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -22,7 +23,7 @@ class Watch:
     job_id: UUID
     viewer: Viewer | None = None  # whose rights are looked at again and again; None: nobody's
     seen: int = 0
-    rests_at: Standing | None = None  # while it waits for news
+    rests_at: JobUpdate | None = None  # what was told last, while its reader waits for news
     events: deque[LoggedEvent] = field(default_factory=deque)
     progress: ProgressMessage | None = None
     is_behind: bool = False
@@ -34,14 +35,20 @@ class Watch:
     @property
     def standing(self) -> Standing | None:
         """Where its reader stands; None while there is something to tell, and once it is gone."""
-        return None if self.is_gone or self.has_news else self.rests_at
+        if self.rests_at is None or self.is_gone or self.has_news:
+            return None
+        return Standing(self.seen, self.rests_at.shown)
 
-    async def news(self) -> None:
-        """Returns once there may be something to tell."""
-        if not self.has_news:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        self.has_news = False
+    def news_after(self, told: JobUpdate) -> Awaitable[None]:
+        """Done once there may be something to tell; nothing may wait to be told."""
+        self.rests_at = told
+        self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything that came was told."""
+        return not (self.has_news or self.is_behind or self.events)
 
     def wake(self) -> None:
         """There may be something to tell."""
@@ -49,19 +56,23 @@ class Watch:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def put(self, message: LoggedEvent | ProgressMessage) -> None:
-        """A live message."""
-        if isinstance(message, ProgressMessage):
-            self.progress = message
-        elif len(self.events) < MAX_WAITING:
-            self.events.append(message)
+    def put_event(self, event: LoggedEvent) -> None:
+        """A live event."""
+        if len(self.events) < MAX_WAITING:
+            self.events.append(event)
         else:
             self.events.clear()
             self.is_behind = True
         self.wake()
 
+    def put_progress(self, message: ProgressMessage) -> None:
+        """Live progress; the newest wins."""
+        self.progress = message
+        self.wake()
+
     def following(self) -> list[LoggedEvent]:
         """The live events that follow what was seen. Where one is missing between them, the watch is behind."""
+        self.rests_at, self.has_news = None, False
         ready: list[LoggedEvent] = []
         expected = self.seen + 1
         while self.events:
@@ -72,6 +83,12 @@ class Watch:
             elif event.seq > expected:
                 self.is_behind = True
         return ready
+
+    def advanced(self, current: JobUpdate) -> JobUpdate | None:
+        """What the newest progress makes of it; None where that shows nothing else."""
+        progress, self.progress = self.progress, None
+        advanced = current.after_progress(progress) if progress is not None else None
+        return advanced if advanced is not None and advanced.shown != current.shown else None
 
     def leave(self) -> None:
         """Tell nothing more."""
