@@ -6,7 +6,6 @@ Its settings come from the environment, as in production; all slots serve the la
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 
 import uvloop
@@ -16,6 +15,7 @@ from cuepoint.adapters.bundle import build_adapters
 from cuepoint.config import load_settings
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.processes.garbage import freeze_garbage
 from cuepoint.worker.process import WorkerProcess
 
 
@@ -27,7 +27,7 @@ async def noop(_context: TaskContext) -> None:
 async def main() -> None:
     """Work until the last job has been counted."""
     settings = load_settings()
-    gc.freeze()  # as a worker does
+    freeze_garbage()  # as a worker does
     await WorkerProcess(settings, build_adapters(settings), {JobKind.MAINTENANCE: noop}).run()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -16,6 +15,7 @@ from cuepoint.config import load_settings
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.processes.child import run_child
+from cuepoint.processes.garbage import freeze_garbage
 from cuepoint.worker.process import WorkerProcess
 from tests.support.jobs import connect, until
 
@@ -39,7 +39,7 @@ async def main() -> None:
     logging.getLogger("cuepoint").setLevel(logging.ERROR)  # servers that are away are a part of it
     settings = load_settings()
     assert settings.database_url is not None
-    gc.freeze()  # as a worker does
+    freeze_garbage()  # as a worker does
     process = WorkerProcess(settings, build_adapters(settings), {JobKind.MAINTENANCE: body})
     running = asyncio.create_task(process.run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.drain)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 
 from cuepoint.adapters.bundle import build_adapters
 from cuepoint.config import Settings
+from cuepoint.processes.garbage import freeze_garbage
 from cuepoint.worker.identity import slots_of
 from cuepoint.worker.process import WorkerProcess
 from cuepoint.worker.registry import RegistryError, task_bodies
@@ -30,9 +30,7 @@ async def run_worker(settings: Settings) -> int:
         return EXIT_MISCONFIGURED
     adapters = build_adapters(settings)
     process = WorkerProcess(settings, adapters, bodies)
-    # What is there now stays for ever: the collector need not look at it, neither now and then nor at the end, where
-    # that would take longer than all the rest of a drain.
-    gc.freeze()
+    freeze_garbage()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.drain)
