@@ -7,6 +7,7 @@ import socket
 import uvicorn
 from starlette.applications import Starlette
 
+from cuepoint.api.bodies import HttpProtocol
 from cuepoint.config import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than the idle time of usual proxies (60 s), so that the proxy closes first
@@ -32,7 +33,7 @@ def make_server(app: Starlette, settings: Settings) -> Server:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # subscriptions send small messages: compression costs more than it saves
         proxy_headers=False,  # the app has its own middleware for CUEPOINT_TRUSTED_PROXIES

@@ -9,7 +9,9 @@ from uuid import UUID
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from cuepoint.adapters.storage.base import Piece
 from cuepoint.api.addresses import base_url
+from cuepoint.api.bodies import direct_body
 from cuepoint.api.errors import HttpError, response_of
 from cuepoint.api.gateway import Gateway, address_of
 from cuepoint.api.tus import (
@@ -24,7 +26,7 @@ from cuepoint.api.tus import (
     parse_metadata,
     size_or_deferred,
 )
-from cuepoint.errors import AdapterError, BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import AdapterError, BadInputError, CuepointError, ErrorCode, ForbiddenError, NotFoundError
 from cuepoint.features.uploads import service
 from cuepoint.features.uploads.digests import ALGORITHMS, Checksum
 from cuepoint.features.uploads.models import Upload, UploadStatus
@@ -94,8 +96,7 @@ async def _create(gateway: Gateway, request: Request, viewer: Viewer) -> Respons
     # An upload of the same hash that is under way stands elsewhere: the client is told where, and goes on from there.
     if is_piece(request.headers) and upload.offset_bytes == 0:
         try:
-            _check_fits(request, upload, 0)
-            upload = await _receive(gateway, request, viewer, upload, 0, checksum)
+            upload = await _receive(gateway, request, viewer, upload.id, 0, checksum)
         except (HttpError, CuepointError, AdapterError) as error:
             return response_of(error, headers=headers)
     return Response(status_code=201, headers={**headers, **_state(upload)})
@@ -114,14 +115,13 @@ async def _patch(gateway: Gateway, request: Request, viewer: Viewer) -> Response
     if not is_piece(request.headers):
         raise HttpError(415, f"Send the bytes as {PIECE}.")
     offset, checksum = count(request.headers, "Upload-Offset"), parse_checksum(request.headers.get("upload-checksum"))
-    upload = await _visible(gateway, request, viewer)
+    upload_id = _upload_id(request)
     if "upload-length" in request.headers:
         size, settings = count(request.headers, "Upload-Length"), gateway.process.settings
         async with gateway.process.db.write() as session:
-            upload = await service.set_size(session, viewer, settings, upload.id, size)
-    _check_fits(request, upload, offset)
+            await service.set_size(session, viewer, settings, upload_id, size)
     try:
-        upload = await _receive(gateway, request, viewer, upload, offset, checksum)
+        upload = await _receive(gateway, request, viewer, upload_id, offset, checksum)
     except CuepointError as error:
         if error.code is not ErrorCode.OFFSET_MISMATCH:
             raise
@@ -130,37 +130,30 @@ async def _patch(gateway: Gateway, request: Request, viewer: Viewer) -> Response
     return Response(status_code=204, headers=_state(upload))
 
 
-def _check_fits(request: Request, upload: Upload, offset: int) -> None:
-    """Refuse at once, before a byte is read, what cannot fit."""
-    declared = request.headers.get("content-length", "")
-    if upload.size_bytes is None or not declared.isdigit() or offset != upload.offset_bytes:
-        return
-    if offset + int(declared) > upload.size_bytes:
-        raise HttpError(
-            413,
-            f"{declared} bytes from byte {offset} go beyond the {upload.size_bytes} bytes that were declared.",
-            code=ErrorCode.UPLOAD_TOO_LARGE,
-        )
-
-
 async def _receive(
-    gateway: Gateway, request: Request, viewer: Viewer, upload: Upload, offset: int, checksum: Checksum | None
+    gateway: Gateway, request: Request, viewer: Viewer, upload_id: UUID, offset: int, checksum: Checksum | None
 ) -> Upload:
     process = gateway.process
     live = process.adapters.live
+    announced, may_send = request.headers.get("content-length", ""), True
     try:
         return await service.receive(
             process.db,
             process.adapters.storage,
             viewer,
-            upload.id,
+            upload_id,
             offset,
-            told(_body(request), live, upload.id, offset),
+            told(_body(request), live, upload_id, offset),
+            announced=int(announced) if announced.isdigit() else 0,
             checksum=checksum,
             max_bytes=process.settings.upload_max_bytes,
         )
+    except (ForbiddenError, NotFoundError):
+        may_send = False
+        raise
     finally:
-        await tell_end(live, upload.id)
+        if may_send:
+            await tell_end(live, upload_id)
 
 
 async def _delete(gateway: Gateway, request: Request, viewer: Viewer) -> Response:
@@ -174,10 +167,10 @@ async def _visible(gateway: Gateway, request: Request, viewer: Viewer) -> Upload
         return await service.get_upload(session, viewer, _upload_id(request))
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
+async def _body(request: Request) -> AsyncIterator[Piece]:
     """The body as it comes. A connection that breaks ends it quietly: what arrived is kept."""
     try:
-        async for piece in request.stream():
+        async for piece in direct_body(request.scope) or request.stream():
             if piece:
                 yield piece
     except ClientDisconnect:

@@ -7,7 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+# Bytes on their way through; nobody changes them any more.
+Piece: TypeAlias = bytes | bytearray
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Storage(Protocol):
     Raises AdapterError STORAGE_UNAVAILABLE (retryable) and CuepointError INSUFFICIENT_STORAGE.
     """
 
-    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[bytes], *, limit: int) -> int:
+    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[Piece], *, limit: int) -> int:
         """Write the stream at `offset` of an open upload, at most up to `limit` bytes in all; returns the new
         offset once the bytes are synced. Bytes beyond an earlier, unconfirmed write are overwritten.
         If the stream breaks off, what arrived is kept and its offset returned."""

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from uuid import uuid4
 
-from cuepoint.adapters.storage.base import DirectFile, DirectParts, ObjectInfo, OpenBytes, UnfinishedWrite
+from cuepoint.adapters.storage.base import DirectFile, DirectParts, ObjectInfo, OpenBytes, Piece, UnfinishedWrite
 from cuepoint.adapters.storage.bucket import StoredInBucket, object_name
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.adapters.storage.s3_objects import BucketObjects
@@ -32,7 +32,7 @@ class CloudStorage(StoredInBucket):
         super().__init__(objects, directory / "copies", min_free_bytes=min_free_bytes)
         self._staging = LocalStorage(directory / "staging", min_free_bytes=min_free_bytes)
 
-    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[bytes], *, limit: int) -> int:
+    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[Piece], *, limit: int) -> int:
         """See the port: on this machine."""
         return await self._staging.append(upload_key, offset, stream, limit=limit)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from cuepoint.adapters.storage.base import DirectFile, ListedFile, ObjectInfo, OpenBytes, UnfinishedWrite
+from cuepoint.adapters.storage.base import DirectFile, ListedFile, ObjectInfo, OpenBytes, Piece, UnfinishedWrite
 from cuepoint.adapters.storage.intake import blocks_of
 from cuepoint.adapters.storage.keys import checked_key, path_below
 from cuepoint.adapters.storage.listing import UNFINISHED, listed
@@ -48,7 +48,7 @@ class LocalStorage:
         self._min_free_bytes = min_free_bytes
         self._opened: LocalStore | None = None
 
-    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[bytes], *, limit: int) -> int:
+    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[Piece], *, limit: int) -> int:
         """See the port. Raises CuepointError UPLOAD_TOO_LARGE when the stream goes beyond `limit`, OFFSET_MISMATCH
         when fewer than `offset` bytes lie here; what the caller recorded as confirmed stays, and no more."""
         path, start = path_below(self._uploads, upload_key), offset
@@ -250,7 +250,7 @@ class LocalStorage:
         finally:
             os.close(descriptor)
 
-    def _write(self, path: Path, block: list[bytes], offset: int, size: int) -> None:
+    def _write(self, path: Path, block: list[Piece], offset: int, size: int) -> None:
         """Opened for each block, and never created: an upload that was dropped meanwhile stays dropped."""
         self._demand_space(size)
         descriptor = os.open(path, _WRITE)

@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cuepoint.adapters.storage import s3_listing
-from cuepoint.adapters.storage.base import DirectFile, DirectParts, ObjectInfo, OpenBytes, UnfinishedWrite
+from cuepoint.adapters.storage.base import DirectFile, DirectParts, ObjectInfo, OpenBytes, Piece, UnfinishedWrite
 from cuepoint.adapters.storage.bucket import CHECK_BYTES, StoredInBucket, object_name
 from cuepoint.adapters.storage.keys import checked_key
 from cuepoint.adapters.storage.s3_config import S3Config
@@ -50,7 +50,7 @@ class S3Storage(StoredInBucket):
         self._multipart = Multipart(config)
         self._uploads = S3Uploads(objects, self._multipart, lease_seconds=lease_seconds, clock=clock)
 
-    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[bytes], *, limit: int) -> int:
+    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[Piece], *, limit: int) -> int:
         """See the port. Raises CuepointError UPLOAD_TOO_LARGE when the stream goes beyond `limit`, OFFSET_MISMATCH
         when the bytes before `offset` are not here, or somebody else writes."""
         return await self._uploads.append(_upload(upload_key), offset, stream, limit=limit)

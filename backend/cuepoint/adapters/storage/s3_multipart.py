@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from cuepoint.adapters.storage.base import Piece
 from cuepoint.adapters.storage.s3_config import S3Config
 from cuepoint.adapters.storage.s3_errors import refused, unavailable
 from cuepoint.adapters.storage.s3_state import StoredPart
@@ -56,7 +57,7 @@ class Multipart:
         """The id of a new multipart upload whose object will be `path`."""
         return _value(await self._send("POST", path, {"uploads": ""}), "UploadId")
 
-    async def put_part(self, path: str, upload_id: str, number: int, pieces: Sequence[bytes]) -> str:
+    async def put_part(self, path: str, upload_id: str, number: int, pieces: Sequence[Piece]) -> str:
         """Send a part, replacing one of that number; returns its ETag."""
         query = {"partNumber": str(number), "uploadId": upload_id}
         answer = await self._send("PUT", path, query, pieces=pieces)
@@ -128,7 +129,7 @@ class Multipart:
         query: Mapping[str, str],
         *,
         headers: Mapping[str, str] | None = None,
-        pieces: Sequence[bytes] = (),
+        pieces: Sequence[Piece] = (),
     ) -> httpx2.Response:
         import httpx2
 
@@ -168,12 +169,12 @@ class Multipart:
         return self._opened
 
 
-async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _stream(pieces: Sequence[Piece]) -> AsyncIterator[bytes]:
     for piece in pieces:
-        yield piece
+        yield bytes(piece)
 
 
-def _sha256(pieces: Iterable[bytes]) -> str:
+def _sha256(pieces: Iterable[Piece]) -> str:
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from cuepoint.adapters.storage.base import ObjectInfo
+from cuepoint.adapters.storage.base import ObjectInfo, Piece
 from cuepoint.adapters.storage.intake import blocks_of
 from cuepoint.adapters.storage.refusals import bytes_missing, upload_taken, upload_too_large
 from cuepoint.adapters.storage.s3_copy import copy_parts, copy_whole
@@ -51,7 +51,7 @@ class S3Uploads:
             await asyncio.wait((renewing,))
             await ledger.release()
 
-    async def append(self, directory: str, offset: int, stream: AsyncIterable[bytes], *, limit: int) -> int:
+    async def append(self, directory: str, offset: int, stream: AsyncIterable[Piece], *, limit: int) -> int:
         """See the port. Without the lease it works as well, but loses to whoever else writes."""
         ledger = self._held.get(directory) or self._ledger(directory)
         state = ledger.state or await ledger.load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
+from cuepoint.adapters.storage.base import Piece
 from cuepoint.adapters.storage.refusals import bytes_missing
 from cuepoint.adapters.storage.s3_ledger import Ledger
 from cuepoint.adapters.storage.s3_multipart import Multipart
@@ -36,7 +37,7 @@ class Writer:
         self._parts = list(self._state.parts[: place.parts])
         self._used = self._state.reserved
         self._part_bytes = self._state.part_bytes if self._state.multipart_id else part_bytes_for(limit)
-        self._pending: list[bytes] = []
+        self._pending: list[Piece] = []
         self.arrived = 0
 
     @property
@@ -52,7 +53,7 @@ class Writer:
             name = f"{self._directory}/{remainder.name}"
             self._pending.append(await self._objects.get_range(name, 0, self._place.remainder_bytes))
 
-    async def take(self, block: list[bytes]) -> None:
+    async def take(self, block: list[Piece]) -> None:
         """Go on with these bytes; whole parts are sent at once."""
         self._pending.extend(block)
         self.arrived += sum(map(len, block))
@@ -84,7 +85,7 @@ class Writer:
         with contextlib.suppress(AdapterError):  # left for the end of the upload, which removes all
             await self._objects.delete([f"{self._directory}/{name}" for name in names])
 
-    async def _send(self, pieces: list[bytes]) -> None:
+    async def _send(self, pieces: list[Piece]) -> None:
         number = self._used + 1
         if number > self._state.reserved or self._state.multipart_id is None:
             await self._reserve(number)
@@ -118,9 +119,9 @@ class Writer:
         )
 
 
-def _cut(pieces: list[bytes], size: int) -> tuple[list[bytes], list[bytes]]:
+def _cut(pieces: list[Piece], size: int) -> tuple[list[Piece], list[Piece]]:
     """The first `size` bytes, and the others."""
-    taken: list[bytes] = []
+    taken: list[Piece] = []
     for index, piece in enumerate(pieces):
         if len(piece) > size:
             return [*taken, piece[:size]], [piece[size:], *pieces[index + 1 :]]

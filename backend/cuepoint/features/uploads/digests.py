@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from cuepoint.adapters.storage.base import Storage
+from cuepoint.adapters.storage.base import Piece, Storage
 
 ALGORITHMS = ("sha1", "sha256")  # of single pieces; tus servers must know sha1
 MOST_KEPT = 1024  # uploads whose hash goes on; some 250 bytes each
@@ -36,7 +36,7 @@ class FileDigest:
         self._hash = hashlib.sha256()
         self.position = 0
 
-    def update(self, piece: bytes) -> None:
+    def update(self, piece: Piece) -> None:
         """Go on with the next bytes."""
         self._hash.update(piece)
         self.position += len(piece)
@@ -67,7 +67,7 @@ async def digest_of(
 class Watched:
     """A stream whose bytes are hashed as they pass."""
 
-    stream: AsyncIterable[bytes]
+    stream: AsyncIterable[Piece]
     file: FileDigest | None
     checksum: Checksum | None = None
     _piece: hashlib._Hash = field(init=False)
@@ -75,7 +75,7 @@ class Watched:
     def __post_init__(self) -> None:
         self._piece = hashlib.new(self.checksum.algorithm if self.checksum else ALGORITHMS[0], usedforsecurity=False)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[Piece]:
         """The same bytes."""
         async for piece in self.stream:
             if self.file is not None:

@@ -18,7 +18,8 @@ from cuepoint.features.quotas import service as quotas
 from cuepoint.features.uploads.keys import video_id_of
 from cuepoint.features.uploads.limits import check_reached
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
-from cuepoint.features.uploads.service import OPEN_PREFIX, mark_whole
+from cuepoint.features.uploads.offsets import mark_whole
+from cuepoint.features.uploads.service import OPEN_PREFIX
 
 _OVER = (UploadStatus.ABORTED, UploadStatus.EXPIRED)
 

@@ -24,6 +24,16 @@ def check_size(size_bytes: int, settings: Settings) -> None:
         )
 
 
+def check_fits(upload: Upload, announced: int) -> None:
+    """Pass if so many bytes more are not beyond the size that was declared."""
+    if upload.size_bytes is not None and upload.offset_bytes + announced > upload.size_bytes:
+        raise CuepointError(
+            ErrorCode.UPLOAD_TOO_LARGE,
+            f"{announced} bytes from byte {upload.offset_bytes} go beyond the {upload.size_bytes} bytes that were "
+            "declared.",
+        )
+
+
 async def limit_of(db: Database, upload: Upload, max_bytes: int) -> int:
     """How many bytes it may come to have: those that it declared, which were checked then; of one that has not told
     its size, as many as `max_bytes` and every quota leave room for."""

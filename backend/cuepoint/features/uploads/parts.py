@@ -19,6 +19,7 @@ from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads import service
 from cuepoint.features.uploads.digests import digest_of
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
+from cuepoint.features.uploads.offsets import mark_whole
 from cuepoint.viewer import Viewer
 
 CHECK_ROOM = timedelta(days=7)  # a completed upload does not expire while its check waits for a worker
@@ -136,4 +137,4 @@ async def check_whole_upload(ctx: TaskContext) -> None:
     async with ctx.finish(result={"sizeBytes": size_bytes, "sha256": digest}) as session:
         locked = await session.get_one(Upload, upload_id, with_for_update=True, populate_existing=True)
         _check_open(locked)
-        await service.mark_whole(session, locked, digest)
+        await mark_whole(session, locked, digest)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cuepoint.adapters.live.base import Live
+from cuepoint.adapters.storage.base import Piece
 from cuepoint.db.session import Database
 from cuepoint.errors import NotFoundError
 from cuepoint.features.uploads.models import Upload, UploadStatus
@@ -39,7 +40,7 @@ def upload_channel(upload_id: UUID) -> str:
     return f"cp:upload:{upload_id}"
 
 
-async def told(stream: AsyncIterable[bytes], live: Live, upload_id: UUID, offset: int) -> AsyncIterator[bytes]:
+async def told(stream: AsyncIterable[Piece], live: Live, upload_id: UUID, offset: int) -> AsyncIterator[Piece]:
     """The same bytes; whoever watches learns how many have come. The end is told by a last message."""
     next_at = 0.0
     channel = upload_channel(upload_id)

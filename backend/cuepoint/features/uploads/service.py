@@ -11,29 +11,27 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.storage.base import Storage
+from cuepoint.adapters.storage.base import Piece, Storage
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode
 from cuepoint.features.files.layout import owner_prefixes
 from cuepoint.features.files.removal import remove_files
-from cuepoint.features.files.service import announce_file, enqueue_removal
+from cuepoint.features.files.service import enqueue_removal
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.quotas import service as quotas
 from cuepoint.features.uploads.digests import RUNNING, Checksum, RunningDigests, Watched, digest_of
-from cuepoint.features.uploads.keys import original_key, video_id_of
-from cuepoint.features.uploads.limits import check_reached, check_size, limit_of, refuse_beyond
+from cuepoint.features.uploads.keys import video_id_of
+from cuepoint.features.uploads.limits import check_fits, check_size, limit_of, refuse_beyond
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
+from cuepoint.features.uploads.offsets import OPEN, OVER, check_open, find_upload, move_offset, standing_at
 from cuepoint.viewer import Viewer
 
 MAX_FILENAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 OPEN_PREFIX = "uploads/"  # in storage, until an upload becomes a video and its bytes are moved to the video's files
-PROMISED = timedelta(hours=1)  # after an upload has expired: longer than a store needs to move its bytes
-_OPEN = (UploadStatus.WAITING, UploadStatus.RECEIVING)
-_OVER = "The upload was aborted or has expired; create a new one."
 
 
 def _open_key(upload_id: UUID) -> str:
@@ -125,7 +123,7 @@ async def _unused_upload(
             Upload.declared_sha256 == sha256,
             Upload.size_bytes == size_bytes,
             Upload.protocol == protocol,
-            Upload.status.in_((*_OPEN, UploadStatus.COMPLETE)),
+            Upload.status.in_((*OPEN, UploadStatus.COMPLETE)),
             Upload.storage_key.startswith(OPEN_PREFIX),
             Upload.expires_at > func.now(),
         )
@@ -138,7 +136,7 @@ async def get_upload(
     session: AsyncSession, viewer: Viewer, upload_id: UUID, role: ProjectRole = ProjectRole.VIEWER
 ) -> Upload:
     """The upload, if the viewer may see its project."""
-    upload = await session.get(Upload, upload_id)
+    upload = await find_upload(session, upload_id)
     await access.require(session, viewer, None if upload is None else upload.project_id, role, noun="upload")
     assert upload is not None  # without a project nobody passes
     return upload
@@ -152,7 +150,7 @@ async def set_size(
     upload = await session.get_one(Upload, upload_id, with_for_update=True, populate_existing=True)
     if upload.size_bytes == size_bytes:
         return upload
-    _check_open(upload)
+    check_open(upload)
     check_size(size_bytes, settings)
     if upload.size_bytes is not None or size_bytes < upload.offset_bytes:
         raise BadInputError(
@@ -171,8 +169,9 @@ async def receive(
     viewer: Viewer,
     upload_id: UUID,
     offset: int,
-    stream: AsyncIterable[bytes],
+    stream: AsyncIterable[Piece],
     *,
+    announced: int = 0,
     checksum: Checksum | None = None,
     max_bytes: int = 0,
     running: RunningDigests = RUNNING,
@@ -182,13 +181,18 @@ async def receive(
     One writer at a time: the storage's lock on the upload is held from the comparison of the offset until it has been
     moved, so that of two clients at one offset the second gets OFFSET_MISMATCH and overwrites nothing. No database
     session is open while bytes flow. A piece without the checksum that was promised does not count, nor one that goes
-    beyond the size, or the quotas where it is not told yet. `max_bytes` is how far an upload may go then; `running`
-    are the hashes that this process goes on with.
+    beyond the size, or the quotas where it is not told yet; where so many bytes are announced, none of them is read.
+    `max_bytes` is how far an upload may go whose size is not told; `running` are the hashes that this process goes on
+    with.
     """
-    await _open_for(db, viewer, upload_id)
+    async with db.read() as session:
+        upload = await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
+    if upload.protocol is not UploadProtocol.TUS:
+        raise BadInputError("The bytes of this upload do not come by tus; see its `protocol`.")
+    check_open(upload)
     async with _lock(db, storage, upload_id) as dropped:
-        upload = await _open_for(db, viewer, upload_id)
-        _check_offset(upload, offset)
+        upload = await standing_at(db, upload_id, offset)
+        check_fits(upload, announced)
         limit = await limit_of(db, upload, max_bytes)
         watched = Watched(stream, running.take(upload_id, offset), checksum)
         try:
@@ -212,58 +216,10 @@ async def receive(
                 ErrorCode.CHECKSUM_MISMATCH,
                 "The bytes that arrived do not have the declared sha256; the upload was dropped, send the file again.",
             )
-        moved = await _move_offset(db, upload_id, offset, reached, digest)
+        moved = await move_offset(db, upload, reached, digest)
         if file_digest is not None and digest is None:
             running.keep(upload_id, file_digest)
         return moved
-
-
-async def _open_for(db: Database, viewer: Viewer, upload_id: UUID) -> Upload:
-    async with db.read() as session:
-        upload = await get_upload(session, viewer, upload_id, ProjectRole.EDITOR)
-    if upload.protocol is not UploadProtocol.TUS:
-        raise BadInputError("The bytes of this upload do not come by tus; see its `protocol`.")
-    _check_open(upload)
-    return upload
-
-
-async def _move_offset(db: Database, upload_id: UUID, offset: int, reached: int, digest: str | None) -> Upload:
-    async with db.write() as session:
-        upload = await session.get(Upload, upload_id, with_for_update=True)
-        if upload is None:
-            raise NotFoundError("upload")
-        _check_open(upload)
-        _check_offset(upload, offset)
-        await check_reached(session, upload, reached)
-        if reached:
-            upload.status = UploadStatus.RECEIVING
-        if digest is not None:
-            await mark_whole(session, upload, digest)
-        await session.flush()
-        return upload
-
-
-async def mark_whole(session: AsyncSession, upload: Upload, digest: str) -> None:
-    """All bytes of the locked upload are here. Where they go when it becomes a video is on the list of removals until
-    then: a registration that breaks off after it has moved them leaves nothing behind."""
-    upload.status, upload.content_hash = UploadStatus.COMPLETE, digest
-    await announce_file(session, original_key(upload), upload.expires_at + PROMISED, project_id=upload.project_id)
-
-
-def _check_open(upload: Upload) -> None:
-    if upload.status is UploadStatus.COMPLETE:
-        raise CuepointError(ErrorCode.OFFSET_MISMATCH, "The upload is complete; register it as a video.")
-    if upload.status not in _OPEN or upload.expires_at <= datetime.now(UTC):
-        raise CuepointError(ErrorCode.UPLOAD_EXPIRED, _OVER)
-
-
-def _check_offset(upload: Upload, offset: int) -> None:
-    if upload.offset_bytes != offset:
-        raise CuepointError(
-            ErrorCode.OFFSET_MISMATCH,
-            f"The upload stands at byte {upload.offset_bytes}, not {offset}; ask for the offset and go on from there.",
-            retryable=True,
-        )
 
 
 async def abort_upload(db: Database, storage: Storage, viewer: Viewer, upload_id: UUID) -> None:
@@ -301,7 +257,7 @@ async def _drop(db: Database, upload_id: UUID, status: UploadStatus) -> list[str
     """The upload is over, and the keys of its bytes are on the list of removals, unless it has become a video."""
     async with db.write() as session:
         unused = (Upload.id == upload_id, Upload.storage_key == _open_key(upload_id))
-        living = Upload.status.in_((*_OPEN, UploadStatus.COMPLETE))
+        living = Upload.status.in_((*OPEN, UploadStatus.COMPLETE))
         dropped = update(Upload).where(*unused, living).values(status=status).returning(Upload.project_id)
         project_id = (await session.execute(dropped)).scalar_one_or_none()
         keys = [_open_key(upload_id)]
@@ -343,7 +299,7 @@ def check_whole(upload: Upload, now: datetime) -> None:
     """Pass if the upload may become a video. One that became one already passes."""
     is_used = upload.storage_key != _open_key(upload.id)
     if upload.status in (UploadStatus.ABORTED, UploadStatus.EXPIRED) or (not is_used and upload.expires_at <= now):
-        raise CuepointError(ErrorCode.UPLOAD_EXPIRED, _OVER, field=("uploadId",))
+        raise CuepointError(ErrorCode.UPLOAD_EXPIRED, OVER, field=("uploadId",))
     if upload.status is not UploadStatus.COMPLETE or upload.content_hash is None:
         raise CuepointError(
             ErrorCode.UPLOAD_INCOMPLETE,
@@ -363,7 +319,7 @@ async def expired_uploads(session: AsyncSession, after: UUID | None = None, limi
 
 def _expired() -> list[ColumnElement[bool]]:
     whole_and_unused = (Upload.status == UploadStatus.COMPLETE) & Upload.storage_key.startswith(OPEN_PREFIX)
-    return [Upload.status.in_(_OPEN) | whole_and_unused, Upload.expires_at <= func.now()]
+    return [Upload.status.in_(OPEN) | whole_and_unused, Upload.expires_at <= func.now()]
 
 
 async def expire(db: Database, storage: Storage, upload_id: UUID) -> bool:
