@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pytest_socket import socket_allow_hosts
 
 from cuepoint.config import Settings, load_settings
 from cuepoint.db.session import Database
-from tests.support.database import WorkerDatabase, create_database, drop_database, prepare_template
+from tests.support.database import Door, WorkerDatabase, create_database, drop_database, prepare_template
 from tests.support.distribution import ByFile, longest_first
 from tests.support.jobs import checked
 from tests.support.s3_server import S3Server, s3_server
@@ -71,6 +72,13 @@ async def own_database_url(template: SharedStack) -> AsyncIterator[str]:
     name = await create_database(template)
     yield template.database_server_url(name)
     await drop_database(template, name)
+
+
+@pytest.fixture
+async def door(own_database_url: str) -> AsyncIterator[Door]:
+    """A way to such a clone that the test can shut; in a short folder, as paths of sockets have 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="cp-") as folder:
+        yield Door(own_database_url, Path(folder))
 
 
 @pytest.fixture

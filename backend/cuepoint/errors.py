@@ -3,9 +3,11 @@
 CuepointError                  refused: bad input, not found, a rule of the product (never retried)
 ├── NotFoundError              absent, or not visible to the caller: the two answer alike
 ├── ForbiddenError             the caller sees the object but may not do this
-├── RateLimitedError           too much at once; says when the same request can succeed
-├── QueueFullError             too much work waits already; says when there may be room
-├── LockedError                too many failed sign-ins; says when the next one is looked at
+├── RetryLaterError            refused for now; says when the same request can succeed
+│   ├── RateLimitedError       too much at once
+│   ├── QueueFullError         too much work waits already
+│   ├── LockedError            too many failed sign-ins
+│   └── DatabaseAwayError      Postgres is away, or has no connection free
 ├── QuotaExceededError         more than a quota allows; says which, and how much of it is taken
 └── UnauthenticatedError       no credential, or one that is wrong, expired or revoked
 AdapterError                   the outside world failed; `retryable` says whether trying again can help
@@ -16,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import ClassVar
 
 
 class ErrorCode(Enum):
@@ -49,6 +52,7 @@ class ErrorCode(Enum):
     ALREADY_FINAL = "ALREADY_FINAL"
     NOT_RETRYABLE = "NOT_RETRYABLE"
     DEPENDENCY_FAILED = "DEPENDENCY_FAILED"
+    JOB_CANCELLED = "JOB_CANCELLED"
     DUPLICATE_JOB = "DUPLICATE_JOB"
     NOT_FINAL = "NOT_FINAL"
     HAS_DEPENDANTS = "HAS_DEPENDANTS"
@@ -78,6 +82,7 @@ class ErrorCode(Enum):
     PROVIDER_RATE_LIMITED = "PROVIDER_RATE_LIMITED"
     PROVIDER_BAD_RESPONSE = "PROVIDER_BAD_RESPONSE"
     STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
     URL_FORBIDDEN = "URL_FORBIDDEN"
     SOURCE_LOGIN_REQUIRED = "SOURCE_LOGIN_REQUIRED"
     SOURCE_BOT_CHECK = "SOURCE_BOT_CHECK"
@@ -121,6 +126,7 @@ class NotFoundError(CuepointError):
             f"No such {noun}, or you may not see it. Check the id and the project you are a member of.",
             field=field,
         )
+        self.noun = noun
 
 
 class ForbiddenError(CuepointError):
@@ -137,28 +143,38 @@ class UnauthenticatedError(CuepointError):
         super().__init__(ErrorCode.UNAUTHENTICATED, message)
 
 
-class RateLimitedError(CuepointError):
-    """Too much at once. `retry_after_seconds` is when the same request can succeed."""
+class RetryLaterError(CuepointError):
+    """Refused for now. `retry_after_seconds` is when the same request can succeed."""
+
+    because: ClassVar[ErrorCode]
 
     def __init__(self, message: str, *, retry_after_seconds: float) -> None:
-        super().__init__(ErrorCode.RATE_LIMITED, message, retryable=True)
+        super().__init__(self.because, message, retryable=True)
         self.retry_after_seconds = retry_after_seconds
 
 
-class QueueFullError(CuepointError):
-    """Too much work waits already. `retry_after_seconds` is when room is expected again."""
+class RateLimitedError(RetryLaterError):
+    """Too much at once."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
-        super().__init__(ErrorCode.QUEUE_FULL, message, retryable=True)
-        self.retry_after_seconds = retry_after_seconds
+    because = ErrorCode.RATE_LIMITED
 
 
-class LockedError(CuepointError):
-    """Too many failed sign-ins. `retry_after_seconds` is when the next attempt is looked at."""
+class QueueFullError(RetryLaterError):
+    """Too much work waits already: room is expected again then."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
-        super().__init__(ErrorCode.SIGN_IN_LOCKED, message, retryable=True)
-        self.retry_after_seconds = retry_after_seconds
+    because = ErrorCode.QUEUE_FULL
+
+
+class LockedError(RetryLaterError):
+    """Too many failed sign-ins: the next attempt is looked at then."""
+
+    because = ErrorCode.SIGN_IN_LOCKED
+
+
+class DatabaseAwayError(RetryLaterError):
+    """Postgres is away, or has no connection free. Of a commit that broke off nobody knows whether it went through."""
+
+    because = ErrorCode.DATABASE_UNAVAILABLE
 
 
 class QuotaScope(Enum):

@@ -128,6 +128,21 @@ describe("The player page", { timeout: 120_000 }, () => {
     assert(Math.abs(clip.actualRange.endSeconds - clip.actualRange.startSeconds - 5) < 0.1);
   });
 
+  test("shows every clip, whatever their number, the newest on top", async () => {
+    const cut = "mutation ($id: ID!, $title: String!) { createClip(input: { videoId: $id, start: 1, end: 2, title: $title }) { clip { id } } }";
+    const titles = ["The one before", "The newest"];
+    const made = [];
+    for (const title of titles) made.push((await ask(cut, { id: VIDEO_ID, title })).createClip.clip.id);
+    player = await openPlayer(browser, await addressWithCode(), { clipsOnAPage: 1 });
+    await player.ready();
+
+    const names = player.page.locator("#clips .name");
+    await names.filter({ hasText: "The newest" }).waitFor();
+    assert.deepEqual((await names.allTextContents()).slice(0, 2), titles.toReversed());
+    const remove = "mutation ($id: ID!) { deleteClip(input: { id: $id, permanently: true }) { errors { message } } }";
+    for (const id of made) assert.deepEqual((await ask(remove, { id })).deleteClip.errors, []);
+  });
+
   test("sets no out point behind the end, however long the file that plays is", async () => {
     await open();
     const { page } = player;

@@ -121,9 +121,16 @@ class TestWhatIsHidden:
                 hidden, absent = both
                 if (hidden.body, hidden.statements) != (absent.body, absent.statements):
                     told.append(f"{row.name} as {caller}: {_difference(hidden, absent)}")
+                if any(error["field"] == [] for error in _refusals(row, hidden)):
+                    told.append(f"{row.name} as {caller}: no `field` names the id")
 
         text = "\n".join(told)
-        assert not told, f"hidden and absent answer differently:\n{text}"
+        assert not told, f"hidden and absent answer differently, or unclearly:\n{text}"
+
+
+def _refusals(row: Row, answer: Any) -> list[dict[str, Any]]:
+    """The errors in a mutation's payload."""
+    return answer.body["data"][row.name]["errors"] if row.kind == "mutation" and answer.body.get("data") else []
 
 
 def _difference(hidden: Any, absent: Any) -> str:

@@ -27,6 +27,7 @@ ALLOWED = {
     "archiveProject": "changes nothing any more",
     "cancelBatch": "finds no job that may be changed; answers that it cancelled none",
     "clearQueue": "by filter: finds nothing in an archived project",
+    "createApiKey": "a key of somebody who may look, archived or not",
     "deleteProject": "an owner may give up what is archived",
     "retryBatch": "finds no job that may be changed; answers that it retried none",
     "retryFailed": "by filter: finds nothing in an archived project",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from enum import Enum
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -12,13 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
+from cuepoint.errors import BadInputError
 from cuepoint.features.jobs import service as jobs
+from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.repository import JobFilter, JobOrder
 from cuepoint.features.projects import service as projects
 from cuepoint.features.projects.service import ProjectOrder
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.lists import VideoFilter, VideoOrder
 from cuepoint.viewer import Viewer
+from tests.support.builders.attempts import make_job
+from tests.support.builders.projects import make_project
+from tests.support.builders.videos import make_video
 from tests.support.graphql import count_statements
 
 ADMIN = Viewer(user_id=uuid7(), is_admin=True)
@@ -92,3 +99,23 @@ class TestJobs:
         plan = await plan_of(db, lambda session: jobs.list_jobs(session, ADMIN, wanted, PAGE, order))
 
         assert f"using {index} on jobs" in plan
+
+
+class TestCursors:
+    async def test_one_of_another_order_is_refused(self, db: Database) -> None:
+        video = await make_video(db, await make_project(db))
+        await make_job(db, JobKind.PROBE, video)
+        lists: list[tuple[type[Enum], Any]] = [
+            (ProjectOrder, lambda session, page, order: projects.list_projects(session, ADMIN, page, order=order)),
+            (VideoOrder, lambda session, page, order: videos.list_videos(session, ADMIN, page, order=order)),
+            (JobOrder, lambda session, page, order: jobs.list_jobs(session, ADMIN, JobFilter(), page, order)),
+        ]
+
+        for orders, ask in lists:
+            async with db.read() as session:
+                cursors = {order: (await ask(session, PAGE, order)).cursors[-1] for order in orders}
+                for order, cursor in cursors.items():
+                    assert (await ask(session, PageRequest(25, cursor), order)).rows == []
+                for order, other in permutations(orders, 2):
+                    with pytest.raises(BadInputError, match="in this order"):
+                        await ask(session, PageRequest(25, cursors[other]), order)

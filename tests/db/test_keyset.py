@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -11,7 +13,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from cuepoint.db.base import uuid7
-from cuepoint.db.keyset import Along, PageRequest, decode_cursor, encode_cursor, fetch_page, fetch_pages
+from cuepoint.db.keyset import Along, Ordering, PageRequest, decode_cursor, encode_cursor, fetch_page, fetch_pages
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, ErrorCode
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
@@ -29,11 +31,16 @@ def forged(value: object) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
 
 
+def named(values: list[Any]) -> str:
+    """Forged, but of the ordering that is asked for."""
+    return encode_cursor(values, "any")
+
+
 class TestCursor:
     def test_comes_back_as_the_same_values(self) -> None:
         values = (NOON, UUID(int=7), 3, 0.5)
 
-        assert decode_cursor(encode_cursor(values), [datetime, UUID, int, float]) == values
+        assert decode_cursor(encode_cursor(values, "any"), [datetime, UUID, int, float], "any") == values
 
     @pytest.mark.parametrize(
         "cursor",
@@ -45,40 +52,53 @@ class TestCursor:
             forged(None),
             forged({"a": 1}),
             forged([]),
-            forged(["2026-03-01T12:00:00+00:00"]),
-            forged(["2026-03-01T12:00:00+00:00", 5]),
-            forged(["2026-03-01T12:00:00+00:00", "not a uuid"]),
-            forged(["2026-03-01T12:00:00+00:00", None]),
-            forged([5, str(UUID(int=7))]),
-            forged(["noon", str(UUID(int=7))]),
-            forged(["0001-01-01T00:00:00+14:00", str(UUID(int=7))]),
-            forged([["2026-03-01T12:00:00+00:00"], [str(UUID(int=7))]]),
+            forged(["2026-03-01T12:00:00+00:00", str(UUID(int=7))]),  # as before cursors named their ordering
+            named([]),
+            named(["2026-03-01T12:00:00+00:00"]),
+            named(["2026-03-01T12:00:00+00:00", 5]),
+            named(["2026-03-01T12:00:00+00:00", "not a uuid"]),
+            named(["2026-03-01T12:00:00+00:00", None]),
+            named([5, str(UUID(int=7))]),
+            named(["noon", str(UUID(int=7))]),
+            named(["0001-01-01T00:00:00+14:00", str(UUID(int=7))]),
+            named([["2026-03-01T12:00:00+00:00"], [str(UUID(int=7))]]),
         ],
     )
     def test_refuses_what_it_did_not_give_out(self, cursor: str) -> None:
         with pytest.raises(BadInputError) as refused:
-            decode_cursor(cursor, [datetime, UUID])
+            decode_cursor(cursor, [datetime, UUID], "any")
 
         assert refused.value.code is ErrorCode.BAD_USER_INPUT
         assert refused.value.field == ("after",)
 
     @pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 10**30, True, 0.5, "1"])
     def test_refuses_numbers_that_no_column_holds(self, number: object) -> None:
-        raw = base64.urlsafe_b64encode(str([number]).replace("True", "true").replace("'", '"').encode()).decode()
+        name = json.loads(base64.urlsafe_b64decode(named([]) + "=="))
+        cursor = base64.urlsafe_b64encode(json.dumps([*name, number]).encode()).decode().rstrip("=")
 
         with pytest.raises(BadInputError):
-            decode_cursor(raw.rstrip("="), [int])
+            decode_cursor(cursor, [int], "any")
 
     def test_refuses_a_text_that_postgres_cannot_hold(self) -> None:
         with pytest.raises(BadInputError):
-            decode_cursor(forged(["a\0b"]), [str])
+            decode_cursor(named(["a\0b"]), [str], "any")
+
+    def test_of_another_ordering_is_refused(self) -> None:
+        cursor = encode_cursor([NOON, UUID(int=7)], "Project.created_at Project.id asc")
+
+        with pytest.raises(BadInputError, match="in this order"):
+            decode_cursor(cursor, [datetime, UUID], "Project.updated_at Project.id desc")
+
+    def test_the_longest_key_of_a_list_fits(self) -> None:
+        path = "é" * 2_048  # 4,096 bytes, PATH_MAX
+
+        assert decode_cursor(encode_cursor([path], "any"), [str], "any") == (path,)
 
     async def test_any_that_is_well_formed_can_be_asked_with(self, db: Database) -> None:
         for time in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2026-03-01"):
             async with db.read() as session:
-                page = await fetch_page(
-                    session, select(Project), KEYS, PageRequest(1, forged([time, str(UUID(int=0))]))
-                )
+                after = encode_cursor([time, UUID(int=0)], Ordering(KEYS).name)
+                page = await fetch_page(session, select(Project), KEYS, PageRequest(1, after))
 
             assert page.rows == []
 
@@ -174,7 +194,7 @@ class TestFetchPages:
                 ProjectMember.project_id,
                 [project.id],
                 keys,
-                PageRequest(5, encode_cursor([users[0].id])),
+                PageRequest(5, encode_cursor([users[0].id], Ordering(keys).name)),
             )
 
         assert [row.user_id for row in pages[project.id].rows] == [users[1].id, users[2].id]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 CLAIMS = "features/jobs/claims.py"
 LEASES = "features/jobs/leases.py"
-STATEMENTS = "features/jobs/statements.py"
+OUTAGES = "db/outages.py"
 TRANSITIONS = "features/jobs/transitions.py"
 JOINING = "features/jobs/joining.py"
 PIPELINE = "features/jobs/pipeline.py"

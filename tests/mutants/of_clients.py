@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants.mutant import CONCURRENCY, RACES, STATEMENTS, TRANSITIONS, Mutant
+from tests.mutants.mutant import CONCURRENCY, OUTAGES, RACES, TRANSITIONS, Mutant
 
 _SETTLE = "async def _settle"
 _CREATE = '_CREATE = f"""'
@@ -88,6 +88,6 @@ CANCEL = (
 )
 
 REPEATS = (
-    Mutant("conflicts: deadlocks are not repeated", STATEMENTS, "_CONFLICT =", '"40P01", ', "", (CONCURRENCY,)),
-    Mutant("conflicts: taken keys are not repeated", STATEMENTS, "_CONFLICT =", ', "23505"', "", (CONCURRENCY,)),
+    Mutant("conflicts: deadlocks are not repeated", OUTAGES, "_CONFLICT =", '"40P01", ', "", (CONCURRENCY,)),
+    Mutant("conflicts: taken keys are not repeated", OUTAGES, "_CONFLICT =", ', "23505"', "", (CONCURRENCY,)),
 )

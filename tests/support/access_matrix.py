@@ -130,7 +130,7 @@ def selection(kind: Any, depth: int = 0) -> str:
         return "{ __typename }"
     assert isinstance(named, GraphQLObjectType)
     if named.name == "UserError":
-        return "{ code message }"
+        return "{ code field message }"
     if named.name.endswith("Connection"):
         return "{ nodes { __typename } }"
     wanted = ["__typename"]

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote
 from uuid import uuid4
 
 import asyncpg
@@ -125,6 +126,32 @@ class WorkerDatabase:
         await self._engine.dispose()
         if self._connection is not None:
             self._connection.terminate()
+
+
+class Door:
+    """A way to one database that can be shut: connections through it end, and there are no new ones."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        address, _, sockets = url.partition("?host=")
+        self.url = f"{address}?host={folder}"
+        self._around = url
+        (self._socket,) = Path(unquote(sockets.partition("&")[0])).glob(".s.PGSQL.*[0-9]")
+        self._door = folder / self._socket.name
+        self.open()
+
+    def open(self) -> None:
+        """It leads there again."""
+        self._door.symlink_to(self._socket)
+
+    async def shut(self) -> None:
+        """Nobody comes through, and whoever did is put out."""
+        self._door.unlink()
+        connection = await asyncpg.connect(self._around)
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        await connection.close()
 
 
 async def _execute(stack: SharedStack, statement: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -13,7 +15,8 @@ from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project
-from tests.support.jobs import connect, ended, event_types, make
+from tests.support.database import Door
+from tests.support.jobs import connect, ended, event_types, make, until
 from tests.support.redis import start_redis
 from tests.support.workers import worker_for_tests
 
@@ -94,3 +97,30 @@ class TestPostgresAway:
 
         assert [r["name"] for r in await sql.fetch("select name from projects")] == ["attempt 2"]
         assert (await event_types(sql, job))[2] == "RELEASED"
+
+    async def test_the_log_has_one_line_of_it_and_one_of_its_end(
+        self, settings: Settings, door: Door, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def probe(ctx: TaskContext) -> None:
+            return None
+
+        async def said(text: str) -> bool:
+            return text in caplog.text
+
+        caplog.set_level(logging.INFO, "cuepoint")
+        behind = settings.model_copy(update={"database_url": SecretStr(door.url)})
+
+        async with worker_for_tests(behind, {JobKind.PROBE: probe}):
+            async with connect(door.url) as sql:
+                assert await ended(sql, await make(sql)) == ["SUCCEEDED"]
+            await door.shut()
+            await until(lambda: said("Postgres is away"))
+            await asyncio.sleep(1.0)  # in which each of its loops tries again
+            door.open()
+            await until(lambda: said("Postgres is back"))
+            async with connect(door.url) as sql:
+                assert await ended(sql, await make(sql)) == ["SUCCEEDED"]
+
+        told = [one.message.partition(",")[0] for one in caplog.records if one.levelno > logging.INFO]
+        assert told == ["Postgres is away"]
+        assert caplog.text.count("Postgres is back") == 1

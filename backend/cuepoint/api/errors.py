@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode, RateLimitedError
+from cuepoint.errors import AdapterError, CuepointError, ErrorCode, RetryLaterError
 from cuepoint.graphql.errors import message_of
 from cuepoint.logs import request_id
 
@@ -32,6 +32,7 @@ STATUS_OF_CODE: Mapping[ErrorCode, int] = {
     ErrorCode.CHECKSUM_MISMATCH: 460,
     ErrorCode.INSUFFICIENT_STORAGE: 507,
     ErrorCode.STORAGE_UNAVAILABLE: 503,
+    ErrorCode.DATABASE_UNAVAILABLE: 503,
 }
 OTHER_REFUSAL = 422
 OTHER_OUTAGE = 503
@@ -91,4 +92,4 @@ def response_of(
 
 def details_of(error: HttpError | CuepointError) -> dict[str, Any]:
     """What stands in `extensions` beside the code."""
-    return {"retryAfterSeconds": error.retry_after_seconds} if isinstance(error, RateLimitedError) else {}
+    return {"retryAfterSeconds": error.retry_after_seconds} if isinstance(error, RetryLaterError) else {}

@@ -25,7 +25,7 @@ from cuepoint.api.errors import HttpError, details_of, response_of
 from cuepoint.api.gateway import ANY_KIND, Gateway, address_of
 from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, parse_operation
 from cuepoint.api.streams import Ending, Stream
-from cuepoint.errors import CuepointError, ErrorCode, RateLimitedError, UnauthenticatedError
+from cuepoint.errors import CuepointError, ErrorCode, RateLimitedError, RetryLaterError, UnauthenticatedError
 from cuepoint.graphql.errors import message_of
 from cuepoint.logs import request_id
 
@@ -202,7 +202,7 @@ class _Connection:
             self._stream.belongs_to(await self._gateway.authenticator.viewer(self._credential, address))
         except UnauthenticatedError as error:
             raise CloseSocketError(FORBIDDEN, error.message) from None
-        except RateLimitedError as error:
+        except RetryLaterError as error:
             raise CloseSocketError(TRY_AGAIN_LATER, error.message) from None
         await self._send({"type": "connection_ack"})
         self._is_acknowledged = True

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from cuepoint.adapters.bundle import Adapters
 from cuepoint.api.gateway import Gateway
 from cuepoint.api.migration_head import WrongSchemaError, require_head
+from cuepoint.db.outages import DATABASE_ERRORS
 from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, CuepointError
 from cuepoint.features.jobs.models import Worker, WorkerState
@@ -98,7 +99,7 @@ class HealthChecks:
                 return PartHealth(part, is_healthy=True, message=await checks[part]())
         except TimeoutError:
             return PartHealth(part, is_healthy=False, message=f"No answer within {CHECK_SECONDS:g} s.")
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, *DATABASE_ERRORS) as error:
             return PartHealth(part, is_healthy=False, message=f"Does not answer ({type(error).__name__}).")
         except (AdapterError, CuepointError, WrongSchemaError, FailingError) as error:
             return PartHealth(part, is_healthy=False, message=str(error))

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from cuepoint.api.auth import is_origin_allowed
 from cuepoint.api.errors import HttpError, response_of
-from cuepoint.api.gateway import Gateway
+from cuepoint.api.gateway import Gateway, address_of
 from cuepoint.api.graphql_request import decode_json, read_body
 from cuepoint.api.visitors import visitor_token
 from cuepoint.config import Settings
@@ -88,7 +88,7 @@ async def _session(gateway: Gateway, request: Request) -> Response:
     credential, is_question = await _credential(request)
     if is_question:
         return await _answer(gateway, request, credential)
-    token, expires_at = await _token(gateway, credential)
+    token, expires_at = await _token(gateway, credential, address_of(request.scope))
     response = JSONResponse({"expiresAt": expires_at.isoformat()}, headers={"Cache-Control": "no-store"})
     response.set_cookie(
         COOKIE,
@@ -115,11 +115,11 @@ def _shown(user: User | None) -> dict[str, str] | None:
     return None if user is None else {"id": encode_id("User", user.id), "name": user.name, "email": user.email}
 
 
-async def _token(gateway: Gateway, credential: dict[str, str]) -> tuple[str, datetime]:
+async def _token(gateway: Gateway, credential: dict[str, str], address: str) -> tuple[str, datetime]:
     """What the cookie shall hold, and how long. Raises what the service says of a wrong code, link or password."""
     process = gateway.process
     if "share" in credential:
-        viewer = await shares.open_link(process.db, credential["share"], credential.get("password"))
+        viewer = await shares.open_link(process.db, credential["share"], credential.get("password"), address=address)
         assert viewer.share is not None
         return visitor_token(process.adapters.signer, viewer.share.link_id)
     async with process.db.write() as session:

@@ -14,6 +14,7 @@ from cuepoint.api.health import HealthChecks
 from cuepoint.api.migration_head import require_head
 from cuepoint.api.schema import BINDINGS, schema
 from cuepoint.config import Settings
+from cuepoint.db.outages import Outages
 from cuepoint.db.revision import newest_revision
 from cuepoint.db.session import Database, create_engine
 from cuepoint.features.jobs.announce import dispatcher
@@ -41,7 +42,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         application_name="cuepoint api",
     )
     info = queue_limits(settings) | metering(settings)
-    db = Database(engine, dispatcher(adapters.live), info=info)
+    db = Database(engine, dispatcher(adapters.live), info=info, outages=Outages(answers=True))
     needed = newest_revision()
     try:
         await require_head(db, needed)

@@ -14,9 +14,8 @@ from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from cuepoint.config import Settings
+from cuepoint.db.outages import DATABASE_ERRORS, is_outage
 from cuepoint.errors import RateLimitedError
 from cuepoint.viewer import Viewer
 
@@ -174,8 +173,9 @@ class Streams:
                 await asyncio.sleep(self._check_seconds)
                 try:
                     valid = await self._still_valid(viewers)
-                except (SQLAlchemyError, OSError):
-                    logger.warning("The credentials of open streams could not be checked", exc_info=True)
+                except DATABASE_ERRORS as error:
+                    if not is_outage(error):
+                        logger.warning("The credentials of open streams could not be checked", exc_info=True)
                     continue
                 for stream in list(self._open):
                     if stream.viewer in viewers and stream.viewer not in valid:

@@ -169,6 +169,7 @@ class Reader(AsyncSession):
         self._is_sqlalchemys = False
         self._is_busy = False
         self._is_closed = False
+        self.has_asked = False  # whether Postgres was reached at all
 
     def __getattr__(self, name: str) -> Any:
         """SQLAlchemy's session is made when something is asked for that only it can do."""
@@ -207,7 +208,7 @@ class Reader(AsyncSession):
 
     def _hand_over(self) -> None:
         self._require_idle()
-        self._is_sqlalchemys = True
+        self._is_sqlalchemys = self.has_asked = True
         self._give_back()
 
     def _require_idle(self) -> None:
@@ -239,6 +240,7 @@ class Reader(AsyncSession):
     async def _fetch_alone(self, shape: _Shape, values: list[Any]) -> Sequence[asyncpg.Record]:
         if self._connection is None:
             self._connection = await self._connect(shape, values)
+            self.has_asked = True
         for note in self._selects.engine.dispatch.before_cursor_execute:
             note(None, None, shape.sql, tuple(values), None, False)
         driver: Any = self._connection.driver_connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from cuepoint.db.outages import Outages
 from cuepoint.db.reading import Reader, Selects
 
 # A transaction that sits idle for a minute holds locks and blocks vacuum: no session may be open across an
@@ -72,14 +73,21 @@ class ReadOnlyError(Exception):
 class Database:
     """An engine and its units of work. `dispatch` receives the effects of each committed transaction.
 
-    `info` is what every session carries along as its `info`, for instance the limits of the job queue.
+    `info` is what every session carries along as its `info`, for instance the limits of the job queue. `outages`
+    watches its units of work.
     """
 
     def __init__(
-        self, engine: AsyncEngine, dispatch: Dispatch | None = None, *, info: Mapping[Any, Any] | None = None
+        self,
+        engine: AsyncEngine,
+        dispatch: Dispatch | None = None,
+        *,
+        info: Mapping[Any, Any] | None = None,
+        outages: Outages | None = None,
     ) -> None:
         self.engine = engine
         self._dispatch = dispatch
+        self._noticing = nullcontext if outages is None else outages.noticing
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False, info=dict(info or {}))
         # Each statement of a reader is its own transaction: no BEGIN and ROLLBACK around it, two round trips less. At
         # READ COMMITTED, the level of both, a transaction would not show it anything else.
@@ -93,21 +101,23 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A short session for statements that change nothing; a lock that one of them takes is gone with it."""
         session = Reader(self._selects, **self._reading)
-        try:
-            yield session
-        finally:
-            await session.close()
+        with self._noticing(lambda: session.has_asked):
+            try:
+                yield session
+            finally:
+                await session.close()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """One transaction: commits at the end, then dispatches its effects; rolls back on any exception."""
-        async with self._sessions() as session:
-            try:
-                async with session.begin():
-                    yield session
-            finally:
-                self.writes += 1  # a commit whose answer was lost may have gone through
-            effects = session.info.pop(_EFFECTS, [])
+        with self._noticing():
+            async with self._sessions() as session:
+                try:
+                    async with session.begin():
+                        yield session
+                finally:
+                    self.writes += 1  # a commit whose answer was lost may have gone through
+                effects = session.info.pop(_EFFECTS, [])
         if effects and self._dispatch is not None:
             await self._dispatch(effects)
 

@@ -56,7 +56,7 @@ CURES: dict[str, dict[ErrorCode, str]] = {
         ErrorCode.NAME_TAKEN: "Choose another name, or change the one that has it.",
         ErrorCode.EXTERNAL_ID_TAKEN: "`videos(filter: {projectId, externalId})` finds it.",
         ErrorCode.SHARE_PASSWORD_WRONG: (
-            "Ask whoever sent the link. After five wrong ones in a row the link pauses (RATE_LIMITED)."
+            "Ask whoever sent the link. After five wrong ones from one place that place pauses (RATE_LIMITED)."
         ),
         ErrorCode.QUOTA_EXCEEDED: (
             "Wait until `resetsAt`, delete something, or ask an administrator for more (`setQuota`)."
@@ -115,6 +115,7 @@ CURES: dict[str, dict[ErrorCode, str]] = {
         ErrorCode.NOT_RETRYABLE: (
             "Wait until it is over (`jobProgress`); run a step that succeeded again with `startPipeline`."
         ),
+        ErrorCode.JOB_CANCELLED: "`retryJob` runs it again; `job.cancelReason` says why it was cancelled.",
         ErrorCode.DEPENDENCY_FAILED: "`job.cancelledBy` is the job to retry; that brings this one back.",
         ErrorCode.DUPLICATE_JOB: "Watch the job that exists (`jobs(filter: {videoId, status})`).",
         ErrorCode.NOT_FINAL: "`cancelJob`, wait until it is over (`jobProgress`), then delete it.",
@@ -179,6 +180,10 @@ CURES: dict[str, dict[ErrorCode, str]] = {
     "The instance": {
         ErrorCode.STORAGE_UNAVAILABLE: (
             "Check the directory of CUEPOINT_STORAGE_URL, its owner and its disk; `cuepoint doctor` does."
+        ),
+        ErrorCode.DATABASE_UNAVAILABLE: (
+            "Send it again; a mutation with its `idempotencyKey`, as it may have gone through before the answer was "
+            "lost. An operator looks at Postgres: `/readyz`, and the log's line of when it went away."
         ),
         ErrorCode.MISCONFIGURED: "Correct the setting that the message names; `cuepoint config show` lists them all.",
     },

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from cuepoint.errors import (
     AdapterError,
     CuepointError,
     ErrorCode,
     ForbiddenError,
-    LockedError,
     NotFoundError,
-    QueueFullError,
     QuotaExceededError,
     QuotaExcess,
     QuotaLimit,
     QuotaScope,
+    RetryLaterError,
 )
 from cuepoint.graphql.codes import CODE_DESCRIPTIONS
 from cuepoint.graphql.context import Context
@@ -58,7 +59,9 @@ describe_enum(
 )
 
 # These concern the request, not the input: they are top-level errors even in a mutation.
-TOP_LEVEL = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.RATE_LIMITED})
+TOP_LEVEL = frozenset(
+    {ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.RATE_LIMITED, ErrorCode.DATABASE_UNAVAILABLE}
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,7 +121,7 @@ class UserError:
             field=list(error.field),
             message=message_of(error),
             retryable=error.retryable,
-            retry_after_seconds=error.retry_after_seconds if isinstance(error, QueueFullError | LockedError) else None,
+            retry_after_seconds=error.retry_after_seconds if isinstance(error, RetryLaterError) else None,
             quota=QuotaExceeded.from_excess(error.excess) if isinstance(error, QuotaExceededError) else None,
         )
 
@@ -147,7 +150,7 @@ def reports_errors(
 ) -> Callable[[Callable[P, Awaitable[PayloadT]]], Callable[P, Coroutine[Any, Any, PayloadT]]]:
     """Decorate a mutation's resolver: a refusal becomes `payload(errors=[...])`, everything else None.
 
-    UNAUTHENTICATED, FORBIDDEN and RATE_LIMITED stay top-level errors. Goes below `@strawberry.mutation`.
+    Those in TOP_LEVEL stay top-level errors. Goes below `@strawberry.mutation`.
     """
 
     def decorate(resolver: Callable[P, Awaitable[PayloadT]]) -> Callable[P, Coroutine[Any, Any, PayloadT]]:
@@ -165,6 +168,8 @@ def reports_errors(
             except CuepointError as error:
                 if error.code in TOP_LEVEL:
                     raise
+                if isinstance(error, NotFoundError) and not error.field:
+                    error.field = _place_of(error.noun, kwargs.get("input"))
                 return payload(errors=[UserError.from_error(error)])
             except AdapterError as error:
                 return payload(errors=[UserError.from_error(error)])
@@ -172,6 +177,27 @@ def reports_errors(
         return reporting
 
     return decorate
+
+
+def _place_of(noun: str, given: Any) -> tuple[str, ...]:
+    """Where the input names such a thing: the services look for keys, and do not know which argument brought them.
+    Empty if it names none, or several."""
+    kind = noun.removeprefix("deleted ").replace(" ", "").lower()
+    places = set(_places(f"{kind}_", given))
+    return places.pop() if len(places) == 1 else ()
+
+
+def _places(beginning: str, given: Any) -> Iterator[tuple[str, ...]]:
+    """Paths to the texts that begin so; those of a list of texts are in one place."""
+    if isinstance(given, str) and given.startswith(beginning):
+        yield ()
+    elif isinstance(given, list):
+        for number, one in enumerate(given):
+            yield from (((str(number), *path) if path else ()) for path in _places(beginning, one))
+    elif dataclasses.is_dataclass(given):
+        for field in dataclasses.fields(given):
+            for path in _places(beginning, getattr(given, field.name)):
+                yield (to_camel_case(field.name), *path)
 
 
 def _require_write(context: Context) -> None:

@@ -18,7 +18,7 @@ from cuepoint.errors import (
     ErrorCode,
     QuotaExceededError,
     QuotaExcess,
-    RateLimitedError,
+    RetryLaterError,
 )
 from cuepoint.graphql.context import Context
 from cuepoint.graphql.errors import message_of
@@ -74,7 +74,7 @@ def public_error(error: GraphQLError, request_id: str, *, reveals_schema: bool =
         extensions["code"] = cause.code.value
         if cause.field:
             extensions["field"] = list(cause.field)
-        if isinstance(cause, RateLimitedError):
+        if isinstance(cause, RetryLaterError):
             extensions["retryAfterSeconds"] = cause.retry_after_seconds
         if isinstance(cause, QuotaExceededError):
             extensions["quota"] = _figures(cause.excess)

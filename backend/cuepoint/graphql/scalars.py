@@ -57,11 +57,14 @@ def parse_media_time(value: Any) -> int:
 
 
 def _parse_date_time(value: Any) -> datetime:
+    """The time in UTC. One without an offset is refused: whoever sends it means some clock, and nothing says which."""
     try:
         at: datetime = _parse_iso(value)
-        return at if at.tzinfo is None else at.astimezone(UTC)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
     except (GraphQLError, OverflowError):  # the last: its zone, or 24:00, takes it out of the years
         raise GraphQLError("A DateTime is a text such as 2026-05-01T12:00:00Z, of the years 1 to 9999.") from None
+    raise GraphQLError("A DateTime needs its offset from UTC, as in 2026-05-01T12:00:00Z or 2026-05-01T14:00:00+02:00.")
 
 
 SCALARS: dict[object, ScalarDefinition] = {

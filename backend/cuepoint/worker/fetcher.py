@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from cuepoint.adapters.live.base import Live
 from cuepoint.features.jobs.announce import Change
 from cuepoint.features.jobs.claims import Claimed, claim
-from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
 from cuepoint.worker.attempt import Attempt
 from cuepoint.worker.connections import Connections
 from cuepoint.worker.identity import Identity
@@ -110,12 +110,13 @@ class Fetcher:
             if room <= 0 or self._is_stopped:
                 continue
             try:
-                async with self._connections.lazy.acquire() as connection:
+                async with self._connections.lazy() as connection:
                     claimed = await claim(
                         connection, lane=name, worker_id=self._identity.worker_id, limit=room, kinds=self._kinds
                     )
             except DATABASE_ERRORS as error:
-                _log.warning("Claiming failed, trying again: %s: %s", type(error).__name__, error)
+                if not is_outage(error):
+                    _log.warning("Claiming failed, trying again: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(self._poll_seconds)
                 return False
             self._hold(lane, claimed)

@@ -10,7 +10,7 @@ from cuepoint.features.jobs.announce import Change
 from cuepoint.features.jobs.claims import Outcome, end_attempt, succeed
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.attempt import Attempt, Attempts
-from cuepoint.worker.connections import Connections, persistently
+from cuepoint.worker.connections import Connections
 
 # Finishes that may be uncommitted while their slots take new jobs. Each holds a small result in memory; beyond it the
 # slots wait.
@@ -43,9 +43,8 @@ class Finisher:
         self, attempt: Attempt, outcome: Outcome, *, delay_seconds: float = 0.0, error: dict[str, Any] | None = None
     ) -> None:
         """End an attempt that did not succeed; returns when that is committed, or the job was not ours any more."""
-        changes = await persistently(
-            self._connections.durable,
-            lambda s: end_attempt(s, attempt.fence, outcome, delay_seconds=delay_seconds, error=error),
+        changes = await self._connections.persistently(
+            lambda s: end_attempt(s, attempt.fence, outcome, delay_seconds=delay_seconds, error=error)
         )
         self._announcer.put(changes)
         self._attempts.remove(attempt)
@@ -66,7 +65,7 @@ class Finisher:
 
     async def _commit(self, batch: Sequence[Finish]) -> None:
         items = [(attempt.fence, result) for attempt, result in batch]
-        changes: list[Change] = await persistently(self._connections.durable, lambda s: succeed(s, items))
+        changes: list[Change] = await self._connections.persistently(lambda s: succeed(s, items))
         self._announcer.put(changes)
         done = {change.job_id for change in changes if change.type == "SUCCEEDED"}
         for attempt, _ in batch:

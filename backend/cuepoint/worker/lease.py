@@ -19,8 +19,9 @@ from uuid import UUID
 import asyncpg
 
 from cuepoint.config import Settings
+from cuepoint.db.outages import Outages
 from cuepoint.features.jobs.leases import Renewal, renew
-from cuepoint.features.jobs.statements import DATABASE_ERRORS, use_json_text
+from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage, use_json_text
 from cuepoint.worker.attempt import Attempts
 from cuepoint.worker.identity import Identity
 
@@ -43,6 +44,7 @@ class LeaseThread(threading.Thread):
         attempts: Attempts,
         *,
         loop: asyncio.AbstractEventLoop,
+        outages: Outages,
         on_renewal: OnRenewal,
         on_hopeless: Callable[[int], object],
     ) -> None:
@@ -53,6 +55,7 @@ class LeaseThread(threading.Thread):
         self._identity = identity
         self._attempts = attempts
         self._main_loop = loop
+        self._outages = outages
         self._on_renewal = on_renewal
         self._on_hopeless = on_hopeless
         self._interval = settings.lease_seconds / RENEWALS_PER_LEASE
@@ -88,12 +91,13 @@ class LeaseThread(threading.Thread):
     async def _renew_forever(self) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(
-                    self._database_url,
-                    timeout=self._interval,
-                    command_timeout=self._interval,
-                    server_settings={"application_name": "cuepoint lease", "synchronous_commit": "off"},
-                )
+                with self._outages.noticing():  # of a broken connection it may learn long after Postgres is back
+                    connection = await asyncpg.connect(
+                        self._database_url,
+                        timeout=self._interval,
+                        command_timeout=self._interval,
+                        server_settings={"application_name": "cuepoint lease", "synchronous_commit": "off"},
+                    )
                 try:
                     await use_json_text(connection)
                     await self._renew_on(connection)
@@ -101,7 +105,8 @@ class LeaseThread(threading.Thread):
                     connection.terminate()
             except DATABASE_ERRORS as error:
                 self._in_touch_since = None
-                _log.warning("The lease could not be renewed, trying again: %s: %s", type(error).__name__, error)
+                if not is_outage(error):
+                    _log.warning("The lease could not be renewed, trying again: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(min(self._interval, 0.5))
 
     async def _renew_on(self, connection: Any) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from cuepoint.features.jobs.job_logs import Said, save_logs
-from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
 from cuepoint.worker.attempt import Attempt, Attempts
 from cuepoint.worker.connections import Connections
 
@@ -48,9 +48,10 @@ class LogWriter:
             return
         rows = [Said(attempt.fence.job_id, attempt.fence.attempt, text, is_cut) for attempt, text, is_cut in said]
         try:
-            async with self._connections.lazy.acquire() as connection:
+            async with self._connections.lazy() as connection:
                 await save_logs(connection, rows)
         except DATABASE_ERRORS as error:
-            _log.warning("Logs of jobs could not be stored: %s: %s", type(error).__name__, error)
+            if not is_outage(error):
+                _log.warning("Logs of jobs could not be stored: %s: %s", type(error).__name__, error)
             for attempt, _, _ in said:
                 attempt.log.put_back()

@@ -23,7 +23,7 @@ from cuepoint.features.jobs.statements import DATABASE_ERRORS
 from cuepoint.features.quotas.metering import metering
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.attempt import Attempt, Attempts, StopReason
-from cuepoint.worker.connections import Connections, persistently
+from cuepoint.worker.connections import Connections
 from cuepoint.worker.executor import DurableWorker
 from cuepoint.worker.fetcher import Fetcher
 from cuepoint.worker.finisher import Finisher
@@ -193,15 +193,14 @@ class WorkerProcess:
     async def _register(self) -> None:
         """A worker row of the current id."""
         worker_id = self._identity.worker_id
-        await persistently(
-            self._connections.durable,
+        await self._connections.persistently(
             lambda s: register_worker(
                 s,
                 worker_id,
                 lanes=list(self._slots),
                 info=worker_info() | {"slots": dict(self._slots), "lease_seconds": self._settings.lease_seconds},
                 lease_seconds=self._settings.lease_seconds,
-            ),
+            )
         )
         self._executor.id = str(worker_id)
         _log.info("Worker %s serves %s", worker_id, ", ".join(f"{k} {v}" for k, v in self._slots.items()))
@@ -213,6 +212,7 @@ class WorkerProcess:
             self._identity,
             self._attempts,
             loop=asyncio.get_running_loop(),
+            outages=self._connections.outages,
             on_renewal=self._on_renewal,
             on_hopeless=self._on_hopeless,
         )
@@ -258,7 +258,7 @@ class WorkerProcess:
         _log.info("Worker %s drains", self._identity.worker_id)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
-                await persistently(self._connections.durable, lambda s: drain_worker(s, self._identity.worker_id))
+                await self._connections.persistently(lambda s: drain_worker(s, self._identity.worker_id))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._fetcher.ended()
@@ -268,7 +268,7 @@ class WorkerProcess:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._give_back([attempt for attempt in self._attempts.all() if not attempt.has_begun])
                 await self._announcer.flush()
-                await persistently(self._connections.durable, lambda s: remove_worker(s, self._identity.worker_id))
+                await self._connections.persistently(lambda s: remove_worker(s, self._identity.worker_id))
         await self.queue.disconnect()
         await self._connections.close()
         await self._db.close()

@@ -9,7 +9,7 @@ import time
 from cuepoint.adapters.live.base import Live
 from cuepoint.features.jobs.announce import job_messages
 from cuepoint.features.jobs.claims import save_progress
-from cuepoint.features.jobs.statements import DATABASE_ERRORS
+from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
 from cuepoint.worker.attempt import Attempts, StopReason
 from cuepoint.worker.connections import Connections
 
@@ -51,10 +51,11 @@ class ProgressWriter:
         if not taken:
             return
         try:
-            async with self._connections.lazy.acquire() as connection:
+            async with self._connections.lazy() as connection:
                 cancelled = await save_progress(connection, [progress for _, progress in taken])
         except DATABASE_ERRORS as error:
-            _log.warning("Progress could not be stored: %s: %s", type(error).__name__, error)
+            if not is_outage(error):
+                _log.warning("Progress could not be stored: %s: %s", type(error).__name__, error)
             for attempt, _ in taken:
                 attempt.put_back()
         else:

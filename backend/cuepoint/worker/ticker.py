@@ -19,7 +19,7 @@ from cuepoint.errors import ErrorCode
 from cuepoint.features.jobs import service
 from cuepoint.features.jobs.leases import advance_schedule, due_schedules, forget_workers, lost, promote
 from cuepoint.features.jobs.models import JobKind
-from cuepoint.features.jobs.statements import DATABASE_ERRORS, InSession, Statements
+from cuepoint.features.jobs.statements import DATABASE_ERRORS, InSession, Statements, is_outage
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.attempt import remove_if_empty
 from cuepoint.worker.connections import Connections
@@ -66,12 +66,13 @@ class Ticker:
             try:
                 await self.tick()
             except DATABASE_ERRORS as error:
-                _log.warning("A tick failed, the next one follows: %s: %s", type(error).__name__, error)
+                if not is_outage(error):
+                    _log.warning("A tick failed, the next one follows: %s: %s", type(error).__name__, error)
             await asyncio.sleep(pause)
 
     async def tick(self) -> None:
         """Everything that is due now."""
-        async with self._connections.durable.acquire() as connection:
+        async with self._connections.durable() as connection:
             self._announcer.put(await promote(connection))
             if self._may_reap():
                 self._announcer.put(

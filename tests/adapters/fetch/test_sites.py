@@ -103,6 +103,35 @@ class TestDownload:
         assert found.extractor_version.startswith("yt-dlp 20")
         assert told[-1] == 3760
 
+    async def test_captions_that_cannot_be_had_are_left_out(self, web: HostileWeb, tmp_path: Path) -> None:
+        tracks = "".join(
+            f'<track kind="captions" srclang="{language}" src="{web.url(path)}">'
+            for language, path in [
+                ("aa", "/status/404"),
+                ("bb", "/status/429"),
+                *((f"c{n}", "/c.vtt") for n in range(9)),
+            ]
+        )
+        body = f'<title>A film</title><video src="{web.url("/seg/1.ts")}">{tracks}</video>'
+        web.documents["/captioned"] = ("text/html", f"<!DOCTYPE html><html>{body}</html>".encode())
+        web.documents["/c.vtt"] = ("text/vtt", b"WEBVTT")
+        before = len(web.requests)
+
+        found = await YtDlpSites(settings(tmp_path)).download(web.url("/captioned"), tmp_path, nothing)
+
+        assert found.path.read_bytes() == b"G" * 1880
+        assert [(one.language, one.extension) for one in found.captions] == [(f"c{n}", "vtt") for n in range(6)]
+        assert web.paths()[before:].count("/c.vtt") == 6
+
+    async def test_a_caption_at_an_inner_address_is_refused(self, web: HostileWeb, tmp_path: Path) -> None:
+        track = '<track kind="captions" srclang="en" src="http://127.0.0.2:9/secret.vtt">'
+        body = f'<title>A film</title><video src="{web.url("/seg/1.ts")}">{track}</video>'
+        web.documents["/bad-captions"] = ("text/html", f"<!DOCTYPE html><html>{body}</html>".encode())
+
+        error = await failure(YtDlpSites(settings(tmp_path)), web.url("/bad-captions"), tmp_path)
+
+        assert error.code is ErrorCode.URL_FORBIDDEN
+
     async def test_puts_the_pieces_of_a_dash_manifest_together(self, web: HostileWeb, tmp_path: Path) -> None:
         found = await YtDlpSites(settings(tmp_path)).download(web.url("/good.mpd"), tmp_path, nothing)
 

@@ -55,6 +55,15 @@ class TestExtractAudio:
         assert click_times(read_samples(target)) == pytest.approx([0, 1, 2], abs=0.003)
         assert names(tmp_path) == ["a.mp4", "sound.wav"]
 
+    async def test_takes_no_more_than_is_wanted(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        source = make_clip(tmp_path / "a.mp4", seconds=3)
+
+        made = await tools.extract_audio(
+            source, tmp_path / "a.wav", track_index=1, duration_ms=None, on_progress=lambda _: None, most_ms=1_000
+        )
+
+        assert made.duration_ms == 1_000
+
     @pytest.mark.parametrize(
         ("file", "clip"),
         [

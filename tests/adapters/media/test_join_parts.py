@@ -15,7 +15,7 @@ from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_hdr, make_plain, pictures
 from tests.support.cuts import numbers_by_command_line
-from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples
 
 pytestmark = pytest.mark.media
 
@@ -75,34 +75,6 @@ class TestJoinParts:
             video, audio = container.streams.video[0], container.streams.audio[0]
             assert (video.average_rate, audio.codec_context.channels, audio.rate) == (24, 2, 48_000)
         assert click_times(read_samples(tmp_path / "reel.mp4")) == pytest.approx([1, 2], abs=0.003)
-
-    async def test_colours_of_every_kind_become_alike(
-        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
-    ) -> None:
-        kinds = {
-            "unsaid.mp4": ("bt601:out_range=tv,format=yuv420p", ()),
-            "bt709.mp4": ("bt709:out_range=tv,format=yuv420p", ("-colorspace", "bt709", "-color_primaries", "bt709")),
-            "full.mov": ("bt601:out_range=pc,format=yuvj420p", ("-c:v", "mjpeg", "-q:v", "2")),
-        }
-        for name, (scale, arguments) in kinds.items():
-            scaled = (
-                "-f",
-                "lavfi",
-                "-i",
-                "color=c=0x20A0E0:s=320x180:r=24:d=0.5",
-                "-vf",
-                f"scale=out_color_matrix={scale}",
-            )
-            run_ffmpeg(*scaled, *arguments, str(folder / name))
-        parts = [await part(tools, folder / name, 0, 500) for name in kinds]
-
-        await join(tools, parts, tmp_path / "reel.mp4")
-
-        with av.open(str(tmp_path / "reel.mp4")) as container:
-            context = container.streams.video[0].codec_context
-            assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
-        shown = [picture[90, 160].astype(int) for picture in pictures(tmp_path / "reel.mp4")[6::12]]
-        assert [int(abs(colours - (0x20, 0xA0, 0xE0)).max()) <= 4 for colours in shown] == [True] * 3, shown
 
     async def test_hdr_of_any_size_that_states_only_its_curve(
         self, tools: ChildMediaTools, folder: Path, tmp_path: Path

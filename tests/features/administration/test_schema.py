@@ -91,8 +91,6 @@ class TestAuditEvents:
             refused = await admin.execute(EVENTS, {"filter": {"nodeId": nonsense}, "first": 1})
             assert [error["extensions"]["code"] for error in refused["errors"]] == ["NOT_FOUND"]
             assert refused["errors"][0]["message"].startswith("No such object, ")
-        naive = {"filter": {"createdFrom": "2026-01-01T00:00:00"}, "first": 1}
-        assert await admin.codes(EVENTS, naive) == ["BAD_USER_INPUT"]
 
     async def test_an_action_of_a_later_version_is_other(self, db: Database, settings: Settings) -> None:
         admin = await make_viewer(db, is_admin=True)

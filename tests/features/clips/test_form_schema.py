@@ -238,8 +238,21 @@ class TestStatus:
                 "FAILED",
                 {"code": "RENDER_FAILED", "message": "The clip could not be rendered."},
             ),
-            (False, JobStatus.CANCELLED, "FAILED", None),
-            (False, None, "FAILED", None),
+            (
+                False,
+                JobStatus.CANCELLED,
+                "FAILED",
+                {"code": "JOB_CANCELLED", "message": "The job was cancelled before it had made anything."},
+            ),
+            (
+                False,
+                None,
+                "FAILED",
+                {
+                    "code": "NOT_FOUND",
+                    "message": "The job that was to make it was deleted. Ask for the clip again.",
+                },
+            ),
             (True, JobStatus.SUCCEEDED, "READY", None),
             (True, JobStatus.RUNNING, "READY", None),
         ],
@@ -257,7 +270,7 @@ class TestStatus:
     ) -> None:
         job_id = None
         if job is not None:
-            error = FAILURE if job is JobStatus.FAILED else None
+            error = FAILURE if job in {JobStatus.FAILED, JobStatus.CANCELLED} else None  # of its first attempt
             job_id = (await make_job(db, JobKind.CLIP_EXTRACTION, video, status=job, error=error)).id
         clip = await make_clip(db, video, is_rendered=is_rendered, job_id=job_id)
 

@@ -166,10 +166,8 @@ class TestFilterAndOrder:
         times = [job.created_at.isoformat() for job in jobs]
 
         found = await self.find(api, filter={"createdFrom": times[1], "createdBefore": times[2]})
-        naive = await self.find(api, filter={"createdBefore": times[1].removesuffix("+00:00")})
 
         assert found == [encode_id("Job", jobs[1].id)]
-        assert naive == [encode_id("Job", jobs[0].id)]
 
     @pytest.mark.parametrize("narrow", [True, False])
     async def test_both_orders_can_be_paged_through(self, db: Database, api: Api, project: UUID, narrow: bool) -> None:

@@ -9,7 +9,8 @@ from tests.support.builders.videos import make_video
 from tests.support.graphql import Api
 
 SETTINGS = """mutation ($input: UpdateProjectSettingsInput!) { updateProjectSettings(input: $input) {
-  project { version settings { language momentCount momentMaxSeconds steps clipMode } } errors { code field } } }"""
+  project { version settings { language momentCount momentMaxSeconds steps clipMode audioTrack } }
+  errors { code field } } }"""
 CREATE = """mutation ($input: CreatePresetInput!) { createPreset(input: $input) {
   preset { id name version options { momentCount } project { name } } errors { code field } } }"""
 UPDATE = """mutation ($input: UpdatePresetInput!) { updatePreset(input: $input) {
@@ -24,6 +25,7 @@ START = """mutation ($input: StartPipelineInput!) { startPipeline(input: $input)
 class TestUpdateProjectSettings:
     async def test_answers_the_settings_and_a_conflict_the_newer_ones(self, api: Api, project: Project) -> None:
         options = {"language": "de", "momentCount": 3, "momentMaxDuration": "00:00:20.500", "clipMode": "FAST"}
+        options |= {"audioTrack": 2}
         given = {"projectId": encode_id("Project", project.id), "version": 1, "options": options}
 
         first = (await api.data(SETTINGS, {"input": given}))["updateProjectSettings"]
@@ -38,6 +40,7 @@ class TestUpdateProjectSettings:
                     "momentMaxSeconds": 20.5,
                     "steps": None,
                     "clipMode": "FAST",
+                    "audioTrack": 2,
                 },
             },
             "errors": [],

@@ -156,5 +156,5 @@ class TestMembers:
         assert await api.codes(ADD, given) == ["FORBIDDEN"]
         foreign = (await api_of(db, settings, await make_viewer(db)).data(ADD, given))["addMember"]
 
-        assert foreign["errors"] == [{"code": "NOT_FOUND", "field": []}]
+        assert foreign["errors"] == [{"code": "NOT_FOUND", "field": ["projectId"]}]
         assert await count(db, ProjectMember) == 1

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.users import service
 from cuepoint.features.users.models import Session
@@ -105,6 +106,20 @@ class TestNarrowKeys:
 
         assert made["apiKey"]["scopes"] == ["READ", "WRITE"]
         assert made["apiKey"]["projectIds"] == [project]
+
+    async def test_name_no_project_that_their_maker_cannot_see(self, db: Database, settings: Settings) -> None:
+        viewer = await make_viewer(db)
+        api, own = api_of(db, settings, viewer), await make_project(db, owner_id=viewer.user_id)
+        hidden = await make_project(db)
+
+        answers = []
+        for key in (hidden.id, uuid7()):
+            projects = [encode_id("Project", own.id), encode_id("Project", key)]
+            answers.append(await api.data(CREATE_KEY, {"input": {"name": "wide", "projectIds": projects}}))
+
+        refused = {"apiKey": None, "secret": None, "errors": [{"code": "NOT_FOUND", "field": ["projectIds"]}]}
+        assert answers == [{"createApiKey": refused}] * 2
+        assert (await api.data("{ apiKeys { nodes { id } } }"))["apiKeys"]["nodes"] == []
 
     async def test_without_scopes_all_of_them(self, db: Database, settings: Settings) -> None:
         api = api_of(db, settings, await make_viewer(db))

@@ -51,6 +51,7 @@ class TestPlaysInBrowsers:
             media("mp4", "h264", "aac", pixel_format="yuv420p10le"),
             media("mp4", "h264", "aac", pixel_format="yuv444p"),
             media("webm", "vp9", "opus", hdr="HLG"),
+            media("mp4", "h264", "aac", is_interlaced=True),
             media("mov", "h264", "aac"),
             media("matroska", "h264", "aac"),
             media("avi", "mpeg4", "mp3float"),

@@ -311,7 +311,7 @@ class TestDeleteVideo:
         second = (await api.data(DELETE, {"input": given}))["deleteVideo"]
 
         assert first == {"id": given["id"], "job": {"kind": "VIDEO_DELETION"}, "errors": []}
-        assert second == {"id": None, "job": None, "errors": [{"code": "NOT_FOUND", "field": []}]}
+        assert second == {"id": None, "job": None, "errors": [{"code": "NOT_FOUND", "field": ["id"]}]}
 
     async def test_a_viewer_and_a_stranger_change_nothing(
         self, db: Database, settings: Settings, api: Api, project: Project

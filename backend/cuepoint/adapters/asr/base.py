@@ -88,6 +88,10 @@ class Transcriber(Protocol):
         """Yield the result of each (index, window), in the order given."""
         ...
 
+    async def has_speech(self, audio: Path) -> bool:
+        """Whether somebody speaks in a 16 kHz mono s16 WAV file, a second in all; no model is loaded for it."""
+        ...
+
     async def close(self) -> None:
         """End the child process."""
         ...

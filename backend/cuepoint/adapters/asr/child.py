@@ -2,8 +2,9 @@
 
 Requests: `{"op": "load", "model", "device", "compute_type", "threads"}`, then any number of
 `{"op": "plan", "audio", "language"}`, `{"op": "transcribe", "audio", "windows": [[index, start_ms, end_ms], ...],
-"language"}` and `{"op": "ping"}`. The last answer to a request has `"is_final": true`; a refusal has `error` (a code)
-and `message`. Anything else that goes wrong ends the process with a stack on stderr.
+"language"}` and `{"op": "ping"}`. `{"op": "has-speech", "audio"}` needs no `load`. The last answer to a request has
+`"is_final": true`; a refusal has `error` (a code) and `message`. Anything else that goes wrong ends the process with a
+stack on stderr.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from cuepoint.adapters.asr.base import AsrWindow
-from cuepoint.adapters.asr.engine import Engine, UnknownLanguageError
+from cuepoint.adapters.asr.engine import Engine, UnknownLanguageError, has_speech
 from cuepoint.errors import ErrorCode
 
 Message = dict[str, Any]
@@ -66,6 +67,9 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     for line in requests:
         request: Message = orjson.loads(line)
         try:
+            if request["op"] == "has-speech":
+                reply({"has_speech": has_speech(Path(request["audio"])), "is_final": True})
+                continue
             if request["op"] == "load" or engine is None:
                 engine, loaded = _load(request)
                 reply(loaded)

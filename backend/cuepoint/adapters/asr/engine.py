@@ -13,8 +13,10 @@ from cuepoint.adapters.asr.anchors import RawSegment, RawWord, anchored_segments
 from cuepoint.adapters.asr.base import AsrPlan, AsrSegment, AsrWindow
 from cuepoint.adapters.asr.parameters import (
     DECODING,
+    HEARD_SPEECH_MS,
     LANGUAGE_WINDOWS,
     MIN_SILENCE_MS,
+    PIECE_MS,
     SAMPLE_RATE,
     VAD_THRESHOLD,
 )
@@ -131,6 +133,18 @@ class Engine:
             return {"en": 1.0}
         _, _, every = self._model.detect_language(audio=samples)
         return {language: float(probability) for language, probability in every}
+
+
+def has_speech(audio: Path) -> bool:
+    """Whether somebody speaks in the file; what comes after enough of it is not read. Raises as `Engine.plan`."""
+    heard_ms = 0
+    with WavReader(audio) as reader:
+        for start in range(0, reader.duration_ms, PIECE_MS):
+            regions = _detect_speech(reader, start, min(start + PIECE_MS, reader.duration_ms))
+            heard_ms += sum(region.duration_ms for region in regions)
+            if heard_ms >= HEARD_SPEECH_MS:
+                return True
+    return False
 
 
 def _detect_speech(reader: WavReader, start_ms: int, end_ms: int) -> list[SpeechRegion]:

@@ -22,7 +22,8 @@ class FakeTranscriber:
     """Window n covers [30 n, 30 n + 30) s and says `texts[n]`: one segment per line, words evenly spread.
 
     `fail_at` raises `error` instead of giving that window's result. `block_at` sets `reached` before that window and
-    waits for `release`. `recognised` lists the indices given out, `plans` the files planned, in order.
+    waits for `release`. `recognised` lists the indices given out, `plans` the files planned, in order. `hears` are the
+    answers of `has_speech`, one after the other.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class FakeTranscriber:
         fail_at: int | None = None,
         error: Exception | None = None,
         block_at: int | None = None,
+        hears: Sequence[bool] = (),
     ) -> None:
         self.texts = dict(texts)
         self.fail_at = fail_at
@@ -45,6 +47,7 @@ class FakeTranscriber:
         self.recognised: list[int] = []
         self.plans: list[Path] = []
         self.is_closed = False
+        self.hears = list(hears)
         self._language = language
         self._info = AsrModelInfo("fake", "fake", is_demo, key)
 
@@ -75,6 +78,11 @@ class FakeTranscriber:
                 raise self.error
             self.recognised.append(index)
             yield WindowResult(index, _segments(self.texts.get(index, ""), window))
+
+    async def has_speech(self, audio: Path) -> bool:
+        """The next answer."""
+        del audio
+        return self.hears.pop(0)
 
     async def close(self) -> None:
         """Remember that it was called."""

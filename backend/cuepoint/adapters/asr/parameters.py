@@ -39,6 +39,8 @@ VAD_THRESHOLD: Final = 0.5  # Silero's default
 PIECE_MS: Final = 120_000
 BORDER_MS: Final = 1_000  # speech that ends so near to a piece's end may go on behind it
 
+HEARD_SPEECH_MS: Final = 1_000  # a sentence; the VAD takes a cough or a note for less than that
+
 LANGUAGE_WINDOWS: Final = 3  # windows that vote on the language: one encoder run each
 
 PLANNING: Final[dict[str, float | int]] = {

@@ -18,7 +18,7 @@ from cuepoint.adapters.asr.base import (
 )
 from cuepoint.adapters.asr.download import download_model
 from cuepoint.adapters.asr.model_files import ENGINE, find_model, model_key
-from cuepoint.adapters.asr.pool import ChildPool
+from cuepoint.adapters.asr.pool import ChildPool, RecogniserChild
 from cuepoint.config import Settings
 
 
@@ -61,10 +61,9 @@ class WhisperTranscriber:
         A language given here, or else by CUEPOINT_WHISPER_LANGUAGE, is taken as it is, with probability None.
         """
         request = {"op": "plan", "audio": str(audio), "language": language or self._settings.whisper_language}
-        deadline = self._deadlines.plan + self._deadlines.plan_per_media_second * _media_seconds(audio)
         async with self._pool.borrow() as child:
             await child.send(request)
-            answer = await child.receive(deadline)
+            answer = await child.receive(self._plan_deadline(audio))
         return _plan(answer["plan"])
 
     async def transcribe(
@@ -85,6 +84,16 @@ class WhisperTranscriber:
                 answer = await child.receive(self._deadlines.window)
                 yield WindowResult(answer["index"], tuple(_segment(each) for each in answer["segments"]))
 
+    async def has_speech(self, audio: Path) -> bool:
+        """See the port. In a child of its own: those of the pool begin with their model, which may be large."""
+        child = await RecogniserChild.start()
+        try:
+            await child.send({"op": "has-speech", "audio": str(audio)})
+            answer = await child.receive(self._plan_deadline(audio))
+        finally:
+            await asyncio.shield(child.end())
+        return bool(answer["has_speech"])
+
     async def warm_up(self) -> None:
         """Have a child with its model loaded, which answers."""
         async with self._pool.borrow():
@@ -98,6 +107,9 @@ class WhisperTranscriber:
     def child_pids(self) -> list[int]:
         """Process ids of the children, for whoever watches their memory."""
         return self._pool.pids
+
+    def _plan_deadline(self, audio: Path) -> float:
+        return self._deadlines.plan + self._deadlines.plan_per_media_second * _media_seconds(audio)
 
     async def _load_request(self) -> dict[str, Any]:
         settings = self._settings

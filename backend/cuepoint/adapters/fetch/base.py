@@ -65,7 +65,7 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True)
 class Caption:
-    """Existing subtitles of a site's video: a local file."""
+    """Existing subtitles of a site's video, made by people: a local file."""
 
     language: str
     extension: str
@@ -90,6 +90,7 @@ class SiteVideo:
     extractor_version: str
     title: str | None
     uploader: str | None
+    language: str | None  # what is spoken, as a tag
     webpage_url: str | None
     duration_ms: int | None
     chapters: tuple[Chapter, ...]

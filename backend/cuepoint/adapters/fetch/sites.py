@@ -67,6 +67,7 @@ class YtDlpSites:
             extractor_version=found["extractor_version"],
             title=found["title"],
             uploader=found["uploader"],
+            language=found["language"],
             webpage_url=found["webpage_url"],
             duration_ms=found["duration_ms"],
             chapters=tuple(Chapter(**chapter) for chapter in found["chapters"]),

@@ -77,7 +77,7 @@ def _download(request: Request) -> dict[str, Any]:
         "outtmpl": {"default": str(directory / "video.%(ext)s")},
         "playlist_items": "1",
         "progress_hooks": [on_progress],
-        "writesubtitles": True,
+        "writesubtitles": True,  # those of people; automatic ones are another option
         "subtitleslangs": ["all", "-live_chat"],
         "subtitlesformat": CAPTION_FORMATS,
     }
@@ -108,7 +108,7 @@ def _playlist(request: Request) -> dict[str, Any]:
 
 
 def _with_library(options: dict[str, Any], work: Callable[[Any], Any]) -> dict[str, Any]:
-    with importlib.import_module(LIBRARY).YoutubeDL(options) as library:
+    with _with_captions_if_there(importlib.import_module(LIBRARY).YoutubeDL)(options) as library:
         return dict(library.sanitize_info(work(library)) or {})
 
 
@@ -127,20 +127,45 @@ def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
         "extractor_version": f"yt-dlp {version}",
         "title": _text(found.get("title")),
         "uploader": _text(found.get("uploader") or found.get("channel")),
+        "language": _text(found.get("language")),
         "webpage_url": _text(found.get("webpage_url")),
         "duration_ms": _milliseconds(found.get("duration")),
         "chapters": chapters,
     }
 
 
+def _with_captions_if_there(base: Any) -> Any:
+    """The library's class, which gives up a video where one of its captions cannot be had (sites answer 429 to many):
+    here such a one is left out, and no more are asked for than are taken."""
+    name = "_write_subtitles"
+    write = getattr(base, name)
+
+    def write_captions(self: Any, video: dict[str, Any], filename: str) -> Any:
+        video["requested_subtitles"] = dict(_wanted_captions(video))
+        self.params["ignoreerrors"] = True
+        try:
+            return write(self, video, filename)
+        finally:
+            self.params["ignoreerrors"] = False
+
+    return type("Library", (base,), {name: write_captions})
+
+
+def _wanted_captions(video: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Those of the spoken language first: there may be more than are taken."""
+    spoken = str(video.get("language") or "").partition("-")[0]
+    files = (video.get("requested_subtitles") or {}).items()
+    return sorted(files, key=lambda file: (file[0].partition("-")[0] != spoken, file[0]))[:MAX_CAPTIONS]
+
+
 def _captions(video: Mapping[str, Any]) -> list[dict[str, str]]:
     found = []
-    for language, caption in sorted((video.get("requested_subtitles") or {}).items()):
+    for language, caption in _wanted_captions(video):
         path = Path(caption.get("filepath") or "")
         if path.is_file() and path.stat().st_size <= MAX_CAPTION_BYTES:
             extension = str(caption.get("ext") or "vtt")[:10]
             found.append({"language": str(language)[:40], "extension": extension, "path": str(path)})
-    return found[:MAX_CAPTIONS]
+    return found
 
 
 def _text(value: Any) -> str | None:

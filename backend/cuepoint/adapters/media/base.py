@@ -43,6 +43,7 @@ class TrackInfo:
     bit_rate: int | None = None
     hdr: Literal["PQ", "HLG"] | None = None  # the transfer curve of high dynamic range; None = an ordinary picture
     is_variable_frame_rate: bool | None = None
+    is_interlaced: bool | None = None  # whether pictures are made of two fields, of two moments
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class MediaInfo:
         """The audio track used by default: the one flagged default, else the first; None without audio."""
         tracks = [t for t in self.tracks if t.type == "AUDIO"]
         return next((t for t in tracks if t.is_default), tracks[0] if tracks else None)
+
+    def with_default_audio(self, index: int | None) -> MediaInfo:
+        """The same file as if it flagged this audio track, and no other; None leaves it as it is."""
+        if index is None:
+            return self
+        flagged = (replace(t, is_default=t.index == index) if t.type == "AUDIO" else t for t in self.tracks)
+        return replace(self, tracks=tuple(flagged))
 
     def with_audio_track(self, index: int | None) -> MediaInfo:
         """The same file as if it had no other audio track than this one; None leaves it as it is."""
@@ -168,8 +176,9 @@ class MediaTools(Protocol):
         track_index: int,
         duration_ms: int | None,
         on_progress: OnMediaProgress,
+        most_ms: int | None = None,
     ) -> AudioInfo:
-        """Write the track as 16 kHz mono s16 WAV to `target`."""
+        """Write the track as 16 kHz mono s16 WAV to `target`, at most so much of it."""
         ...
 
     async def poster(self, path: Path, target: Path, *, duration_ms: int | None) -> PosterInfo | None:

@@ -76,9 +76,7 @@ class H264:
     tag: str | None = None
 
     def __init__(self, extradata: bytes) -> None:
-        self._length_size = (extradata[4] & 3) + 1 if extradata[:1] == b"\x01" and len(extradata) > 6 else None
-        sets = _avcc_sets(extradata) if self._length_size else _split(extradata, None)
-        self._sets = [unit for unit in sets if _h264_kind(unit) in (_H264_SPS, _H264_PPS)]
+        self._length_size, self._sets = h264_header(extradata)
         self._coded_sets: list[bytes] = []
         if not self._sets:
             raise NotSmartError("the header holds no parameter sets")
@@ -93,11 +91,11 @@ class H264:
 
     def is_clean(self, data: bytes) -> bool:
         """IDR pictures only: behind a recovery point, pictures may refer to what was before."""
-        return any(_h264_kind(unit) == _H264_IDR for unit in _split(data, self._length_size))
+        return any(_h264_kind(unit) == _H264_IDR for unit in units_of(data, self._length_size))
 
     def copied(self, data: bytes, *, is_first: bool) -> bytes:  # noqa: ARG002
         """Without parameter sets, which must be those of the header."""
-        units = _split(data, self._length_size)
+        units = units_of(data, self._length_size)
         sets = [unit for unit in units if _h264_kind(unit) in (_H264_SPS, _H264_PPS, _H264_SPS_EXT)]
         if any(unit not in self._sets for unit in sets):
             raise NotSmartError("the parameter sets change inside the track")
@@ -107,11 +105,11 @@ class H264:
     def coded(self, data: bytes, *, is_first: bool) -> bytes:  # noqa: ARG002
         """Pictures alone."""
         dropped = (_H264_SEI, _H264_SPS, _H264_PPS, _H264_AUD, _H264_FILLER)
-        return _joined(unit for unit in _split(data, None) if _h264_kind(unit) not in dropped)
+        return _joined(unit for unit in units_of(data, None) if _h264_kind(unit) not in dropped)
 
     def learn(self, encoder_extradata: bytes) -> None:
         """Head and tail must agree."""
-        sets = [u for u in _split(encoder_extradata, None) if _h264_kind(u) in (_H264_SPS, _H264_PPS)]
+        sets = [u for u in units_of(encoder_extradata, None) if _h264_kind(u) in (_H264_SPS, _H264_PPS)]
         if not sets or (self._coded_sets and self._coded_sets != sets):
             raise NotSmartError("the encoder's parameter sets do not fit")
         self._coded_sets = sets
@@ -129,7 +127,7 @@ class Hevc:
 
     def __init__(self, extradata: bytes) -> None:
         self._length_size = (extradata[21] & 3) + 1 if extradata[:1] == b"\x01" and len(extradata) > 22 else None
-        sets = _hvcc_sets(extradata) if self._length_size else _split(extradata, None)
+        sets = _hvcc_sets(extradata) if self._length_size else units_of(extradata, None)
         self._sets = [unit for unit in sets if _hevc_kind(unit) in _HEVC_SETS]
         self._coded_sets: list[bytes] = []
         if not self._sets:
@@ -141,11 +139,11 @@ class Hevc:
 
     def is_clean(self, data: bytes) -> bool:
         """Leading pictures of an open group are left out by the caller."""
-        return any(_hevc_kind(unit) in _HEVC_IRAP for unit in _split(data, self._length_size))
+        return any(_hevc_kind(unit) in _HEVC_IRAP for unit in units_of(data, self._length_size))
 
     def copied(self, data: bytes, *, is_first: bool) -> bytes:
         """A CRA picture after a border becomes a BLA picture: the standard's own mark of a splice."""
-        units = _split(data, self._length_size)
+        units = units_of(data, self._length_size)
         if any(unit not in self._sets for unit in units if _hevc_kind(unit) in _HEVC_SETS):
             raise NotSmartError("the parameter sets change inside the track")
         dropped = (*_HEVC_SETS, _HEVC_AUD, _HEVC_FILLER)
@@ -155,12 +153,12 @@ class Hevc:
     def coded(self, data: bytes, *, is_first: bool) -> bytes:
         """Pictures, and the sets before the first."""
         dropped = (*_HEVC_SETS, _HEVC_AUD, _HEVC_FILLER, *_HEVC_SEI)
-        kept = [unit for unit in _split(data, None) if _hevc_kind(unit) not in dropped]
+        kept = [unit for unit in units_of(data, None) if _hevc_kind(unit) not in dropped]
         return _joined([*self._coded_sets, *kept] if is_first else kept)
 
     def learn(self, encoder_extradata: bytes) -> None:
         """Head and tail may differ."""
-        self._coded_sets = [unit for unit in _split(encoder_extradata, None) if _hevc_kind(unit) in _HEVC_SETS]
+        self._coded_sets = [unit for unit in units_of(encoder_extradata, None) if _hevc_kind(unit) in _HEVC_SETS]
 
     def extradata(self) -> bytes | None:
         """The source's."""
@@ -239,6 +237,13 @@ class Av1:
         return self._extradata or None
 
 
+def h264_header(extradata: bytes) -> tuple[int | None, list[bytes]]:
+    """The bytes of the length before each unit (None: start codes stand there), and the parameter sets."""
+    length_size = (extradata[4] & 3) + 1 if extradata[:1] == b"\x01" and len(extradata) > 6 else None
+    sets = _avcc_sets(extradata) if length_size else units_of(extradata, None)
+    return length_size, [unit for unit in sets if _h264_kind(unit) in (_H264_SPS, _H264_PPS)]
+
+
 def _h264_kind(unit: bytes) -> int:
     return unit[0] & 31
 
@@ -257,8 +262,8 @@ def _joined(units: Iterable[bytes]) -> bytes:
     return b"".join(_START_CODE + unit for unit in units)
 
 
-def _split(data: bytes, length_size: int | None) -> list[bytes]:
-    """The NAL units, by length or by start codes."""
+def units_of(data: bytes, length_size: int | None) -> list[bytes]:
+    """The NAL units, by length or by start codes. Raises NotSmartError for a packet that is cut off."""
     if length_size is None:
         pieces = data.split(b"\x00\x00\x01")[1:]  # a unit never holds a start code, nor ends in zeros
         return [unit for piece in pieces if (unit := piece.rstrip(b"\x00"))]

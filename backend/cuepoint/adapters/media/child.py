@@ -13,10 +13,10 @@ from typing import Any
 
 from cuepoint.adapters.media.base import ClipMode, MediaCaps
 from cuepoint.adapters.media.cut import check_clip, plan_clip
-from cuepoint.adapters.media.plan import ClipPlan
+from cuepoint.adapters.media.plan import ClipPlan, PictureKind
 from cuepoint.adapters.media.probe import audio_start_ms, probe
 from cuepoint.adapters.media.sniff import image_kind
-from cuepoint.adapters.media.source import FFmpegError
+from cuepoint.adapters.media.source import FFmpegError, open_source, picture_kind
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.processes.seccomp import forbid_programs
 
@@ -34,6 +34,12 @@ def _probe(request: Request) -> object:
     from cuepoint.adapters.media.images import probe_image  # Pillow
 
     return asdict(probe_image(descriptor, kind, caps))
+
+
+def _picture_kind(request: Request) -> object:
+    streams = open_source(request["descriptor"], MediaCaps(**request["caps"])).container.streams.video
+    stream = next((stream for stream in streams if stream.index == request["index"]), None)
+    return asdict(PictureKind() if stream is None else picture_kind(stream))
 
 
 def _audio_start(request: Request) -> object:
@@ -149,6 +155,7 @@ def _tell(done_ms: int) -> None:
 
 REQUESTS: Mapping[str, Callable[[Request], object]] = {
     "probe": _probe,
+    "picture-kind": _picture_kind,
     "audio-start": _audio_start,
     "poster": _poster,
     "plan-clip": _plan_clip,

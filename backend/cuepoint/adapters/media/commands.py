@@ -10,6 +10,7 @@ from typing import Any
 
 from cuepoint.adapters.media.base import MediaCaps
 from cuepoint.adapters.media.plan import AudioCut, ClipPlan, VideoCut
+from cuepoint.adapters.media.screen import on_screen, woven_apart
 from cuepoint.adapters.media.sniff import DEMUXERS
 
 SPEECH_RATE = 16_000  # what speech models take
@@ -34,8 +35,11 @@ def ffmpeg_binary() -> str:
     return str(get_ffmpeg_exe())
 
 
-def wav_command(descriptor: int, target: Path, *, track_index: int, caps: MediaCaps) -> list[str]:
-    """The track as 16 kHz mono s16 WAV; gaps in the track become silence, so that later times stay right."""
+def wav_command(
+    descriptor: int, target: Path, *, track_index: int, caps: MediaCaps, most_ms: int | None = None
+) -> list[str]:
+    """The track as 16 kHz mono s16 WAV, at most so much of it; gaps in it become silence, so that later times stay
+    right."""
     source = open_input(descriptor, caps, vn=None, sn=None, dn=None)
     resample = f"aresample={SPEECH_RATE}:async=1:out_chlayout=mono:out_sample_fmt=s16"
     return compile_command(
@@ -44,7 +48,7 @@ def wav_command(descriptor: int, target: Path, *, track_index: int, caps: MediaC
         f="wav",
         af=resample,
         acodec="pcm_s16le",
-        t=decimal(Fraction(caps.max_duration_ms, 1000)),
+        t=decimal(Fraction(most_ms or caps.max_duration_ms, 1000)),
         max_error_rate=1,  # what can be decoded is taken; the caller looks at the length
         map_metadata=-1,
         bitexact=None,
@@ -70,7 +74,7 @@ def clip_command(
     options: dict[str, Any] = {}
     if plan.video is not None:
         pictures = cut_pictures(video_descriptor, plan.video, container, caps)
-        streams.append(pictures.filter("scale", w=size[0], h=size[1]).filter("setsar", 1).filter("format", "yuv420p"))
+        streams.append(on_screen(pictures, size, plan.video.kind))
         options |= video_options(plan.video)
     if plan.audio is not None:
         streams.append(cut_sound(audio_descriptor, plan.audio, caps))
@@ -92,12 +96,12 @@ def clip_command(
 
 
 def cut_pictures(descriptor: int, cut: VideoCut, container: str, caps: MediaCaps) -> Any:
-    """The pictures of the cut, upright; time 0 is the start of the clip."""
+    """The pictures of the cut, upright and of one moment each; time 0 is the start of the clip."""
     # One millisecond more, because the seek is rounded to microseconds and must not fall before the key frame.
     lead = Fraction(-1, 1000) if container in _INDEXED else Fraction(_STREAM_LEAD_SECONDS)
     source = open_input(descriptor, caps, **_seek(cut.seek - lead), an=None, sn=None, dn=None)
     return (
-        source[str(cut.index)]
+        woven_apart(source[str(cut.index)], cut.kind)
         .filter("settb", expr=f"1/{cut.scale}")
         .filter("trim", start_pts=cut.first_tick, end_pts=cut.end_tick)
         .filter("setpts", f"max(PTS-({cut.base_tick}),0)")  # 0: a long picture that began before the range

@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cuepoint.adapters.media.base import MediaCaps, RenderedClip
+from cuepoint.adapters.media.fields import FieldPairs
 from cuepoint.adapters.media.plan import AudioCut, ClipPlan, VideoCut
 from cuepoint.adapters.media.source import (
     LOOK_BACK_SECONDS,
@@ -29,13 +30,13 @@ from cuepoint.adapters.media.source import (
     is_moving_picture,
     milliseconds,
     open_source,
+    picture_kind,
     pixel_aspect,
     seek,
 )
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
 _HALF_MS = Fraction(1, 2000)
-_UNSAID_COLOURS = 2  # matrix coefficients of ITU-T H.273, table 4
 # A muxer's time scale below this would round 29.97 frames a second; above the other it nears mp4's 32-bit limits.
 _MIN_SCALE, _MAX_SCALE, _PLAIN_SCALE = 10_000, 1_000_000, 90_000
 # A picture that stays longer (slides, screen recordings) is cut at the borders of the range instead of kept or dropped
@@ -112,8 +113,7 @@ def _plan_video(source: Source, stream: VideoStream, start: Fraction, end: Fract
         end=stop,
         frame_duration=min(frame, _LONG_FRAME),
         frame_count=len(inside) + (held is not None),
-        says_colours=stream.codec_context.colorspace != _UNSAID_COLOURS,
-        says_primaries=stream.codec_context.color_primaries != _UNSAID_COLOURS,
+        kind=picture_kind(stream),
     )
 
 
@@ -149,15 +149,19 @@ def _shots(source: Source, stream: VideoStream, first: Fraction, end: Fraction) 
 def _listed(source: Source, stream: VideoStream) -> Iterator[tuple[Fraction | None, _Shot]]:
     """Pairs of a bound (no later frame is shown before it; None: the file does not say) and a frame."""
     tick = Fraction(stream.time_base or 1)
+    pairs = FieldPairs(stream.codec.canonical_name, stream.codec_context.extradata or b"")
     try:
         for packet in source.container.demux(stream):
+            if pairs.is_second(packet):
+                continue
             if packet.pts is None and packet.dts is not None:
                 yield from _decoded(source, stream, tick)
                 return
             if packet.pts is None or packet.is_discard:
                 continue
             bound = None if packet.dts is None else packet.dts * tick
-            yield bound, _Shot(packet.pts * tick, (packet.duration or 0) * tick, packet.is_keyframe)
+            duration = (packet.duration or 0) * (2 if pairs.is_half else 1)
+            yield bound, _Shot(packet.pts * tick, duration * tick, packet.is_keyframe)
     except FFmpegError:  # the file ends or breaks here
         return
 

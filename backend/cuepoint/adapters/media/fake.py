@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,10 +84,11 @@ class FakeMediaTools:
         track_index: int,  # noqa: ARG002
         duration_ms: int | None,
         on_progress: OnMediaProgress,
+        most_ms: int | None = None,
     ) -> AudioInfo:
         """Silence as long as the media; progress is reported at half and at the end."""
         self._called("extract_audio", path)
-        length = duration_ms or self.info.duration_ms or 0
+        length = min(duration_ms or self.info.duration_ms or 0, most_ms or sys.maxsize)
         on_progress(length // 2)
         with wave.open(str(target), "wb") as file:
             file.setnchannels(1)

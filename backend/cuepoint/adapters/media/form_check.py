@@ -70,6 +70,8 @@ def check_animation(
         except (UnidentifiedImageError, OSError, ValueError) as error:
             raise failed(f"The picture cannot be read: {error}.") from error
     length = cut.end - cut.base_seconds
+    if count == 1 and not milli:  # where nothing moves, a WebP is a still picture without times
+        milli = milliseconds(length)
     wanted = max(1, round(length * rate))
     if found != size or not 1 <= count <= wanted + 1:  # equal pictures may be stored once
         raise failed(f"The clip has {count} pictures of {found}; {wanted} of {size} were to be made.")

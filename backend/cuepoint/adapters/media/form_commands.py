@@ -105,7 +105,7 @@ def finished_pictures(pictures: Any, cut: VideoCut, form: ClipForm, finish: Fini
     if finish.frame is None:
         raise ValueError("pictures without a frame")
     length = cut.end - cut.base_seconds
-    shown = framed(pictures, finish.frame, form.keys)
+    shown = framed(pictures, finish.frame, cut.kind, form.keys)
     if finish.frame_rate is not None:
         shown = shown.filter("fps", fps=str(finish.frame_rate), start_time=0)
     if finish.ass is not None:
@@ -115,7 +115,8 @@ def finished_pictures(pictures: Any, cut: VideoCut, form: ClipForm, finish: Fini
         parts = shown.split()  # a palette for each picture: no picture has to wait for the last one
         palette = parts[0].filter("palettegen", stats_mode="single", reserve_transparent=0)
         return _join(parts[1], palette, "paletteuse", new=1, dither="bayer", bayer_scale=3)
-    return shown.filter("format", "yuv420p")
+    # The encoder of WebP takes colours for those of Rec. 601 unless it turns them itself.
+    return shown.filter("format", "bgra" if form.format is ClipFormat.WEBP else "yuv420p")
 
 
 def finished_sound(sound: Any, cut: AudioCut, form: ClipForm, finish: Finish) -> Any:

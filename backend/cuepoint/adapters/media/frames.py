@@ -12,22 +12,14 @@ from typing import Any
 
 from cuepoint.adapters.media.base import TrackInfo
 from cuepoint.adapters.media.forms import ClipFit, ClipForm, CropKey
+from cuepoint.adapters.media.plan import PictureKind
+from cuepoint.adapters.media.screen import on_screen
 
 # The blurred sides are computed at a quarter of the size: a blur has no detail to lose, and costs a sixteenth.
 _BLUR_SHRINK = 4
 _BLUR_SIGMA_SHARE = Fraction(1, 40)  # of the small picture's shorter side: shapes stay, text does not
 # An animation stores nearly every picture whole: without a size of its own it is kept small.
 ANIMATION_RESOLUTION, ANIMATION_RATE = 360, Fraction(12)
-
-# From PQ or HLG to what every screen shows: linear light, the primaries of Rec. 709, then Hable's curve. 203 cd/m2 is
-# the white of graphics in HDR (ITU-R BT.2408).
-_TONE_MAP = (
-    ("zscale", {"t": "linear", "npl": 203}),
-    ("format", {"pix_fmts": "gbrpf32le"}),
-    ("zscale", {"p": "bt709"}),
-    ("tonemap", {"tonemap": "hable", "desat": 0}),
-    ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
-)
 
 
 @dataclass(frozen=True)
@@ -78,26 +70,15 @@ def _even(value: Fraction) -> int:
     return max(2, round(value / 2) * 2)
 
 
-def framed(pictures: Any, frame: Frame, keys: Sequence[CropKey] = ()) -> Any:
-    """The pictures (an ffmpeg stream whose time 0 is the clip's start) in their frame."""
-    upright = pictures.filter("scale", w=frame.source[0], h=frame.source[1]).filter("setsar", 1)
+def framed(pictures: Any, frame: Frame, kind: PictureKind, keys: Sequence[CropKey] = ()) -> Any:
+    """The pictures (an ffmpeg stream whose time 0 is the clip's start) in their frame, as every screen shows them."""
     if frame.is_blurred:
-        return _over_blur(upright, frame).filter("setsar", 1)
-    if frame.crop != frame.source:
-        x, y = _place(frame, keys)
-        upright = upright.filter("crop", w=frame.crop[0], h=frame.crop[1], x=x, y=y)
-    return upright.filter("scale", w=frame.size[0], h=frame.size[1]).filter("setsar", 1)
-
-
-def tone_mapped(pictures: Any, *, says_matrix: bool = True, says_primaries: bool = True) -> Any:
-    """HDR pictures of even sides in the colours of Rec. 709; what the file does not say of them is that of BT.2020."""
-    unsaid = {} if says_matrix else {"colorspace": "bt2020nc"}
-    unsaid |= {} if says_primaries else {"color_primaries": "bt2020"}
-    if unsaid:
-        pictures = pictures.filter("setparams", **unsaid)
-    for name, options in _TONE_MAP:
-        pictures = pictures.filter(name, **options)
-    return pictures
+        return _over_blur(on_screen(pictures, frame.source, kind), frame).filter("setsar", 1)
+    if frame.crop == frame.source:
+        return on_screen(pictures, frame.size, kind)
+    x, y = _place(frame, keys)
+    cut = on_screen(pictures, frame.source, kind).filter("crop", w=frame.crop[0], h=frame.crop[1], x=x, y=y)
+    return cut.filter("scale", w=frame.size[0], h=frame.size[1]).filter("setsar", 1)
 
 
 def _over_blur(upright: Any, frame: Frame) -> Any:

@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from cuepoint.adapters.media.bitstreams import Bitstream, NotSmartError
+from cuepoint.adapters.media.fields import FieldPairs
 from cuepoint.adapters.media.plan import VideoCut
 from cuepoint.adapters.media.source import LOOK_BACK_SECONDS, MAX_REORDERED, Source, seek
 
@@ -79,11 +80,14 @@ def list_packets(
     key = cut.seek / Fraction(stream.time_base or 1)
     listed: list[Listed] = []
     behind = 0
+    pairs = FieldPairs(stream.codec.canonical_name, stream.codec_context.extradata or b"")
     for packet in packets_from(source, stream, round(key)):
         if packet.size == 0:
             continue
         if packet.pts is None:
             raise NotSmartError("packets carry no time stamps")
+        if pairs.is_second(packet):
+            raise NotSmartError("the fields of its pictures lie apart")
         tick = tick_of(stream, packet.pts, cut.scale)
         is_clean = packet.is_keyframe and bitstream is not None and bitstream.is_clean(bytes(packet))
         listed.append(Listed(packet.pts, tick, packet.is_keyframe, is_clean, packet.is_discard))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from cuepoint.adapters.media.commands import (
     threads,
 )
 from cuepoint.adapters.media.form_commands import LOUDNESS_LIMITER
-from cuepoint.adapters.media.frames import Frame, even_size, framed, tone_mapped
+from cuepoint.adapters.media.frames import Frame, even_size, framed
 from cuepoint.adapters.media.plan import AudioCut, VideoCut
+from cuepoint.adapters.media.screen import LABELS
 
 SAMPLE_BYTES = 4  # two channels of 16 bits
-_HD_LINES = 720  # files that do not say it have the colours of Rec. 709 from here on, below those of Rec. 601
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,9 @@ def even_pictures(
     descriptor: int, cut: VideoCut, info: MediaInfo, frame: JoinFrame, caps: MediaCaps, count: int
 ) -> Any:
     """Exactly `count` pictures of the cut at the frame's rate; the last one stays where the source ends earlier."""
-    wanted = fitted(even_size(info.video), frame)
-    shown = cut_pictures(descriptor, cut, info.container, caps)
-    if info.video is not None and info.video.hdr is not None:
-        # Tone mapping needs even sides, and costs by the pixel.
-        size = wanted.source if wanted.is_blurred else wanted.size
-        shown = shown.filter("scale", w=size[0], h=size[1])
-        shown = tone_mapped(shown, says_matrix=cut.says_colours, says_primaries=cut.says_primaries)
-        wanted = replace(wanted, source=size, crop=size)
-    else:
-        shown = _in_colours(shown, cut, info)
-    shown = framed(shown, wanted)
+    shown = framed(cut_pictures(descriptor, cut, info.container, caps), fitted(even_size(info.video), frame), cut.kind)
     shown = shown.filter("fps", fps=str(frame.frame_rate), start_time=0)
     return _counted(shown.filter("tpad", stop=-1, stop_mode="clone"), frame, count)
-
-
-def _in_colours(shown: Any, cut: VideoCut, info: MediaInfo) -> Any:
-    """The pictures by the matrix of Rec. 709: encoders state it in the header, which all pieces share."""
-    unsaid = "bt709" if min(even_size(info.video)) >= _HD_LINES else "bt601"
-    given = {} if cut.says_colours else {"in_color_matrix": unsaid}
-    return shown.filter("scale", out_color_matrix="bt709", out_range="tv", **given)
 
 
 def black_pictures(frame: JoinFrame, count: int) -> Any:
@@ -81,7 +64,7 @@ def _counted(shown: Any, frame: JoinFrame, count: int) -> Any:
         .filter("settb", expr=f"1/{_scale(frame)}")
         .filter("setpts", f"N*{_scale(frame) // frame.frame_rate.numerator * frame.frame_rate.denominator}")
         .filter("format", "yuv420p")
-        .filter("setparams", range="tv", color_primaries="bt709", color_trc="bt709", colorspace="bt709")
+        .filter("setparams", **LABELS)
     )
 
 

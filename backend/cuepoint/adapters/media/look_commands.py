@@ -9,7 +9,8 @@ from typing import Any
 from cuepoint.adapters.media.base import MediaCaps, MediaInfo, TrackInfo
 from cuepoint.adapters.media.base_looks import AudioFormat, AudioQuality, AudioRequest
 from cuepoint.adapters.media.commands import compile_command, open_input, threads
-from cuepoint.adapters.media.frames import tone_mapped
+from cuepoint.adapters.media.plan import PictureKind
+from cuepoint.adapters.media.screen import on_screen, woven_apart
 
 PROXY_SIDES = (1920, 1080)  # longer and shorter side; what every browser and its hardware decode
 PROXY_CRF = 23  # x264's default
@@ -34,17 +35,14 @@ TARGET_LUFS = -16.0  # of podcasts and of speech on the web (AES TD1008)
 PEAK_LIMIT = 0.89  # -1 dB, below what lossy decoders overshoot
 
 
-def proxy_command(
-    descriptor: int, target: Path, *, info: MediaInfo, caps: MediaCaps, says_colours: bool = True
-) -> list[str]:
-    """The file as H.264/AAC. Pictures keep their own times, as far as they rise. Of HDR that does not say its colours
-    they are those of BT.2020."""
+def proxy_command(descriptor: int, target: Path, *, info: MediaInfo, kind: PictureKind, caps: MediaCaps) -> list[str]:
+    """The file as H.264/AAC. Pictures keep their own times, as far as they rise."""
     video, audio = info.video, info.audio
     source = open_input(descriptor, caps, sn=None, dn=None)
     streams: list[Any] = []
     options: dict[str, Any] = {}
     if video is not None:
-        streams.append(_pictures(source[str(video.index)], video, says_colours))
+        streams.append(on_screen(woven_apart(source[str(video.index)], kind), proxy_size(video), kind))
         options |= {
             "c:v": "libx264",
             "preset": "veryfast",
@@ -80,14 +78,6 @@ def proxy_size(video: TrackInfo) -> tuple[int, int]:
     longest, shortest = PROXY_SIDES
     shrink = min(Fraction(1), Fraction(longest, max(width, height)), Fraction(shortest, min(width, height)))
     return max(2, int(width * shrink) // 2 * 2), max(2, int(height * shrink) // 2 * 2)
-
-
-def _pictures(stream: Any, video: TrackInfo, says_colours: bool) -> Any:
-    width, height = proxy_size(video)
-    stream = stream.filter("scale", w=width, h=height)
-    if video.hdr is not None:
-        stream = tone_mapped(stream, says_matrix=says_colours, says_primaries=says_colours)
-    return stream.filter("setsar", 1).filter("format", "yuv420p")
 
 
 def audio_command(

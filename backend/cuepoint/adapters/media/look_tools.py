@@ -21,6 +21,7 @@ from cuepoint.adapters.media.base_looks import (
 from cuepoint.adapters.media.base_waveform import RATE
 from cuepoint.adapters.media.failures import check_ffmpeg
 from cuepoint.adapters.media.look_commands import TARGET_LUFS, audio_command, loudness_command, proxy_command
+from cuepoint.adapters.media.plan import PictureKind
 from cuepoint.adapters.media.running import ask_child, limits_of, opened, run_ffmpeg, written
 from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
@@ -37,7 +38,6 @@ _PROXY_BYTES_PER_SECOND = 3_000_000  # 24 Mbit/s: 1080p at CRF 23 has 3 to 8
 _AUDIO_BYTES_PER_SECOND = 192_000 * 8 * 4  # the fastest that is accepted, as floats
 _SLACK_BYTES = 16 * 1024**2
 _LOUDNESS = re.compile(r"I:\s+(-?\d+(?:\.\d+)?) LUFS")
-_UNSAID_COLOURS = "no path between colorspaces"  # zscale, at the first picture
 _SILENT_LUFS = -69.0  # ebur128's floor is -70: nothing was heard
 
 
@@ -123,13 +123,12 @@ class ChildLookTools:
         seconds = self._seconds(info.duration_ms)
         timeout = PROXY_BASE_SECONDS + seconds * PROXY_SECONDS_PER_SECOND
         limits = limits_of(timeout, int(seconds * _PROXY_BYTES_PER_SECOND) + _SLACK_BYTES)
+        index = None if info.video is None else info.video.index
+        kind = PictureKind(**await ask_child("picture-kind", path, self._caps, index=index))
         with written(target) as part:
-            for says_colours in (True, False):
-                with opened(path) as descriptor:
-                    argv = proxy_command(descriptor, part, info=info, caps=self._caps, says_colours=says_colours)
-                    result = await run_ffmpeg(argv, (descriptor,), timeout, limits, on_progress, part)
-                if result.returncode == 0 or _UNSAID_COLOURS not in result.stderr:
-                    break
+            with opened(path) as descriptor:
+                argv = proxy_command(descriptor, part, info=info, kind=kind, caps=self._caps)
+                result = await run_ffmpeg(argv, (descriptor,), timeout, limits, on_progress, part)
             check_ffmpeg(result, ErrorCode.RENDER_FAILED, "The proxy could not be rendered.")
             made = await ask_child("probe", part, self._caps)
             return _proxy_info(made, part.stat().st_size)

@@ -7,10 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy
+from av.filter import Graph
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
+from cuepoint.adapters.media.light import on_screen
+from cuepoint.adapters.media.plan import PictureKind
 from cuepoint.adapters.media.source import (
     Source,
     clockwise_rotation,
@@ -22,6 +26,7 @@ from cuepoint.adapters.media.source import (
     seek,
 )
 
+_SMPTE_170M = 6  # ITU-T H.273, table 4
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 # Where a container has no index, a seek lands near a time of decoding, which may be behind the one asked for.
 _LEADS_MS = (0, 2_000, 20_000)
@@ -60,11 +65,36 @@ def frame_shown_at(source: Source, stream: VideoStream, at_ms: int) -> VideoFram
     return None
 
 
-def upright(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
-    """The picture in that size, turned as players turn it. `size` is what `shown_size` gave for this picture."""
-    width, height = stored_size(frame, size)
-    picture = Image.fromarray(frame.reformat(width, height, "rgb24").to_ndarray())
-    return turned(picture, clockwise_rotation(frame))
+def upright(frame: VideoFrame, size: tuple[int, int], kind: PictureKind) -> Image.Image:
+    """The picture in that size, turned as players turn it; of two fields, one. `size` is what `shown_size` gave."""
+    turn, stored = clockwise_rotation(frame), stored_size(frame, size)
+    return turned(coloured(_one_field(frame), stored, kind), turn)
+
+
+def coloured(frame: VideoFrame, size: tuple[int, int], kind: PictureKind) -> Image.Image:
+    """The picture in that size in the colours of screens (those of Rec. 709)."""
+    said: dict[str, Any] = {}
+    if kind.is_yuv:
+        matrix = Colorspace.ITU601 if kind.matrix == _SMPTE_170M else kind.matrix  # of two equal ones it knows one
+        said = {"src_colorspace": matrix, "src_color_range": ColorRange.JPEG if kind.is_full_range else ColorRange.MPEG}
+    stored = frame.reformat(*size, "rgb48le" if kind.is_hdr else "rgb24", threads=1, **said).to_ndarray()
+    return Image.fromarray(stored if (kind.primaries, kind.curve) == (1, 1) else on_screen(stored, kind))
+
+
+def _one_field(frame: VideoFrame) -> VideoFrame:
+    """Half the lines of a picture that is woven of two moments; others as they are."""
+    if not frame.interlaced_frame:
+        return frame
+    graph = Graph()
+    begin = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(frame.time_base or 1)
+    )
+    begin.link_to(field := graph.add("field"))
+    field.link_to(end := graph.add("buffersink"))
+    graph.configure()
+    begin.push(frame)
+    found = end.pull()
+    return found if isinstance(found, VideoFrame) else frame
 
 
 def stored_size(frame: VideoFrame, size: tuple[int, int]) -> tuple[int, int]:

@@ -7,6 +7,30 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+HDR_CURVES = (16, 18)  # PQ and HLG in ITU-T H.273, table 3
+
+
+@dataclass(frozen=True)
+class PictureKind:
+    """How the pictures of a track are stored, by the numbers of ITU-T H.273; what the file leaves out is filled in."""
+
+    matrix: int = 1
+    primaries: int = 1
+    curve: int = 1  # 1 stands for all curves of SDR
+    is_full_range: bool = False
+    is_yuv: bool = True
+    may_be_woven: bool = False  # a picture may be made of two fields, of two moments
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether its light is that of high dynamic range."""
+        return self.curve in HDR_CURVES
+
+    @property
+    def is_rec_709(self) -> bool:
+        """Whether its numbers are those of Rec. 709 in video range already."""
+        return self.is_yuv and not self.is_full_range and (self.matrix, self.primaries, self.curve) == (1, 1, 1)
+
 
 @dataclass(frozen=True)
 class VideoCut:
@@ -23,8 +47,7 @@ class VideoCut:
     end: Fraction  # when the last frame ends
     frame_duration: Fraction
     frame_count: int
-    says_colours: bool = False  # by which matrix its colours are to be read
-    says_primaries: bool = False
+    kind: PictureKind = PictureKind()
 
     @property
     def base_seconds(self) -> Fraction:
@@ -65,16 +88,17 @@ class ClipPlan:
         """Plain values; fractions as text."""
         return {
             "zero": str(self.zero),
-            "video": _texts(vars(self.video)) if self.video else None,
+            "video": _texts(vars(self.video)) | {"kind": vars(self.video.kind)} if self.video else None,
             "audio": _texts(vars(self.audio)) if self.audio else None,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ClipPlan:
         """The reverse of `to_json`."""
+        video = value["video"]
         return cls(
             zero=Fraction(value["zero"]),
-            video=VideoCut(**_fractions(value["video"])) if value["video"] else None,
+            video=VideoCut(**_fractions(video) | {"kind": PictureKind(**video["kind"])}) if video else None,
             audio=AudioCut(**_fractions(value["audio"])) if value["audio"] else None,
         )
 

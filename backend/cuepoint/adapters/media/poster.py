@@ -19,7 +19,14 @@ from av.video.stream import VideoStream
 from cuepoint.adapters.media.base import MediaCaps, PosterInfo
 from cuepoint.adapters.media.images import kind_of, write_image
 from cuepoint.adapters.media.pictures import picture_stream, shown_size, time_ms, upright
-from cuepoint.adapters.media.source import MAX_PACKETS_TO_FIRST_FRAME, FFmpegError, Source, frames_of, open_source
+from cuepoint.adapters.media.source import (
+    MAX_PACKETS_TO_FIRST_FRAME,
+    FFmpegError,
+    Source,
+    frames_of,
+    open_source,
+    picture_kind,
+)
 
 CANDIDATES = 8
 MAX_SIDE = 1280
@@ -41,7 +48,7 @@ def write_poster(descriptor: int, target: int, caps: MediaCaps, duration_ms: int
     best = max(_candidates(source, stream, duration_ms), key=score, default=None) or _first(source, stream)
     if best is None:
         return None
-    picture = upright(best, shown_size(best, stream, MAX_SIDE))
+    picture = upright(best, shown_size(best, stream, MAX_SIDE), picture_kind(stream))
     with os.fdopen(target, "wb") as file:
         picture.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return PosterInfo(time_ms(source, best), picture.width, picture.height)

@@ -30,6 +30,7 @@ from cuepoint.errors import CuepointError, ErrorCode
 
 _MAX_LANGUAGE_LENGTH = 35  # the longest registered BCP 47 tag
 _HDR_CURVES: dict[int, Literal["PQ", "HLG"]] = {16: "PQ", 18: "HLG"}  # ITU-T H.273, table 3
+_PROGRESSIVE = 1  # AVFieldOrder: 0 is unknown, all above are orders of fields
 _STEADY_MS = Fraction(3, 2)  # containers round times to a millisecond; steady pictures differ by no more
 
 
@@ -44,13 +45,12 @@ def probe(descriptor: int, caps: MediaCaps) -> MediaInfo:
         warnings += (f"UNDECODABLE: the video track {video.index} cannot be decoded",)
     if picture is None and not any(_first_frame(source, s) for s in streams.audio):
         raise _nothing_decodable(source)
-    rotation = clockwise_rotation(picture) if isinstance(picture, av.video.frame.VideoFrame) else 0
     return MediaInfo(
         container=container_name(source.container.format.name, source.head),
         duration_ms=_container_duration(source),
         size_bytes=source.size_bytes,
         bit_rate=source.container.bit_rate or None,
-        tracks=tuple(_track(source, s, rotation if s is video else 0) for s in streams),
+        tracks=tuple(_track(source, s, picture if s is video else None) for s in streams),
         warnings=warnings,
         duration_source=_duration_source(source),
     )
@@ -109,7 +109,7 @@ def _start_ms(source: Source, stream: av.stream.Stream) -> int | None:
     return milliseconds(stream.start_time * Fraction(stream.time_base) - source.zero)
 
 
-def _track(source: Source, stream: av.stream.Stream, rotation: int) -> TrackInfo:
+def _track(source: Source, stream: av.stream.Stream, picture: av.frame.Frame | None) -> TrackInfo:
     base = TrackInfo(
         index=stream.index,
         type=_type(stream),
@@ -120,7 +120,7 @@ def _track(source: Source, stream: av.stream.Stream, rotation: int) -> TrackInfo
         start_ms=_start_ms(source, stream),
     )
     if isinstance(stream, av.video.stream.VideoStream) and base.type == "VIDEO":
-        return _video_track(base, stream, rotation)
+        return _video_track(base, stream, picture if isinstance(picture, av.video.frame.VideoFrame) else None)
     if isinstance(stream, av.audio.stream.AudioStream):
         context = stream.codec_context
         return replace(
@@ -132,8 +132,11 @@ def _track(source: Source, stream: av.stream.Stream, rotation: int) -> TrackInfo
     return base
 
 
-def _video_track(base: TrackInfo, stream: av.video.stream.VideoStream, rotation: int) -> TrackInfo:
+def _video_track(
+    base: TrackInfo, stream: av.video.stream.VideoStream, picture: av.video.frame.VideoFrame | None
+) -> TrackInfo:
     context = stream.codec_context
+    rotation = 0 if picture is None else clockwise_rotation(picture)
     width = round(context.width * pixel_aspect(stream)) or None
     height = context.height or None
     if rotation in {90, 270}:
@@ -149,6 +152,7 @@ def _video_track(base: TrackInfo, stream: av.video.stream.VideoStream, rotation:
         bit_rate=context.bit_rate or None,
         hdr=_HDR_CURVES.get(context.color_trc),
         is_variable_frame_rate=_is_variable(stream),
+        is_interlaced=_is_interlaced(context.field_order, picture),
     )
 
 
@@ -160,6 +164,13 @@ def _is_variable(stream: av.video.stream.VideoStream) -> bool | None:
     times = [entry.timestamp for entry in entries]
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return (max(steps) - min(steps)) * 1000 * Fraction(stream.time_base) > _STEADY_MS
+
+
+def _is_interlaced(field_order: int, picture: av.video.frame.VideoFrame | None) -> bool | None:
+    """By the first picture and the headers; None where neither says anything."""
+    if field_order > _PROGRESSIVE or (picture is not None and picture.interlaced_frame):
+        return True
+    return False if field_order == _PROGRESSIVE else None
 
 
 def _type(stream: av.stream.Stream) -> Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA"]:

@@ -18,6 +18,7 @@ import av.video.stream
 
 from cuepoint.adapters.media.base import MediaCaps
 from cuepoint.adapters.media.boxes import check_boxes
+from cuepoint.adapters.media.plan import HDR_CURVES, PictureKind
 from cuepoint.adapters.media.sniff import DEMUXERS, HEAD_BYTES, Extent, extent, not_media
 from cuepoint.errors import CuepointError, ErrorCode
 
@@ -32,6 +33,12 @@ LEAST_BYTES_PER_SECOND = 8
 _SPARSE_FROM_MS = 600_000
 MAX_CHANNELS = 64  # the largest layout that codecs agree on (22.2 has 24, ambisonics of seventh order 64)
 _PIXEL_ASPECT_RANGE = (Fraction(1, 8), Fraction(8))  # beyond it the file lies; real ones lie between 1/2 and 2
+# Numbers of ITU-T H.273, tables 2 and 4, that occur in files of today; any other is taken for unsaid.
+_PRIMARIES, _MATRICES = (1, 5, 6, 7, 9, 12), (1, 4, 5, 6, 7, 9)
+_BT2020, _REC_709, _REC_601, _FULL_RANGE = 9, 1, 6, 2
+_HD_LINES = 720  # files that do not say it have the matrix of Rec. 709 from here on, below it that of Rec. 601
+_NEVER_WOVEN = ("vp8", "vp9", "av1", "gif", "apng", "webp")
+_LEAST_WOVEN = 8  # pixels of a side: the filter takes no less than 4
 
 FFmpegError = av.error.FFmpegError
 
@@ -155,6 +162,28 @@ def pixel_aspect(stream: av.video.stream.VideoStream) -> Fraction:
     aspect = stream.sample_aspect_ratio
     low, high = _PIXEL_ASPECT_RANGE
     return Fraction(aspect) if aspect and low <= aspect <= high else Fraction(1)
+
+
+def picture_kind(stream: av.video.stream.VideoStream) -> PictureKind:
+    """How its pictures are stored, by what the headers say."""
+    context, name = stream.codec_context, stream.codec_context.pix_fmt or ""
+    curve = context.color_trc if context.color_trc in HDR_CURVES else _REC_709
+    is_wide = curve in HDR_CURVES or _BT2020 in {context.color_primaries, context.colorspace}
+    sides = context.width or 0, context.height or 0
+    unsaid = _BT2020 if is_wide else _REC_709 if min(sides) >= _HD_LINES else _REC_601
+    is_yuv = "yuv" in name or name.startswith(("nv", "p0", "p2", "p4", "y2", "uy", "yuy"))
+    return PictureKind(
+        matrix=context.colorspace if context.colorspace in _MATRICES else unsaid,
+        primaries=context.color_primaries
+        if context.color_primaries in _PRIMARIES
+        else _BT2020
+        if is_wide
+        else _REC_709,
+        curve=curve,
+        is_full_range=context.color_range == _FULL_RANGE or name.startswith("yuvj"),
+        is_yuv=is_yuv,
+        may_be_woven=stream.codec.canonical_name not in _NEVER_WOVEN and min(sides) >= _LEAST_WOVEN,
+    )
 
 
 def frames_of(source: Source, stream: av.stream.Stream, max_packets: int) -> Iterator[av.frame.Frame]:

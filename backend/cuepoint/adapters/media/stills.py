@@ -11,7 +11,7 @@ from cuepoint.adapters.media.base import MediaCaps
 from cuepoint.adapters.media.base_looks import StillPicture
 from cuepoint.adapters.media.pictures import frame_shown_at, picture_stream, shown_size, time_ms, upright
 from cuepoint.adapters.media.poster import JPEG_QUALITY
-from cuepoint.adapters.media.source import open_source, unsupported
+from cuepoint.adapters.media.source import open_source, picture_kind, unsupported
 
 Targets = Sequence[tuple[int, int]]  # descriptor to write to, longest side
 
@@ -25,7 +25,7 @@ def write_stills(descriptor: int, targets: Targets, caps: MediaCaps, at_ms: int)
         raise unsupported("The file has no picture that can be decoded.")
     made = []
     for target, side in targets:
-        picture = upright(frame, shown_size(frame, stream, side))
+        picture = upright(frame, shown_size(frame, stream, side), picture_kind(stream))
         made.append(_save(picture, target, time_ms(source, frame)))
     return made
 

@@ -25,6 +25,7 @@ from cuepoint.adapters.media.base_looks import StoryboardPack
 from cuepoint.adapters.media.key_frames import pictures_at
 from cuepoint.adapters.media.picture_maps import MIDDLE, SMALL, PictureMaps
 from cuepoint.adapters.media.pictures import (
+    coloured,
     frames_from,
     grey,
     picture_stream,
@@ -33,7 +34,7 @@ from cuepoint.adapters.media.pictures import (
     time_ms,
     turned,
 )
-from cuepoint.adapters.media.source import Source, clockwise_rotation, milliseconds, open_source
+from cuepoint.adapters.media.source import Source, clockwise_rotation, milliseconds, open_source, picture_kind
 
 COLUMNS = ROWS = 10
 TILE_SIDE = 320  # what Jellyfin's trickplay and most players show
@@ -66,7 +67,7 @@ def write_storyboard(
     length = duration_ms or _length_ms(source, stream)
     interval = interval_of(length)
     marks = range(0, max(1, length), interval)
-    board, maps = _Board(), PictureMaps()
+    board, maps, kind = _Board(), PictureMaps(), picture_kind(stream)
     with os.fdopen(target, "wb", closefd=False) as file:
         for frame, shown in _seen(source, stream, length, marks):
             at_ms = time_ms(source, frame)
@@ -75,7 +76,7 @@ def write_storyboard(
             small = frame.reformat(*stored_size(frame, size), interpolation=Interpolation.AREA, threads=1)
             maps.add(at_ms, grey(small, *MIDDLE), grey(small, *SMALL))
             if shown:
-                picture = Image.fromarray(small.reformat(format="rgb24", threads=1).to_ndarray())
+                picture = coloured(small, (small.width, small.height), kind)
                 board.add(turned(picture, clockwise_rotation(frame)), gradient_hash(small), shown)
             tell(min(at_ms, length))
         if not board.tiles:

@@ -74,14 +74,16 @@ class ChildMediaTools:
         track_index: int,
         duration_ms: int | None,
         on_progress: OnMediaProgress,
+        most_ms: int | None = None,
     ) -> AudioInfo:
         """See `MediaTools.extract_audio`. `duration_ms` bounds time and disk; None stands for the longest accepted."""
         start_ms = await ask_child("audio-start", path, self._caps, track_index=track_index)
-        seconds = (self._caps.max_duration_ms if duration_ms is None else duration_ms) / 1000
+        bound_ms = duration_ms if most_ms is None else most_ms
+        seconds = (self._caps.max_duration_ms if bound_ms is None else bound_ms) / 1000
         timeout = WAV_BASE_SECONDS + seconds * WAV_SECONDS_PER_SECOND
         limits = limits_of(timeout, int(seconds * _WAV_BYTES_PER_SECOND) + _FILE_SLACK_BYTES)
         with written(target) as part, opened(path) as descriptor:
-            argv = wav_command(descriptor, part, track_index=track_index, caps=self._caps)
+            argv = wav_command(descriptor, part, track_index=track_index, caps=self._caps, most_ms=most_ms)
             result = await run_ffmpeg(argv, (descriptor,), timeout, limits, on_progress, part)
             check_ffmpeg(result, ErrorCode.UNSUPPORTED_MEDIA, f"The audio track {track_index} cannot be decoded.")
             return _audio_info(part, start_ms, track_index)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from cuepoint.errors import BadInputError, NotFoundError
+from cuepoint.errors import NotFoundError
 from cuepoint.features.administration import service
 from cuepoint.features.administration.service import AuditFilter
 from cuepoint.features.administration.types import AuditEvent
@@ -51,8 +51,8 @@ class AuditFilterInput:
             action=self.action,
             node_type=self.node_type,
             node=None if self.node_id is None else _of_any_type(self.node_id),
-            created_from=_with_zone(self.created_from, "createdFrom"),
-            created_before=_with_zone(self.created_before, "createdBefore"),
+            created_from=self.created_from,
+            created_before=self.created_before,
         )
 
 
@@ -62,12 +62,6 @@ def _of_any_type(id: str) -> tuple[str, UUID]:
     if found is None:
         raise NotFoundError("object", field=("filter", "nodeId"))
     return found[1], UUID(found[2])
-
-
-def _with_zone(value: datetime | None, name: str) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        raise BadInputError(f"{name} needs a time zone, e.g. 2027-01-01T00:00:00Z.", field=("filter", name))
-    return value
 
 
 @strawberry.input(description="Who goes, and what becomes of the projects that nobody else owns.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, or_
 
+from cuepoint.errors import ErrorCode
 from cuepoint.features.clips.models import Clip
 from cuepoint.features.jobs.models import Job, JobStatus
 
@@ -28,6 +30,17 @@ def status_of(clip: Clip, job: Job | None) -> ClipStatus:
     if job is None or job.status in _OVER:
         return ClipStatus.FAILED
     return ClipStatus.RENDERING if job.status is JobStatus.RUNNING else ClipStatus.WAITING
+
+
+def problem_of(job: Job | None) -> dict[str, Any] | None:
+    """Why a clip is FAILED, in the form of a job's error; what befell a cancelled job before is not the reason."""
+    if job is None:
+        code, message = ErrorCode.NOT_FOUND, "The job that was to make it was deleted. Ask for the clip again."
+    elif job.status is JobStatus.CANCELLED:
+        code, message = ErrorCode.JOB_CANCELLED, "The job was cancelled before it had made anything."
+    else:
+        return job.error
+    return {"code": code.value, "message": message}
 
 
 def status_column() -> ColumnElement[str]:

@@ -15,7 +15,7 @@ from cuepoint.features.clips import bulk, models, reels
 from cuepoint.features.clips.form_types import ClipOutput
 from cuepoint.features.clips.loaders import CaptionFilesOfClip, ClipById, ItemsOfReel, ReelById
 from cuepoint.features.clips.service import caption_filename, filename_of
-from cuepoint.features.clips.status import ClipStatus, status_of
+from cuepoint.features.clips.status import ClipStatus, problem_of, status_of
 from cuepoint.features.jobs.event_types import JobError
 from cuepoint.features.jobs.loaders import JobById
 from cuepoint.features.jobs.models import Job as JobRow
@@ -162,13 +162,13 @@ class Clip(Node):
         """By its file and its job."""
         return status_of(self.row, await self._job(info))
 
-    @strawberry.field(description="Why it failed; null unless its status is FAILED.")
+    @strawberry.field(
+        description="Why it is FAILED: its job's error, JOB_CANCELLED, or NOT_FOUND once the job was deleted; null "
+        "in any other status."
+    )
     async def problem(self, info: Info) -> JobError | None:
-        """What its job says."""
         row = await self._job(info)
-        if row is None or status_of(self.row, row) is not ClipStatus.FAILED:
-            return None
-        return JobError.from_json(row.error)
+        return JobError.from_json(problem_of(row)) if status_of(self.row, row) is ClipStatus.FAILED else None
 
     async def _job(self, info: Info) -> JobRow | None:
         return None if self.row.job_id is None else await info.context.loader(JobById).load(self.row.job_id)

@@ -30,7 +30,7 @@ async def take_from_site(ctx: TaskContext, row: Import, download: Download) -> N
     found = await ctx.adapters.sites.download(row.address, ctx.temp_dir, on_bytes)
     name = f"{found.title or 'video'}{found.path.suffix}"[-255:]
     row.kind, row.title, row.uploader = ImportKind.SITE, found.title, found.uploader
-    row.extractor, row.extractor_version = found.extractor, found.extractor_version
+    row.language, row.extractor, row.extractor_version = found.language, found.extractor, found.extractor_version
     row.chapters = [dataclasses.asdict(chapter) for chapter in found.chapters]
     captions = [await _caption(row, position, caption) for position, caption in enumerate(found.captions)]
     async with ctx.save() as session:

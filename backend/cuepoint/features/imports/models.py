@@ -100,6 +100,7 @@ class Import(Keyed, Base):
     error_message: Mapped[str | None] = mapped_column(comment="The same for people.")
     title: Mapped[str | None] = mapped_column(comment="What the source calls it.")
     uploader: Mapped[str | None] = mapped_column(comment="Who published it there.")
+    language: Mapped[str | None] = mapped_column(comment="What is spoken, as a tag by the source; null if unknown.")
     extractor: Mapped[str | None] = mapped_column(comment="The site's extractor; null without one.")
     extractor_version: Mapped[str | None] = mapped_column(comment="Version of the extractor's library.")
     chapters: Mapped[list[dict[str, Any]]] = mapped_column(
@@ -111,7 +112,9 @@ class ImportCaption(Base):
     """Existing subtitles that came along."""
 
     __tablename__ = "import_captions"
-    __table_args__ = ({"comment": "Subtitles of sites as they were found; transcripts are not made of them."},)
+    __table_args__ = (
+        {"comment": "Subtitles of sites as they were found; the first transcript may be made of one of them."},
+    )
 
     import_id: Mapped[UUID] = mapped_column(
         ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True, comment="What they came with."

@@ -187,6 +187,7 @@ async def record_source(session: AsyncSession, row: Import, captions: Sequence[I
     """What the source tells of its file is kept; captions replace those of an earlier attempt."""
     stored = await session.get_one(Import, row.id)
     stored.title, stored.uploader, stored.chapters = row.title, row.uploader, row.chapters
+    stored.language = row.language
     stored.kind, stored.extractor, stored.extractor_version = row.kind, row.extractor, row.extractor_version
     await session.execute(delete(ImportCaption).where(ImportCaption.import_id == row.id))
     session.add_all(captions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from cuepoint.errors import CuepointError, ErrorCode
+from cuepoint.features.imports.captions import spoken_captions
 from cuepoint.features.imports.downloading import PageFoundError, begin_download
 from cuepoint.features.imports.from_sites import take_from_site
 from cuepoint.features.imports.models import Import
@@ -14,6 +15,7 @@ from cuepoint.features.imports.sections import keep_section, wants_section
 from cuepoint.features.imports.service import import_row, record_fetched
 from cuepoint.features.jobs.context import TaskContext, task
 from cuepoint.features.jobs.models import JobKind
+from cuepoint.features.transcripts.service import adopt_captions
 from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.features.uploads.keys import original_key
@@ -37,12 +39,14 @@ async def ingest(ctx: TaskContext) -> None:
 
 
 async def _settle(ctx: TaskContext, row: Import, upload_id: UUID) -> None:
-    """The bytes are moved to where they belong, then the video gets them. REJECT drops them."""
+    """The bytes are moved to where they belong, then the video gets them, and the site's captions as its transcript.
+    REJECT drops them."""
     async with ctx.db.read() as session:
         upload = await session.get_one(Upload, upload_id)
     key = original_key(upload)
     try:
-        await _move(ctx, row, upload, key)
+        is_moved = await _move(ctx, row, upload, key)
+        captions = await spoken_captions(ctx, row, key) if is_moved else None
         facts = {"sizeBytes": upload.offset_bytes, "sha256": upload.content_hash, "extractor": row.extractor}
         facts = facts | {"extractorVersion": row.extractor_version} if row.extractor else facts
         async with ctx.finish(result={name: value for name, value in facts.items() if value is not None}) as session:
@@ -50,6 +54,8 @@ async def _settle(ctx: TaskContext, row: Import, upload_id: UUID) -> None:
             linked = await settle_video(
                 session, locked, title=row.title, on_duplicate=row.on_duplicate, job_id=ctx.job_id
             )
+            if linked is None and captions is not None and row.video_id is not None:
+                await adopt_captions(session, video_id=row.video_id, job_id=ctx.job_id, captions=captions)
             await record_fetched(session, row, None if linked is None else linked.id)
     except CuepointError as error:
         if error.code is ErrorCode.DUPLICATE_VIDEO:
@@ -57,11 +63,13 @@ async def _settle(ctx: TaskContext, row: Import, upload_id: UUID) -> None:
         raise
 
 
-async def _move(ctx: TaskContext, row: Import, upload: Upload, key: str) -> None:
+async def _move(ctx: TaskContext, row: Import, upload: Upload, key: str) -> bool:
     async with ctx.db.read() as session:
         duplicate = await find_duplicate(session, upload, row.on_duplicate)
-    if duplicate is None or row.on_duplicate is OnDuplicate.KEEP:
-        await ctx.adapters.storage.finish_upload(upload.storage_key, key)
+    if duplicate is not None and row.on_duplicate is not OnDuplicate.KEEP:
+        return False
+    await ctx.adapters.storage.finish_upload(upload.storage_key, key)
+    return True
 
 
 @task(JobKind.PLAYLIST_IMPORT)

@@ -93,6 +93,7 @@ class Import(Node):
     end_seconds: float | None = strawberry.field(description="Where the wanted section ends; null = the end.")
     title: str | None = strawberry.field(description="What the source calls it; null until fetched, or when unknown.")
     uploader: str | None = strawberry.field(description="Who published it there; null when unknown.")
+    language: str | None = strawberry.field(description="What is spoken, as a tag by the source; null when unknown.")
     extractor: str | None = strawberry.field(description="The site's extractor; null for plain files.")
     extractor_version: str | None = strawberry.field(description="Version of the extractor's library.")
     chapters: list[ImportedChapter] = strawberry.field(description="Chapters by the source, at most 500.")
@@ -120,7 +121,10 @@ class Import(Node):
         """The refusal."""
         return _error(self.row.error_code, self.row.error_message)
 
-    @strawberry.field(description="Subtitles that the source has, at most 8.")
+    @strawberry.field(
+        description="Subtitles that the source has, at most 8, made by people. Those in the language that is spoken "
+        "are the first transcript of the video (`Transcript.source`)."
+    )
     async def captions(self, info: Info) -> list[ImportedCaption]:
         rows = await info.context.loader(CaptionsOfImport).load(self.key)
         return [
@@ -155,6 +159,7 @@ class Import(Node):
             end_seconds=seconds_or_none(row.end_ms),
             title=row.title,
             uploader=row.uploader,
+            language=row.language,
             extractor=row.extractor,
             extractor_version=row.extractor_version,
             chapters=[

@@ -21,6 +21,8 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)  # Whisper's codes: ISO 639-1, w
 
 # What each kind reads of them: name of the argument, and of the option.
 ARGUMENTS: Mapping[JobKind, Mapping[str, str]] = {
+    JobKind.INGEST: {"language": "language"},
+    JobKind.PROBE: {"audio_track": "audio_track"},
     JobKind.TRANSCRIPTION: {"language": "language"},
     JobKind.MOMENT_GENERATION: {"count": "moment_count", "min_ms": "moment_min_ms", "max_ms": "moment_max_ms"},
     JobKind.CLIP_EXTRACTION: {"mode": "clip_mode"},
@@ -48,6 +50,7 @@ class JobOptions:
     moment_min_ms: int | None = None
     moment_max_ms: int | None = None
     clip_mode: ClipMode | None = None
+    audio_track: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What is stored: values that are given, enums by their values."""
@@ -81,6 +84,8 @@ class JobOptions:
                 f"The count must lie between 1 and {MAX_MOMENTS}, not {self.moment_count}.",
                 field=(*field, "momentCount"),
             )
+        if self.audio_track is not None and self.audio_track < 0:
+            raise BadInputError("Tracks are counted from 0.", field=(*field, "audioTrack"))
         self._check_lengths(field)
 
     def _check_lengths(self, field: tuple[str, ...]) -> None:

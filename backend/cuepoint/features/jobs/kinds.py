@@ -39,7 +39,7 @@ class JobSpec:
 
 
 SPECS: Mapping[JobKind, JobSpec] = {
-    JobKind.PROBE: JobSpec("Read the file", "io", 120, cost_seconds=2, after=(JobKind.INGEST,), is_in_pipeline=True),
+    JobKind.PROBE: JobSpec("Read the file", "io", 300, cost_seconds=2, after=(JobKind.INGEST,), is_in_pipeline=True),
     JobKind.AUDIO_EXTRACTION: JobSpec(
         "Extract the audio", "cpu", 600, 0.5, cost_seconds=10, after=(JobKind.PROBE,), is_in_pipeline=True
     ),

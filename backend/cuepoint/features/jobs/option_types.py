@@ -38,6 +38,7 @@ class JobOptions:
     moment_min_seconds: float | None = strawberry.field(description="Shortest moment.")
     moment_max_seconds: float | None = strawberry.field(description="Longest moment.")
     clip_mode: ClipMode | None = strawberry.field(description="How clips are cut.")
+    audio_track: int | None = strawberry.field(description="`MediaTrack.index` of the audio track that is the sound.")
 
     @classmethod
     def from_row(cls, stored: Mapping[str, Any]) -> JobOptions:
@@ -51,6 +52,7 @@ class JobOptions:
             moment_min_seconds=seconds_or_none(found.moment_min_ms),
             moment_max_seconds=seconds_or_none(found.moment_max_ms),
             clip_mode=found.clip_mode,
+            audio_track=found.audio_track,
         )
 
 
@@ -67,6 +69,12 @@ class JobOptionsInput:
     moment_min_duration: MediaTime | None = strawberry.field(default=None, description="Shortest moment, 1 to 600 s.")
     moment_max_duration: MediaTime | None = strawberry.field(default=None, description="Longest moment, 1 to 600 s.")
     clip_mode: ClipMode | None = strawberry.field(default=None, description="How clips are cut.")
+    audio_track: int | None = strawberry.field(
+        default=None,
+        description="`MediaTrack.index` of the audio track that is the sound from now on: it is transcribed, drawn, "
+        "and taken by clips and audio files that name none; PROBE, AUDIO_EXTRACTION and WAVEFORM run with the other "
+        "steps. Without it: the one chosen before, else the one that the file flags, else the first with speech.",
+    )
 
     def to_service(self) -> options.JobOptions:
         """As services take them."""
@@ -78,4 +86,5 @@ class JobOptionsInput:
             moment_min_ms=self.moment_min_duration,
             moment_max_ms=self.moment_max_duration,
             clip_mode=self.clip_mode,
+            audio_track=self.audio_track,
         )

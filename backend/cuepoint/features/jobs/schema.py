@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -86,8 +86,8 @@ class JobFilterInput:
             batch_id=_key("Batch", self.batch_id, "batchId"),
             created_by_id=_key("User", self.created_by_id, "createdById"),
             error_code=tuple(code.value for code in self.error_code or ()),
-            created_from=aware(self.created_from),
-            created_before=aware(self.created_before),
+            created_from=self.created_from,
+            created_before=self.created_before,
             all_of=tuple(one.to_filter() for one in self.and_ or ()),
             any_of=tuple(one.to_filter() for one in self.or_ or ()),
             none_of=None if self.not_ is None else self.not_.to_filter(),
@@ -96,11 +96,6 @@ class JobFilterInput:
 
 def _key(type_name: str, id: strawberry.ID | None, name: str) -> UUID | None:
     return None if id is None else decode_id(type_name, id, field=("filter", name))
-
-
-def aware(time: datetime | None) -> datetime | None:
-    """A time without a zone is UTC."""
-    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 @strawberry.type

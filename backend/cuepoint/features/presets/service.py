@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -138,27 +138,28 @@ async def update_preset(
     name: str | None = None,
     options: JobOptions | None = None,
 ) -> ChangedPreset:
-    """The preset has these values, if its version is the one that is named; editors. Raises NAME_TAKEN."""
-    before = _told(await get_preset(session, viewer, preset_id, ProjectRole.EDITOR))
+    """The preset has these values, if its version is the one that is named; the next one where something changes.
+    Editors. Raises NAME_TAKEN."""
+    preset = await get_preset(session, viewer, preset_id, ProjectRole.EDITOR)
+    before = _told(preset)
     values: dict[str, Any] = {}
     if name is not None:
         values["name"] = clean_name(name, most=MAX_NAME)
     if options is not None:
         options.check(("options",))
         values["options"] = options.to_json()
-    statement = update(Preset).where(Preset.id == preset_id, Preset.version == version)
-    changing = statement.values(**values, version=Preset.version + 1).returning(Preset)
-    try:
-        changed = await session.scalar(changing, execution_options={"populate_existing": True})
-    except IntegrityError:
-        raise _taken() from None
-    if changed is not None:
-        await _note(session, viewer, AuditAction.UPDATED, changed, before=before, after=_told(changed))
-        return ChangedPreset(changed, is_conflict=False)
-    current = await session.get(Preset, preset_id, populate_existing=True)
-    if current is None:
-        raise NotFoundError("preset")
-    return ChangedPreset(current, is_conflict=True)
+    if preset.version != version:
+        return ChangedPreset(preset, is_conflict=True)
+    if before | values != before:
+        preset.version += 1
+        for key, value in values.items():
+            setattr(preset, key, value)
+        try:
+            await session.flush()
+        except IntegrityError:
+            raise _taken() from None
+        await _note(session, viewer, AuditAction.UPDATED, preset, before=before, after=_told(preset))
+    return ChangedPreset(preset, is_conflict=False)
 
 
 async def delete_preset(session: AsyncSession, viewer: Viewer, preset_id: UUID) -> None:

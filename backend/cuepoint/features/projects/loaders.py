@@ -12,6 +12,7 @@ from cuepoint.db.keyset import PageRequest, fetch_pages
 from cuepoint.features.projects import access
 from cuepoint.features.projects.edges import JOB_COUNT_OF_PROJECT, VIDEO_COUNT_OF_PROJECT
 from cuepoint.features.projects.models import Project, ProjectMember, ProjectRole
+from cuepoint.features.users.edges import PROJECT_BY_ID
 from cuepoint.graphql.counts import CountLoader, Counts, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
@@ -67,4 +68,4 @@ class MemberCount(CountLoader):
 COUNTS_OF_PROJECT = Counts(
     Project.id, {"members": MemberCount, "videos": VIDEO_COUNT_OF_PROJECT, "jobs": JOB_COUNT_OF_PROJECT}
 )
-BINDINGS: tuple[Binding, ...] = ()
+BINDINGS: tuple[Binding, ...] = ((PROJECT_BY_ID, ProjectById),)

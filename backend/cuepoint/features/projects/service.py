@@ -106,20 +106,24 @@ async def update_project(
     description: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Changed:
-    """The project has these values, and the next version, if its version is the one that is named. Owners only."""
+    """The project has these values, if its version is the one that is named; the next one where something changes.
+    Owners only."""
     await access.require(session, viewer, project_id, ProjectRole.OWNER)
     given = {
         "name": None if name is None else clean_name(name),
         "description": None if description is None else _check_description(description),
         "settings": None if settings is None else dict(settings),
     }
+    given = {key: value for key, value in given.items() if value is not None}
     former = await session.get_one(Project, project_id, populate_existing=True)
-    before = {key: getattr(former, key) for key, value in given.items() if value is not None}
+    before = {key: getattr(former, key) for key in given}
+    if former.version == version and before == given:
+        return Changed(former, is_conflict=False)
     statement = (
         update(Project)
         .where(Project.id == project_id, Project.version == version)
         .values(
-            **{key: value for key, value in given.items() if value is not None},
+            **given,
             version=Project.version + 1,
             updated_at=func.now(),
         )

@@ -12,7 +12,7 @@ from cuepoint.features.jobs import bulk
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.models import WorkerState
 from cuepoint.features.jobs.repository import JobFilter
-from cuepoint.features.jobs.schema import JobFilterInput, aware
+from cuepoint.features.jobs.schema import JobFilterInput
 from cuepoint.features.jobs.statistics import JobGrouping, job_statistics
 from cuepoint.features.jobs.types import Job
 from cuepoint.features.queues import service
@@ -119,8 +119,8 @@ class QueueQuery:
         project_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this project alone.")] = None,
     ) -> list[JobStatistics]:
         viewer = info.context.require_viewer()
-        end = aware(range.end if range is not None else None) or datetime.now(UTC)
-        start = aware(range.start if range is not None else None) or _a_day_before(end)
+        end = (range and range.end) or datetime.now(UTC)
+        start = (range and range.start) or _a_day_before(end)
         wanted = JobFilter(
             project_id=None if project_id is None else decode_id("Project", project_id, field=("projectId",)),
             created_from=start,

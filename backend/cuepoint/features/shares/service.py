@@ -18,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.db.session import Database
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError, RateLimitedError
+from cuepoint.errors import BadInputError, CuepointError, ErrorCode, LockedError, NotFoundError, RateLimitedError
 from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import AuditAction
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole, ShareLink
 from cuepoint.features.shares.visits import living_links, visitor_by
+from cuepoint.features.users import attempts
 from cuepoint.features.users.inputs import check_expiry
 from cuepoint.features.users.passwords import hash_password, verify_password
 from cuepoint.features.videos.models import Video
@@ -34,8 +35,11 @@ TOKEN_BYTES = 32  # 256 random bits, as of an API key
 SHOWN_CHARACTERS = 8
 MAX_TOKEN = 200
 MIN_PASSWORD, MAX_PASSWORD = 8, 200
-FREE_GUESSES = 5
-LOCK = timedelta(minutes=1)  # then one guess a minute: half a million a year against 8 characters
+# Each place has five guesses and then pauses (`users.attempts`): whoever guesses holds up nobody else. So many in a
+# row, from places that have not opened the link before, pause it for all such places: then one guess a minute, half a
+# million a year against 8 characters.
+FREE_GUESSES = 100
+LOCK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -134,16 +138,16 @@ async def links_by_id(session: AsyncSession, viewer: Viewer, link_ids: Sequence[
     return {row.id: row for row in await session.scalars(select(ShareLink).where(ShareLink.id.in_(link_ids), owned))}
 
 
-async def open_link(db: Database, token: str, password: str | None = None) -> Viewer:
+async def open_link(db: Database, token: str, password: str | None = None, *, address: str = "") -> Viewer:
     """Whoever holds the token, as one who may look at what the link opens: pass it to the services as every viewer.
-    `viewer.share` says what that is, and whether files may be saved. Each opening is counted.
+    `viewer.share` says what that is, and whether files may be saved. Each opening is counted. `address` is theirs.
 
     Opens its own transactions, as a wrong password is counted though it is refused. Raises NotFoundError for a token
     that is unknown, expired or revoked; SHARE_PASSWORD_WRONG; RateLimitedError after too many wrong ones.
     """
     link = await _living(db, token)
     if link.password_hash is not None:
-        await _check_password(db, link, password)
+        await _check_password(db, link, password, address)
     async with db.write() as session:
         used = update(ShareLink).where(ShareLink.id == link.id, ShareLink.revoked_at.is_(None))
         values = {"uses": ShareLink.uses + 1, "last_used_at": func.now()}
@@ -163,31 +167,36 @@ async def _living(db: Database, token: str) -> ShareLink:
     return link
 
 
-async def _check_password(db: Database, link: ShareLink, password: str | None) -> None:
+async def _check_password(db: Database, link: ShareLink, password: str | None, address: str) -> None:
     """A guess is counted before it is looked at: of many at once only the free ones are."""
     if password is None:
         raise CuepointError(ErrorCode.SHARE_PASSWORD_WRONG, "This link needs a password.", field=("password",))
-    locked = func.now() + LOCK
-    async with db.write() as session:
-        counted = (
-            update(ShareLink)
-            .where(
-                ShareLink.id == link.id,
-                or_(ShareLink.locked_until.is_(None), ShareLink.locked_until <= func.now()),
-            )
-            .values(failures=ShareLink.failures + 1)
-            .returning(ShareLink.failures)
-        )
-        failures = await session.scalar(counted)
-        if failures is None:
-            raise RateLimitedError(
-                "Too many wrong passwords for this link; try again in a minute.",
-                retry_after_seconds=LOCK.total_seconds(),
-            )
-        if failures >= FREE_GUESSES:
-            await session.execute(update(ShareLink).where(ShareLink.id == link.id).values(locked_until=locked))
+    try:
+        async with db.write() as session:
+            attempt = await attempts.count_guess(session, link.id, address)
+            if not attempt.is_known:
+                await _count_everywhere(session, link.id)
+    except LockedError as error:
+        raise _too_many(error.retry_after_seconds) from None
     if not await verify_password(link.password_hash, password[:MAX_PASSWORD]):
         raise CuepointError(ErrorCode.SHARE_PASSWORD_WRONG, "This is not the link's password.", field=("password",))
     async with db.write() as session:
         right = update(ShareLink).where(ShareLink.id == link.id)
         await session.execute(right.values(failures=0, locked_until=None))
+        await attempts.take_back(session, attempt)
+
+
+async def _count_everywhere(session: AsyncSession, link_id: UUID) -> None:
+    unlocked = or_(ShareLink.locked_until.is_(None), ShareLink.locked_until <= func.now())
+    counted = update(ShareLink).where(ShareLink.id == link_id, unlocked).values(failures=ShareLink.failures + 1)
+    failures = await session.scalar(counted.returning(ShareLink.failures))
+    if failures is None:
+        raise _too_many(LOCK.total_seconds())
+    if failures >= FREE_GUESSES:
+        await session.execute(update(ShareLink).where(ShareLink.id == link_id).values(locked_until=func.now() + LOCK))
+
+
+def _too_many(seconds: float) -> RateLimitedError:
+    return RateLimitedError(
+        f"Too many wrong passwords for this link; try again in {seconds:.0f} s.", retry_after_seconds=seconds
+    )

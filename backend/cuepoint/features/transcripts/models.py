@@ -13,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cuepoint.db.base import Base, Keyed, choice
 
+CAPTIONS_ENGINE = "captions"  # of revisions that nobody recognised: captions that came with the video
+
 
 class TranscriptStatus(Enum):
     """Life of a revision: one ACTIVE per video at most; a DRAFT belongs to the job that writes it."""
@@ -27,6 +29,13 @@ class EmptyReason(Enum):
 
     NO_AUDIO = "NO_AUDIO"
     NO_SPEECH = "NO_SPEECH"
+
+
+class TranscriptSource(Enum):
+    """What a revision was made of."""
+
+    RECOGNITION = "RECOGNITION"
+    CAPTIONS = "CAPTIONS"
 
 
 class Transcript(Keyed, Base):
@@ -77,6 +86,11 @@ class Transcript(Keyed, Base):
     )
     windows_done: Mapped[int] = mapped_column(server_default="0", comment="Windows whose segments are stored.")
     activated_at: Mapped[datetime | None] = mapped_column(comment="When it became ACTIVE.")
+
+    @property
+    def source(self) -> TranscriptSource:
+        """What it was made of."""
+        return TranscriptSource.CAPTIONS if self.engine == CAPTIONS_ENGINE else TranscriptSource.RECOGNITION
 
 
 class TranscriptSegment(Base):

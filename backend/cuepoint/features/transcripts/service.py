@@ -16,12 +16,15 @@ from cuepoint.db.base import uuid7
 from cuepoint.db.keyset import Page
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.transcripts import repository
+from cuepoint.features.transcripts.captions import Captions
 from cuepoint.features.transcripts.chunking import Chunk, chunk_ids
 from cuepoint.features.transcripts.models import (
+    CAPTIONS_ENGINE,
     EmptyReason,
     Transcript,
     TranscriptChunk,
     TranscriptSegment,
+    TranscriptSource,
     TranscriptStatus,
 )
 from cuepoint.features.transcripts.notice import notice_of
@@ -146,14 +149,33 @@ async def activate(session: AsyncSession, transcript_id: UUID) -> Transcript:
 async def activate_empty(
     session: AsyncSession, *, video_id: UUID, job_id: UUID, model: AsrModelInfo, reason: EmptyReason
 ) -> Transcript:
-    """The video's ACTIVE revision has no words, and says why."""
+    """The video's ACTIVE revision has no words, and says why; captions of people, who heard some, stay ACTIVE."""
     plan = AsrPlan(windows=(), language=None, language_probability=None, duration_ms=0)
     await _lock_revisions(session, video_id)
     await repository.drop_drafts(session, video_id)
+    active = await _active(session, video_id)
+    if active is not None and active.source is TranscriptSource.CAPTIONS:
+        return active
     draft = await begin_or_resume_draft(session, video_id=video_id, job_id=job_id, model=model, plan=plan)
     draft.empty_reason = reason
     await session.flush()
     return await activate(session, draft.id)
+
+
+async def adopt_captions(session: AsyncSession, *, video_id: UUID, job_id: UUID, captions: Captions) -> bool:
+    """Captions are the first revision of the video, ACTIVE until another one is. False, and nothing is changed, where
+    it has a revision already, or nothing of them lies within the media."""
+    await _lock_revisions(session, video_id)
+    end_ms = captions.media_end_ms
+    placed = place_segments(captions.cues, offset_ms=captions.offset_ms, media_end_ms=end_ms)
+    if not placed or await repository.next_revision(session, video_id) > 1:
+        return False
+    model = AsrModelInfo(CAPTIONS_ENGINE, captions.origin, is_demo=False, key=CAPTIONS_ENGINE)
+    plan = AsrPlan((AsrWindow(0, end_ms),), captions.iso_language, None, end_ms)
+    draft = await begin_or_resume_draft(session, video_id=video_id, job_id=job_id, model=model, plan=plan)
+    await append_window(session, draft.id, 0, placed, offset_ms=0, media_end_ms=end_ms)
+    await activate(session, draft.id)
+    return True
 
 
 async def _lock_revisions(session: AsyncSession, video_id: UUID) -> None:

@@ -17,7 +17,7 @@ from cuepoint.features.transcripts.loaders import (
     TextOfTranscript,
     TranscriptById,
 )
-from cuepoint.features.transcripts.models import EmptyReason, TranscriptStatus
+from cuepoint.features.transcripts.models import EmptyReason, TranscriptSource, TranscriptStatus
 from cuepoint.features.transcripts.notice import is_language_uncertain, notice_of
 from cuepoint.features.transcripts.repository import SegmentRequest, TimeRange
 from cuepoint.features.videos.types import Video, load_video
@@ -51,6 +51,17 @@ describe_enum(
 )
 
 
+describe_enum(
+    TranscriptSource,
+    {
+        TranscriptSource.RECOGNITION: "A recogniser listened to the video.",
+        TranscriptSource.CAPTIONS: "Captions that people made, as they came with an import from a site; automatic ones "
+        "never become a transcript. Its segments have no words, and figures that mean nothing.",
+    },
+    description="What a transcript was made of.",
+)
+
+
 @strawberry.type(description="One spoken word.")
 class Word:
     """A word as clients see it."""
@@ -73,7 +84,7 @@ class TranscriptSegment:
     no_speech_prob: float = strawberry.field(description="The model's own probability that nobody speaks, 0 to 1.")
     compression_ratio: float = strawberry.field(description="Of the text; above 2.4 the model repeats itself.")
 
-    @strawberry.field(description="Its words, in order, each within the segment.")
+    @strawberry.field(description="Its words, in order, each within the segment; none where captions were taken.")
     def words(self) -> list[Word]:
         """Unpack the arrays only when words are selected."""
         row = self.row
@@ -136,8 +147,11 @@ class Transcript(Node):
     empty_reason: EmptyReason | None = strawberry.field(
         description="Why there are no segments; null if there are some."
     )
-    engine: str = strawberry.field(description="Recogniser, such as faster-whisper.")
-    model: str = strawberry.field(description="Model that made it.")
+    source: TranscriptSource = strawberry.field(description="What it was made of.")
+    engine: str = strawberry.field(description="Recogniser, such as faster-whisper; `captions` where there was none.")
+    model: str = strawberry.field(
+        description="Model that made it; of CAPTIONS the site's extractor and their language tag: `Vimeo pt-BR`."
+    )
     is_demo_model: bool = strawberry.field(description="True: made by the bundled toy model; see `notice`.")
     notice: str | None = strawberry.field(
         description="What you must know before you trust the text, and what to do about it; null if nothing."
@@ -193,6 +207,7 @@ class Transcript(Node):
             language_probability=row.language_probability,
             is_language_uncertain=is_language_uncertain(row.language_probability),
             empty_reason=row.empty_reason,
+            source=row.source,
             engine=row.engine,
             model=row.model,
             is_demo_model=row.is_demo_model,

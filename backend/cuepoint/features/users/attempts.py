@@ -12,7 +12,8 @@ Three things are counted, each by itself:
 A place is an IPv4 address or an IPv6 /64. An account is its address in the spelling that the database looks it up by:
 spellings that find it have no counts of their own. An attempt is counted before its password is looked at, and taken
 back after a success: guesses that come at once, in several processes or as aliases of one document, all count. An
-address without an account is counted like any other. Who is signed in already (`changePassword`) is counted by user.
+address without an account is counted like any other. Who is signed in already (`changePassword`) is counted by user,
+who guesses the password of a share link by link and place.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class Subject:
         return cls(_hash(f"email:{email}"), limit=20, first_seconds=5.0, longest_seconds=60.0)
 
     @classmethod
+    def link_at(cls, link_id: UUID, ip: str) -> Subject:
+        """The password of a share link, at one place."""
+        return cls(_hash(f"link:{link_id} at:{_network(ip)}"), limit=5)
+
+    @classmethod
     def signed_in(cls, user_id: UUID) -> Subject:
         """Somebody who has a session or key of the account and guesses its password."""
         return cls(_hash(f"user:{user_id}"), limit=5)
@@ -71,11 +77,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One that was counted: for whom, and whether it begins a lock or a slow-down."""
+    """One that was counted: for whom, whether it begins a lock or a slow-down, and whether the place is known."""
 
     own: Subject
     others: tuple[Subject, ...]
     is_last: bool
+    is_known: bool = False
 
 
 def _network(ip: str) -> str:
@@ -114,6 +121,14 @@ async def count_change(session: AsyncSession, user_id: UUID) -> Attempt:
     await _sweep(session)
     failures, _ = await _count(session, own)
     return Attempt(own, (), failures == own.limit)
+
+
+async def count_guess(session: AsyncSession, link_id: UUID, ip: str) -> Attempt:
+    """One more password of a share link is counted, at that place alone. Raises LockedError, as above."""
+    own = Subject.link_at(link_id, ip)
+    await _sweep(session)
+    failures, is_known = await _count(session, own)
+    return Attempt(own, (), failures == own.limit, is_known)
 
 
 async def _count(session: AsyncSession, subject: Subject) -> tuple[int, bool]:

@@ -52,8 +52,6 @@ def check_password(password: str, field: str) -> None:
 
 
 def check_expiry(expires_at: datetime | None) -> None:
-    """Raises BadInputError for a time without a zone, or one that is over."""
-    if expires_at is not None and expires_at.tzinfo is None:
-        raise BadInputError("expiresAt needs a time zone, e.g. 2027-01-01T00:00:00Z.", field=("expiresAt",))
+    """Raises BadInputError for a time that is over."""
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise BadInputError("expiresAt must lie ahead.", field=("expiresAt",))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
+from cuepoint.errors import NotFoundError
 from cuepoint.features.users import service
-from cuepoint.features.users.keys import OVERLAP_SECONDS
+from cuepoint.features.users.edges import PROJECT_BY_ID
+from cuepoint.features.users.keys import MAX_PROJECTS, OVERLAP_SECONDS
 from cuepoint.features.users.types import ApiKey
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
@@ -30,7 +33,7 @@ class CreateApiKeyInput(IdempotentInput):
     )
     project_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,
-        description="The only projects it reaches, 1 to 100; null = all that its user may see, new ones too.",
+        description="The only projects it reaches, 1 to 100 of yours; null = all that its user may see, new ones too.",
     )
     expires_at: datetime | None = strawberry.field(default=None, description="When it ends; null = never.")
     user_id: strawberry.ID | None = strawberry.field(
@@ -117,7 +120,14 @@ class ApiKeyMutation:
     ) -> CreateApiKeyPayload:
         viewer = info.context.require_viewer()
         user_id = None if input.user_id is None else decode_id("User", input.user_id, field=("userId",))
-        projects = input.project_ids
+        project_ids: list[UUID] | None = None
+        if input.project_ids is not None:
+            project_ids = [decode_id("Project", one, field=("projectIds",)) for one in input.project_ids]
+            service.require_manage(viewer)
+            # Of more than it may have the service complains.
+            seen = await info.context.back_edge(PROJECT_BY_ID).load_many(project_ids[:MAX_PROJECTS])
+            if None in seen:
+                raise NotFoundError("project", field=("projectIds",))
         async with info.context.db.write() as session:
             key, secret = await service.create_api_key(
                 session,
@@ -126,9 +136,7 @@ class ApiKeyMutation:
                 expires_at=input.expires_at,
                 user_id=user_id,
                 scopes=input.scopes,
-                project_ids=None
-                if projects is None
-                else [decode_id("Project", project, field=("projectIds",)) for project in projects],
+                project_ids=project_ids,
             )
             return CreateApiKeyPayload(api_key=ApiKey.from_row(key), secret=secret)
 

@@ -9,10 +9,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.media.base import MediaInfo
 from cuepoint.adapters.media.base_looks import AudioFileInfo, AudioFormat, AudioQuality, AudioRequest
 from cuepoint.db.base import uuid7
-from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
+from cuepoint.errors import BadInputError, NotFoundError
 from cuepoint.features.files.layout import slug
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.models import Job, JobKind
@@ -20,6 +19,7 @@ from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.videos.models import AudioFile, Video
 from cuepoint.features.videos.service import MediaFile, get_video, require_files, stored_media_info
+from cuepoint.features.videos.tracks import track_of
 from cuepoint.viewer import Viewer
 
 SAMPLE_RATES = (8_000, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
@@ -57,7 +57,7 @@ async def request_audio(
     video = await get_video(session, viewer, video_id, ProjectRole.EDITOR)
     require_files(video)
     _check(wanted)
-    track_index = track_of(stored_media_info(video), wanted.track_index, field="trackIndex")
+    track_index = track_of(stored_media_info(video), wanted.track_index, "trackIndex")
     file_id = uuid7()
     job = await jobs.enqueue(
         session,
@@ -94,18 +94,6 @@ def _check(wanted: WantedAudio) -> None:
         raise BadInputError(f"{wanted.format.value} can have these sample rates: {known}.", field=("sampleRate",))
     if wanted.channels is not None and wanted.channels not in (1, 2):
         raise BadInputError("An audio file can have 1 or 2 channels; null keeps the track's.", field=("channels",))
-
-
-def track_of(info: MediaInfo, index: int | None, *, field: str) -> int:
-    """The audio track of that index; with None the default one. Raises UNSUPPORTED_MEDIA where there is none."""
-    tracks = {track.index for track in info.tracks if track.type == "AUDIO"}
-    if index is None and info.audio is not None:
-        return info.audio.index
-    if index is None or index not in tracks:
-        known = ", ".join(str(one) for one in sorted(tracks))
-        say = f"its audio tracks are {known}" if tracks else "it has none"
-        raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, f"The video has no such audio track; {say}.", field=(field,))
-    return index
 
 
 def audio_request(row: AudioFile) -> AudioRequest:

@@ -46,7 +46,8 @@ class ChangedVideo:
 async def update_video(
     session: AsyncSession, viewer: Viewer, video_id: UUID, *, version: int, details: VideoDetails
 ) -> ChangedVideo:
-    """The video is what the details say, if its version is the one that is named; editors.
+    """The video is what the details say, if its version is the one that is named; the next one where something
+    changes. Editors.
 
     Raises EXTERNAL_ID_TAKEN.
     """
@@ -54,6 +55,8 @@ async def update_video(
     values = details.columns()
     if video.version != version:
         return ChangedVideo(video, is_conflict=True)
+    if all(getattr(video, name) == value for name, value in values.items()):
+        return ChangedVideo(video, is_conflict=False)
     before = _told(video, values)
     for name, value in values.items():
         setattr(video, name, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from cuepoint.features.files.service import enqueue_removal
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.kinds import dedupe_key
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.presets.service import effective_options
 from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
 from cuepoint.features.uploads.keys import original_key, video_id_of
 from cuepoint.features.uploads.models import Upload, UploadStatus
@@ -39,7 +41,7 @@ async def expect_video(
     upload: Upload,
     *,
     title: str,
-    args: dict[str, str],
+    args: dict[str, Any],
     auto_start: bool,
     how: StartOptions = AS_SAID,
 ) -> Expected:
@@ -59,6 +61,8 @@ async def expect_video(
     await session.refresh(video)
     whose = {"project_id": video.project_id, "video_id": video.id, "created_by_id": upload.created_by_id}
     key = dedupe_key(video.id, JobKind.INGEST)
+    found = await effective_options(session, video.project_id, how.options, how.preset_id)
+    args = {**args, **found.arguments(JobKind.INGEST)}
     ingest = await jobs.enqueue(session, JobKind.INGEST, args=args, dedupe_key=key, batch_id=how.batch_id, **whose)
     started = await start_jobs(session, video, upload.created_by_id, None, how) if auto_start else []
     return Expected(video, [ingest, *started])

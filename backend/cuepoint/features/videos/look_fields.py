@@ -9,7 +9,6 @@ from uuid import UUID
 import strawberry
 
 from cuepoint.features.videos import models
-from cuepoint.features.videos.audio_files import track_of
 from cuepoint.features.videos.look_loaders import (
     AudioFileCountOfVideo,
     AudioFilesOfVideo,
@@ -35,6 +34,7 @@ from cuepoint.features.videos.look_types import (
 from cuepoint.features.videos.looks import drawn_track
 from cuepoint.features.videos.playability import plays_in_browsers
 from cuepoint.features.videos.service import stored_media_info
+from cuepoint.features.videos.tracks import track_of
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
@@ -141,7 +141,7 @@ class VideoLooks:
         if index is None or self.row.media is None:
             return None
         media = stored_media_info(self.row)
-        wanted = track_of(media, index, field="audioTrack")
+        wanted = track_of(media, index, "audioTrack")
         return None if media.audio is not None and wanted == media.audio.index else wanted
 
     @strawberry.field(description="Where nothing is to be heard, of 0.2 s or more, in order; empty until it is drawn.")

@@ -265,13 +265,13 @@ async def _posters_of_sound(ctx: TaskContext, video: Video, image: Path) -> list
 
 @fresh_by(JobKind.PROXY, version=1)
 async def proxy_made_of(ctx: TaskContext) -> MadeOf | None:
-    """The original alone."""
+    """The original, and its audio track where one was chosen."""
     found = await original(ctx)
     if found is None or found[0].media is None:
         return None
     video, source = found
     made = await stored_rendition(ctx, video, RenditionKind.PROXY)
-    return MadeOf(source, is_there=made is not None)
+    return MadeOf(source if video.audio_track is None else [source, video.audio_track], is_there=made is not None)
 
 
 @task(JobKind.PROXY)

@@ -28,6 +28,7 @@ from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
 
 FEWEST_COLUMNS, MOST_COLUMNS = 100, 8000
 SOUND_ACCURACY_MS = 50
+RANGES = "ranges"  # what their cursors are told from others by
 
 describe_enum(
     AudioFormat,
@@ -226,7 +227,7 @@ def ranges_page(
 ) -> Connection[MappedRange]:
     """A page of the ranges that are long enough; a cursor is the start of its range."""
     wanted = pairs(without_short(ranges, least_ms or 0))
-    after = -1 if page.after is None else int(decode_cursor(page.after, [int])[0])
+    after = -1 if page.after is None else int(decode_cursor(page.after, [int], RANGES)[0])
     behind = [one for one in wanted if one[0] > after]
     shown = behind[: page.first]
 
@@ -238,7 +239,7 @@ def ranges_page(
             start_seconds=seconds(one[0]), end_seconds=seconds(one[1]), accuracy_seconds=seconds(accuracy_ms)
         )
 
-    cursors = [encode_cursor([start]) for start, _ in shown]
+    cursors = [encode_cursor([start], RANGES) for start, _ in shown]
     found = Page(shown, cursors, len(behind) > len(shown), page.after is not None)
     return Connection.from_page(found, convert, count)
 

@@ -150,6 +150,10 @@ class Video(Keyed, Base):
     height: Mapped[int | None] = mapped_column(comment="Pixels as displayed, after rotation.")
     media: Mapped[dict[str, Any] | None] = mapped_column(JSONB, comment="The whole probe: tracks, rates, warnings.")
     probed_at: Mapped[datetime | None] = mapped_column(comment="When the probe succeeded.")
+    audio_track: Mapped[int | None] = mapped_column(
+        comment="Index of the audio track that is its sound: a person named it, or speech was found in it. Null = the "
+        "one that the file flags, else the first."
+    )
     poster_at_ms: Mapped[int | None] = mapped_column(
         comment="The moment that a person chose for the poster; null = the best of eight."
     )

@@ -2,7 +2,7 @@
 
 The rule is what Chromium, Firefox and Safari all play of files: H.264 of 8 bits with AAC or MP3 in MP4, VP8, VP9 or
 AV1 of 8 bits with Opus or Vorbis in WebM, and the common formats of sound alone. Anything else gets a proxy: better
-one copy too many than a black screen.
+one copy too many than a black screen. So do interlaced pictures, which browsers show with combs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def plays_in_browsers(info: MediaInfo) -> bool:
     codec = None if audio is None else audio.codec
     if video is None:
         return codec in _SOUND.get(info.container, set())
-    if video.pixel_format not in _PIXELS or video.hdr is not None:
+    if video.pixel_format not in _PIXELS or video.hdr is not None or video.is_interlaced:
         return False
     if info.container in {"mp4", "m4a"}:
         return video.codec in _MP4_VIDEO and (codec is None or codec in _MP4_AUDIO)

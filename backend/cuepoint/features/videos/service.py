@@ -37,6 +37,7 @@ from cuepoint.features.videos.deletion import delete_video
 from cuepoint.features.videos.details import MAX_TITLE, NO_DETAILS, VideoDetails
 from cuepoint.features.videos.lists import EVERY_VIDEO, VideoFilter, VideoOrder, conditions_of, keys_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.tracks import named_track
 from cuepoint.viewer import Viewer
 
 __all__ = [
@@ -59,6 +60,8 @@ __all__ = [
 ]
 
 
+# They choose the audio track and read it: what the others make of the sound is of the same one.
+SOUND_STEPS = (JobKind.PROBE, JobKind.AUDIO_EXTRACTION, JobKind.WAVEFORM)
 _SUFFIXES = {"image/jpeg": ".jpg", "audio/wav": ".wav", "video/mp4": ".mp4", "audio/mp4": ".m4a"}
 
 
@@ -204,12 +207,17 @@ async def start_jobs(
         said = replace(said, steps=tuple(kinds))
         JobOptions(steps=said.steps).check()  # they stand beside the options, not in them
     found = await effective_options(session, video.project_id, said, how.preset_id)
+    steps, track = found.options.steps, found.options.audio_track
+    if video.media is not None:
+        named_track(stored_media_info(video), track)
+    if track is not None and steps is not None:
+        steps = (*steps, *SOUND_STEPS)
     return await jobs.start_pipeline(
         session,
         project_id=video.project_id,
         video_id=video.id,
         created_by_id=created_by_id,
-        kinds=found.options.steps,
+        kinds=steps,
         priority=DEFAULT_PRIORITY if found.options.priority is None else found.options.priority,
         media_ms=video.duration_ms,
         batch_id=how.batch_id,
@@ -293,9 +301,11 @@ async def record_media_info(
     poster: Rendition | None,
     *,
     chosen: int | UUID | None = None,
+    audio_track: int | None = None,
 ) -> None:
     """The video's columns say what the probe found, and its poster is replaced; `chosen` is the `chosen_poster` that
-    was looked at: another one that was chosen meanwhile stays."""
+    was looked at: another one that was chosen meanwhile stays. `audio_track` is the one that is its sound; None = the
+    file says."""
     video = await repository.locked_video(session, video_id, exclusively=True)
     if video is None:
         raise NotFoundError("video")
@@ -305,6 +315,7 @@ async def record_media_info(
     video.width = info.picture.width if info.picture else None
     video.height = info.picture.height if info.picture else None
     video.media = dataclasses.asdict(info)
+    video.audio_track = audio_track
     video.probed_at = datetime.now(UTC)
     await session.flush()
     if info.picture is None or video.chosen_poster != chosen:  # drawn of the sound; chosen meanwhile
@@ -317,14 +328,16 @@ async def record_media_info(
 
 
 def stored_media_info(video: Video) -> MediaInfo:
-    """The probe's result as it was recorded. Raises NOT_READY before the video was probed."""
+    """The probe's result as it was recorded, with the audio track that was chosen as the default one. Raises NOT_READY
+    before the video was probed."""
     if video.media is None:
         raise CuepointError(ErrorCode.NOT_READY, "The video has not been probed yet; wait for its PROBE job.")
     tracks = [
         TrackInfo(**{**track, "frame_rate": tuple(track["frame_rate"]) if track["frame_rate"] else None})
         for track in video.media["tracks"]
     ]
-    return MediaInfo(**{**video.media, "tracks": tuple(tracks), "warnings": tuple(video.media["warnings"])})
+    info = MediaInfo(**{**video.media, "tracks": tuple(tracks), "warnings": tuple(video.media["warnings"])})
+    return info.with_default_audio(video.audio_track)
 
 
 def require_time_line(video: Video) -> int:

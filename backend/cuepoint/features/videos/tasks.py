@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from cuepoint.adapters.media.base import MediaInfo, PosterInfo, TrackInfo
+from cuepoint.adapters.media.base import MediaInfo, PosterInfo
 from cuepoint.adapters.media.base_looks import StillPicture
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.files.layout import owner_prefixes
@@ -20,6 +20,7 @@ from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos import looks, repository, service
 from cuepoint.features.videos.content_types import content_type_of
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.features.videos.tracks import chosen_track
 
 
 async def _video(ctx: TaskContext) -> Video:
@@ -51,7 +52,7 @@ async def keeps_poster(ctx: TaskContext, video: Video) -> bool:
     return video.chosen_poster is not None and await stored_rendition(ctx, video, RenditionKind.POSTER) is not None
 
 
-@fresh_by(JobKind.PROBE, version=2)
+@fresh_by(JobKind.PROBE, version=3)
 async def probe_made_of(ctx: TaskContext) -> MadeOf | None:
     """The bytes of the original. What has pictures has a poster as well."""
     found = await original(ctx)
@@ -76,11 +77,21 @@ async def probe(ctx: TaskContext) -> None:
                 ErrorCode.UNSUPPORTED_MEDIA,
                 f"The file is a {info.container} container without a picture or sound track that can be decoded.",
             )
+        track = await chosen_track(ctx, path, info, ctx.args.get("audio_track"), video.audio_track)
         ctx.report(0.4, "Choosing a poster")
         poster = await _poster(ctx, video, path, info) if info.picture else None
     content_type = content_type_of(info)
     async with ctx.finish(result={"durationMs": info.duration_ms, "warnings": list(info.warnings)}) as session:
-        await service.record_media_info(session, video.id, info, content_type, poster, chosen=video.chosen_poster)
+        await service.record_media_info(
+            session, video.id, info, content_type, poster, chosen=video.chosen_poster, audio_track=track
+        )
+        now = _audio_index(info.with_default_audio(track))
+        if video.media is not None and _audio_index(service.stored_media_info(video)) != now:
+            await looks.remove_sound_map(session, video.id)  # it was drawn of the other track
+
+
+def _audio_index(info: MediaInfo) -> int | None:
+    return None if info.audio is None else info.audio.index
 
 
 async def _poster(ctx: TaskContext, video: Video, path: Path, info: MediaInfo) -> Rendition | None:
@@ -119,7 +130,7 @@ async def audio_made_of(ctx: TaskContext) -> MadeOf | None:
     if found is None or found[0].media is None:
         return None
     video, source = found
-    track = _audio_track(video)
+    track = service.stored_media_info(video).audio
     audio = await stored_rendition(ctx, video, RenditionKind.ASR_AUDIO)
     return MadeOf([source, track and track.index], is_there=audio is not None)
 
@@ -128,7 +139,7 @@ async def audio_made_of(ctx: TaskContext) -> MadeOf | None:
 async def extract_audio(ctx: TaskContext) -> None:
     """The default audio track lies in storage as 16 kHz mono WAV; without one there is no rendition, and no error."""
     video = await _video(ctx)
-    track = _audio_track(video)
+    track = service.stored_media_info(video).audio
     if track is None:
         async with ctx.finish(result={"reason": "NO_AUDIO"}):
             pass
@@ -164,10 +175,6 @@ def report_media_time(ctx: TaskContext, stage: str, total_ms: int | None, proces
     """Progress of work that advances along the media's time line."""
     fraction = min(0.99, processed_ms / total_ms) if total_ms else 0.0
     ctx.report(fraction, stage, processed_ms=processed_ms, total_ms=total_ms)
-
-
-def _audio_track(video: Video) -> TrackInfo | None:
-    return service.stored_media_info(video).audio
 
 
 @task(JobKind.VIDEO_DELETION)

@@ -154,7 +154,9 @@ class MediaTrack:
     type: MediaTrackType = strawberry.field(description="What it carries.")
     codec: str | None = strawberry.field(description="Codec as the decoder names it.")
     language: str | None = strawberry.field(description="Language tag of the file.")
-    is_default: bool = strawberry.field(description="Whether the file flags it as default.")
+    is_default: bool = strawberry.field(
+        description="Whether the file flags it as default; of audio tracks, where one was chosen, whether it is that."
+    )
     start_seconds: float | None = strawberry.field(description="Where it begins on the media's time line.")
     duration_seconds: float | None = strawberry.field(description="Its length.")
     width: int | None = strawberry.field(description="Pixels as displayed, after rotation.")
@@ -165,6 +167,7 @@ class MediaTrack:
     sample_rate: int | None = strawberry.field(description="Audio samples a second.")
     bit_rate: BigInt | None = strawberry.field(description="Bits a second.")
     hdr: HdrKind | None = strawberry.field(description="Kind of high dynamic range; null = an ordinary picture.")
+    is_interlaced: bool | None = strawberry.field(description="Whether its pictures are of two fields; null = unsaid.")
     is_variable_frame_rate: bool | None = strawberry.field(
         description="Whether the distances of its pictures differ; null where the file does not list them."
     )
@@ -190,6 +193,7 @@ class MediaTrack:
             sample_rate=track.sample_rate,
             bit_rate=None if track.bit_rate is None else BigInt(track.bit_rate),
             hdr=None if track.hdr is None else HdrKind(track.hdr),
+            is_interlaced=track.is_interlaced,
             is_variable_frame_rate=track.is_variable_frame_rate,
         )
 
@@ -271,7 +275,6 @@ class Video(VideoLooks, Node):
 
     @strawberry.field(description="Steps whose newest job failed, at most one of each kind.")
     async def problems(self, info: Info) -> list[VideoProblem]:
-        """Failed steps."""
         newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
         failed = [job for job in newest if job.status is JobStatus.FAILED]
         return [

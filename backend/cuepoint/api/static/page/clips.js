@@ -1,6 +1,6 @@
 // In and out, and the clips that are cut with them: asked for, watched, offered.
 import { ask, watch } from "./api.js";
-import { CLIP, CREATE_CLIP, PROGRESS } from "./queries.js";
+import { CLIP, CLIPS, CREATE_CLIP, PROGRESS } from "./queries.js";
 import { clock, fine } from "./time.js";
 
 const OVER = ["SUCCEEDED", "FAILED", "CANCELLED"];
@@ -10,7 +10,7 @@ const byId = (id) => document.getElementById(id);
 
 export class Clips {
   constructor({ now, titleOf, onRange, say }) {
-    Object.assign(this, { now, titleOf, onRange, say, start: null, end: null });
+    Object.assign(this, { now, titleOf, onRange, say, start: null, end: null, shown: new Set() });
     byId("set-in").addEventListener("click", () => this.setIn());
     byId("set-out").addEventListener("click", () => this.setOut());
     byId("make-clip").addEventListener("click", () => this.make());
@@ -22,9 +22,15 @@ export class Clips {
     for (const id of ["set-in", "set-out", "make-clip"]) byId(id).hidden = !mayCut;
   }
 
-  load(videoId, clips) {
+  /** All of them, the oldest first: the newest stands on top in the end. */
+  async load(videoId) {
     this.videoId = videoId;
-    for (const clip of clips) this.show(clip);
+    for (let after = null; ; ) {
+      const { nodes, pageInfo } = (await ask(CLIPS, { id: videoId, after })).video.clips;
+      for (const clip of nodes) this.show(clip);
+      if (!pageInfo.hasNextPage) return;
+      after = pageInfo.endCursor;
+    }
   }
 
   setIn() {
@@ -70,6 +76,8 @@ export class Clips {
   }
 
   show(clip) {
+    if (this.shown.has(clip.id)) return; // it was made while the others were loaded
+    this.shown.add(clip.id);
     const item = document.createElement("li");
     const name = Object.assign(document.createElement("span"), { className: "name", textContent: clip.title });
     const { startSeconds, endSeconds } = clip.requestedRange;

@@ -146,8 +146,7 @@ async function load() {
   moments = video.moments.nodes.map((moment) => ({ ...moment, kind: "moment" }));
   showMoments(moments, seek);
   timeline.mark(moments);
-  clips.load(video.id, video.clips.nodes);
-  await loadLines(video);
+  await Promise.all([clips.load(video.id), loadLines(video)]);
 }
 
 async function loadLines({ id, transcript: said }) {

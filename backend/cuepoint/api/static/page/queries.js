@@ -11,7 +11,6 @@ export const VIDEO = `query Page($id: ID!) {
     waveform(samples: 1600) { startSeconds durationSeconds samples peaks }
     moments(first: 50) { nodes { id title reason startSeconds endSeconds } }
     transcript { id emptyReason isDemoModel }
-    clips(first: 50) { nodes { id title url requestedRange { startSeconds endSeconds } job { id status progress } } }
     problems { code message }
     project { viewerRole }
   }
@@ -24,6 +23,15 @@ export const SEGMENTS = `query Lines($id: ID!, $after: String) {
         nodes { startSeconds endSeconds text }
         pageInfo { hasNextPage endCursor }
       }
+    }
+  }
+}`;
+
+export const CLIPS = `query Clips($id: ID!, $after: String) {
+  video(id: $id) {
+    clips(first: 100, after: $after) {
+      nodes { id title url requestedRange { startSeconds endSeconds } job { id status progress } }
+      pageInfo { hasNextPage endCursor }
     }
   }
 }`;
