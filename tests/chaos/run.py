@@ -196,15 +196,17 @@ async def _judged(run: Run) -> list[str]:
 
 async def _unfinished(run: Run) -> list[str]:
     """Wait for all that was accepted; what is still there after the time is a violation."""
-    waiting = "select id, status, kind, seq, progress from jobs where status <> all($1) order by id"
+    # What the clock asks for meanwhile - the removal of files, say - none of these workers knows.
+    waiting = "select id, status, kind, seq, progress from jobs where status <> all($1) and kind = any($2) order by id"
+    kinds = [kind.value for kind in CHAIN]
     async with connect(run.it.database_url) as sql:
 
         async def look() -> tuple[bool, Any]:
-            rows = await sql.fetch(waiting, list(FINAL))
+            rows = await sql.fetch(waiting, list(FINAL), kinds)
             return not rows, [tuple(row) for row in rows]
 
         await _settled(look)
-        rows = await sql.fetch(waiting, list(FINAL))
+        rows = await sql.fetch(waiting, list(FINAL), kinds)
         known = {UUID(int=row["id"].int) for row in await sql.fetch("select id from jobs")}
         counts = Counter(row["status"] for row in await sql.fetch("select status from jobs"))
         lost = [f"accepted, and not there any more: {one}" for one in run.accepted if one not in known]

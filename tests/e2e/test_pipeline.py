@@ -28,9 +28,10 @@ SEARCHES = {
 
 
 def frames(path: Path, *, start: float = 0.0, count: int | None = None) -> NDArray[np.int16]:
-    """Small grey pictures of a video from `start` seconds on, decoded one by one, without dropping or doubling."""
+    """Small pictures of a video's luma as it is stored, from `start` seconds on, without dropping or doubling: a clip
+    is labelled as what its source was taken for, and grey of labelled pictures is computed another way."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path)]
-    command += ["-vf", f"select='gte(t,{start - 0.0005:.4f})',scale=64:36,format=gray", "-fps_mode", "passthrough"]
+    command += ["-vf", f"select='gte(t,{start - 0.0005:.4f})',extractplanes=y,scale=64:36", "-fps_mode", "passthrough"]
     command += ["-frames:v", str(count)] if count else []
     raw = subprocess.run([*command, "-f", "rawvideo", "-"], check=True, capture_output=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, 36, 64).astype(np.int16)

@@ -11,6 +11,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_workers.ENDS,
     *of_workers.TICKER,
     *of_workers.AHEAD,
+    *of_workers.ONE_ATTEMPT,
     *of_clients.CREATE,
     *of_clients.CANCEL,
     *of_clients.REPEATS,

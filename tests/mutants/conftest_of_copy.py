@@ -71,12 +71,17 @@ async def db(database_url: str, worker_database: WorkerDatabase) -> AsyncIterato
 
 
 @pytest.fixture
-def settings(tmp_path: Path, stack: SharedStack, database_url: str) -> Settings:
+def redis_url(stack: SharedStack) -> str:
+    return stack.redis_url(int(ROOT.name.removeprefix("copy")))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, redis_url: str) -> Settings:
     return load_settings(
         {
             "CUEPOINT_HOME": str(tmp_path),
             "CUEPOINT_DATABASE_URL": database_url,
-            "CUEPOINT_REDIS_URL": stack.redis_url(int(ROOT.name.removeprefix("copy"))),
+            "CUEPOINT_REDIS_URL": redis_url,
             "CUEPOINT_LEASE_SECONDS": "2",
             "CUEPOINT_POLL_SECONDS": "0.2",
             "CUEPOINT_RETRY_BASE_SECONDS": "0.1",

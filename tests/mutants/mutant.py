@@ -14,6 +14,9 @@ PIPELINE = "features/jobs/pipeline.py"
 FRESHNESS = "features/jobs/freshness.py"
 LANE_SLOTS = "worker/lane_slots.py"
 FETCHER = "worker/fetcher.py"
+PROCESS = "worker/process.py"
+FEEDS = "features/jobs/feeds.py"
+WATCHES = "features/jobs/watches.py"
 FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
 
 DRIVER = "tests/features/jobs/test_random_driver.py"
@@ -24,6 +27,8 @@ OF_LEASES = "tests/features/jobs/test_leases.py"
 OF_PIPELINES = ("tests/features/jobs/test_pipeline.py",)
 OF_FRESHNESS = ("tests/worker/test_freshness.py",)
 OF_CLAIMS_AHEAD = ("tests/worker/test_lane_slots.py", "tests/worker/test_claims_ahead.py")
+OF_ONE_ATTEMPT = ("tests/worker/test_one_attempt.py",)
+OF_WATCHING = ("tests/features/jobs/test_hub.py", "tests/features/jobs/test_feeds.py")
 SLOW = (DRIVER, "tests/features/jobs/test_model.py", CONCURRENCY)
 RACES = (CONCURRENCY,)
 # The first failure ends a run: those first that ask for what a file does, the slow ones, which ask for all, last.
@@ -37,8 +42,18 @@ TESTS_OF = {
     FRESHNESS: OF_FRESHNESS,
     LANE_SLOTS: OF_CLAIMS_AHEAD,
     FETCHER: OF_CLAIMS_AHEAD,
+    PROCESS: OF_ONE_ATTEMPT,
+    FEEDS: OF_WATCHING,
+    WATCHES: OF_WATCHING,
 }
-ALL_TESTS = (*TESTS_OF[TRANSITIONS], *OF_PIPELINES, *OF_FRESHNESS, *OF_CLAIMS_AHEAD)
+ALL_TESTS = (
+    *TESTS_OF[TRANSITIONS],
+    *OF_PIPELINES,
+    *OF_FRESHNESS,
+    *OF_CLAIMS_AHEAD,
+    *OF_ONE_ATTEMPT,
+    *OF_WATCHING,
+)
 
 # Begins the next function, or the next statement that is a constant of its module.
 _DEFINITION = re.compile(r"^(?:create function|async def|def|class|_?[A-Z_]+ = f?\"\"\")", re.MULTILINE)

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class Fetcher:
     """Keeps count of the slots of each lane; `run` is its loop.
 
-    `take` makes a claimed job this process's, `begin` hands it to a slot, `tell` announces what was claimed,
-    `give_back` lets other workers have them.
+    `take` makes a claimed job this process's, if there is one to begin; `begin` hands it to a slot, `tell` announces
+    what was claimed, `give_back` lets other workers have them.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Fetcher:
         *,
         kinds: Sequence[str],
         poll_seconds: float,
-        take: Callable[[Claimed], Attempt],
+        take: Callable[[Claimed], Attempt | None],
         begin: Callable[[Attempt], None],
         tell: Callable[[Sequence[Change]], None],
         give_back: Callable[[Sequence[Attempt]], Awaitable[None]],
@@ -128,7 +128,8 @@ class Fetcher:
     def _hold(self, lane: LaneSlots, claimed: Sequence[Claimed]) -> None:
         for job in claimed:
             attempt = self._take(job)
-            if lane.take(attempt, may_begin=not self._is_stopped):  # it may be told while Postgres is asked
+            # It may be told to stop while Postgres is asked.
+            if attempt is not None and lane.take(attempt, may_begin=not self._is_stopped):
                 self._begin(attempt)
         self._tell([job.change for job in claimed])  # last: jobs begin before the word of it goes out
 

@@ -38,6 +38,7 @@ from cuepoint.worker.ticker import Ticker, temp_root
 
 FALLBACK_REDIS = "redis://127.0.0.1:6379/0"  # SAQ wants an address; without a Redis nothing is ever sent there
 CANCEL_AGAIN_SECONDS = 0.05
+STILL_RUNNING_SECONDS = 1.0  # before a job is claimed again whose former attempt has yet to stop
 LAST_WORDS_SECONDS = 5.0  # for saying goodbye to a Postgres or Redis that may be away
 
 _log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class WorkerProcess:
             **hooks,
         )
         self._temp_root = temp_root(settings)
+        self._returning: set[asyncio.Task[None]] = set()
         self._died: BaseException | None = None
         self._registering: asyncio.Task[None] | None = None
 
@@ -176,11 +178,21 @@ class WorkerProcess:
             self._died = error
             self.drain()
 
-    def _take(self, claimed: Claimed) -> Attempt:
+    def _take(self, claimed: Claimed) -> Attempt | None:
+        """None: an attempt of the same job still runs here. Two would share a fence or a directory."""
         log, min_free_bytes = AttemptLog(self._masked), self._settings.min_free_bytes
         attempt = Attempt(claimed, self._temp_root, log, min_free_bytes=min_free_bytes)
-        self._attempts.add(attempt)
-        return attempt
+        former = self._attempts.get(claimed.fence.job_id)
+        if former is None or (former.is_over and former.fence != claimed.fence):
+            self._attempts.add(attempt)
+            return attempt
+        if former.fence != claimed.fence or former.is_over or former.stop_reason is not None:
+            returning = asyncio.create_task(
+                self._finisher.end(attempt, Outcome.RELEASE, delay_seconds=STILL_RUNNING_SECONDS)
+            )
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+        return None  # else a crash of Postgres forgot that it was claimed, and now it is again
 
     async def _give_back(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:

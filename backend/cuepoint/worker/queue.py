@@ -67,7 +67,8 @@ class DurableQueue(RedisQueue):
         self._finisher = finisher
         self._on_free = on_free
         self._ready: asyncio.Queue[Attempt | None] = asyncio.Queue()
-        self._running: dict[str, Attempt] = {}
+        # By object, not by key: a job that was given back may be claimed anew before SAQ is done with the first one.
+        self._running: dict[int, Attempt] = {}
 
     def put(self, attempt: Attempt) -> None:
         """A claimed job for the next free slot."""
@@ -80,7 +81,7 @@ class DurableQueue(RedisQueue):
 
     def attempt_of(self, job: SaqJob) -> Attempt:
         """The attempt behind a job that was dequeued."""
-        return self._running[job.key]
+        return self._running[id(job)]
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> SaqJob | None:  # noqa: ARG002
         """The next claimed job. None: the worker is stopping."""
@@ -88,7 +89,7 @@ class DurableQueue(RedisQueue):
         if attempt is None:
             return None
         job = self._from_claim(attempt.claimed)
-        self._running[job.key] = attempt
+        self._running[id(job)] = attempt
         attempt.slot_since = time.monotonic()
         return job
 
@@ -128,7 +129,7 @@ class DurableQueue(RedisQueue):
 
     def _leave_slot(self, job: SaqJob) -> Attempt | None:
         """The slot is free. The attempt, if the runner has not ended it: a hook raised before it was reached."""
-        attempt = self._running.pop(job.key, None)
+        attempt = self._running.pop(id(job), None)
         if attempt is None:
             return None
         self._on_free(attempt.claimed.lane, time.monotonic() - attempt.slot_since)

@@ -22,10 +22,10 @@ from cuepoint.features.jobs.claims import Fence, Outcome, Progress, end_attempt,
 from cuepoint.features.jobs.hub import JobHub
 from cuepoint.features.jobs.models import JobEventType, JobStatus
 from cuepoint.features.jobs.progress import JobUpdate, ProgressMessage, UpdateType
-from cuepoint.features.jobs.transitions import retry
+from cuepoint.features.jobs.transitions import cancel, retry
 from cuepoint.features.jobs.watches import Watch
 from cuepoint.graphql.sources import Standing
-from tests.support.jobs import make, run, take
+from tests.support.jobs import forget_claim, make, run, take
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ class TestWatchJob:
             with pytest.raises(NotFoundError):
                 await Watcher(hub, uuid7()).end()
 
-    @pytest.mark.parametrize("after", [-1, 2])
+    @pytest.mark.parametrize("after", [-1, 3])
     async def test_a_number_that_no_event_has_is_refused(
         self, sql: Any, db: Database, live: RedisLive, after: int
     ) -> None:
@@ -269,6 +269,21 @@ class TestWatchJob:
         async with hub_on(db, live) as hub:
             with pytest.raises(BadInputError):
                 await Watcher(hub, job, after).end()
+
+    async def test_a_job_that_ends_before_its_forgotten_claim_is_made_anew_ends_its_watch(
+        self, sql: Any, worker: UUID, db: Database, live: RedisLive
+    ) -> None:
+        fence, change = await started(sql, worker)
+        async with hub_on(db, live, safety_seconds=0.05) as hub:
+            first = Watcher(hub, fence.job_id, after=1)
+            await first.has(2)
+            await forget_claim(sql, fence.job_id)
+            resumed = Watcher(hub, fence.job_id, after=change.seq)
+            await resumed.has(1)
+            await cancel(sql, [fence.job_id])
+            ends = [(await watcher.end())[-1].status for watcher in (first, resumed)]
+
+        assert ends == [JobStatus.CANCELLED] * 2
 
     async def test_where_a_reader_stands_is_unknown_once_it_is_woken_or_gone(self) -> None:
         told = JobUpdate(UpdateType.SNAPSHOT, uuid7(), 1, datetime.now(UTC), JobStatus.QUEUED, 0, 0.0)

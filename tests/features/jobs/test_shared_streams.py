@@ -142,7 +142,7 @@ class TestJobProgress:
         assert [reader.codes for reader in gone] == [["NOT_FOUND"]] * 2
         assert [reader.numbers[-1] for reader in staying] == [3, 3]
 
-    @pytest.mark.parametrize("after", [2, -1], ids=["future", "negative"])
+    @pytest.mark.parametrize("after", [3, -1], ids=["future", "negative"])
     async def test_an_after_that_the_job_has_not_reached_is_refused(
         self, sql: Any, gateway: Gateway, viewer: Viewer, project: UUID, after: int
     ) -> None:

@@ -21,13 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Database
-from cuepoint.errors import BadInputError, NotFoundError
+from cuepoint.errors import BadInputError, DatabaseAwayError, NotFoundError
 from cuepoint.features.jobs.announce import JOBS_CHANNEL
 from cuepoint.features.jobs.cursors import Cursor
 from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_jobs, read_live, watermark
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
-from cuepoint.features.jobs.models import JobEvent
+from cuepoint.features.jobs.models import JobEvent, JobStatus
 from cuepoint.features.jobs.progress import PROGRESS, JobUpdate, LoggedEvent, decode_item
 from cuepoint.features.jobs.repository import events_after
 from cuepoint.features.jobs.service import hidden_jobs
@@ -154,7 +154,9 @@ class JobHub:
         if not found:
             raise NotFoundError("job")
         snapshot = found[0].state
-        if after is not None and not 0 <= after <= snapshot.seq:
+        # A crash of Postgres may have forgotten a claim that was told: it is made anew under the same number.
+        newest = snapshot.seq + (snapshot.status is JobStatus.QUEUED)
+        if after is not None and not 0 <= after <= newest:
             raise BadInputError(
                 f"`after` must be the number of an event that you have seen, 0 to {snapshot.seq}.", field=("after",)
             )
@@ -330,9 +332,11 @@ def _ours() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bridged(what: str) -> Iterator[None]:
-    """What the database refuses is asked again in the next round."""
+    """What the database refuses is asked again in the next round; of an outage the log is told elsewhere."""
     try:
         yield
+    except DatabaseAwayError:
+        pass
     except DATABASE_ERRORS as error:
         _log.warning("Could not read %s, again soon: %s: %s", what, type(error).__name__, error)
 

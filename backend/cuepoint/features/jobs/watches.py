@@ -104,6 +104,9 @@ class Watch:
         """What the safety query found; None: the job is not there any more."""
         if snapshot is None:
             self.is_gone = True
+        elif snapshot.status.is_final and snapshot.seq <= self.seen:
+            # A crash of Postgres forgot a claim that was told, and the job ended before it was claimed anew.
+            self.seen, self.is_behind = snapshot.seq - 1, True
         elif snapshot.seq > max([self.seen, *(event.seq for event in self.events)]):
             self.is_behind = True
         elif snapshot.status is JobStatus.RUNNING and self.progress is None:
