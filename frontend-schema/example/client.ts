@@ -33,10 +33,15 @@ export type JobUpdate = JobProgressSubscription["jobProgress"];
 export type Hit = SemanticSearchQuery["semanticSearch"]["hits"][number];
 type Refusal = { code: string; message: string };
 
+/** While the database is away the same succeeds later. */
+function isAway(error: { extensions?: Record<string, unknown> }): boolean {
+  return error.extensions?.code === "DATABASE_UNAVAILABLE";
+}
+
 /** By the schema, or by the protocol: the same fails again. 4499 is our own `terminate`. */
 function isRefusal(error: unknown): boolean {
   const { code = 0 } = error as { code?: number };
-  return Array.isArray(error) || (code >= 4400 && code < 4499);
+  return Array.isArray(error) ? !error.some(isAway) : code >= 4400 && code < 4499;
 }
 
 /** A mutation was refused: `errors` says why, and nothing has changed. */

@@ -14,6 +14,7 @@ from cuepoint.client import CuepointClient
 from cuepoint.client.errors import GraphQLFailure, RequestFailure
 from cuepoint.client.feeds import PROJECT_EVENTS
 from cuepoint.client.jobs import FINAL, JOB_PROGRESS
+from cuepoint.client.resuming import OUTAGES
 
 PAUSE_SECONDS = 0.3
 # Connections are dropped by the client too, after so long at most.
@@ -50,7 +51,7 @@ class Watcher:
             except RequestFailure:
                 await asyncio.sleep(PAUSE_SECONDS)
             except GraphQLFailure as failure:
-                if set(failure.codes) != {"INTERNAL"}:  # INTERNAL: Postgres is away
+                if not OUTAGES.issuperset(failure.codes):
                     self.refusals.append(str(failure))
                 await asyncio.sleep(PAUSE_SECONDS)
 

@@ -73,8 +73,9 @@ class TestWatchProject:
 
         assert asked == ["y"]
 
-    async def test_a_fault_of_the_server_is_tried_again_and_a_refusal_is_not(self) -> None:
-        script: Script = [[refusal("INTERNAL")], [update("a"), refusal("NOT_FOUND")]]
+    @pytest.mark.parametrize("fault", ["INTERNAL", "DATABASE_UNAVAILABLE"])
+    async def test_a_fault_of_the_server_is_tried_again_and_a_refusal_is_not(self, fault: str) -> None:
+        script: Script = [[refusal(fault)], [update("a"), refusal("NOT_FOUND")]]
         async with server(script) as (client, asked), aclosing(watch_project(client, "project_1")) as updates:
             assert (await anext(updates))["cursor"] == "a"
             with pytest.raises(GraphQLFailure) as refused:

@@ -11,6 +11,7 @@ from cuepoint.client.errors import GraphQLFailure, RequestFailure
 from cuepoint.client.http import CuepointClient
 
 RETRY_SECONDS = 0.5
+OUTAGES = frozenset({"DATABASE_UNAVAILABLE", "INTERNAL"})  # the server is there, what it needs is not
 TRIES = 120  # in a row without a single update: a minute, which a server may take to start again
 
 
@@ -44,8 +45,7 @@ async def resumed(
             failures += 1  # it was not the last: the server stops
         except (RequestFailure, GraphQLFailure) as failure:
             failures += 1
-            # INTERNAL: the server is there, what it needs is not.
-            is_refused = isinstance(failure, GraphQLFailure) and set(failure.codes) != {"INTERNAL"}
+            is_refused = isinstance(failure, GraphQLFailure) and not OUTAGES.issuperset(failure.codes)
             if is_refused or failures >= TRIES:
                 raise
         if failures >= TRIES:
