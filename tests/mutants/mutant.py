@@ -15,7 +15,6 @@ FRESHNESS = "features/jobs/freshness.py"
 LANE_SLOTS = "worker/lane_slots.py"
 FETCHER = "worker/fetcher.py"
 PROCESS = "worker/process.py"
-FEEDS = "features/jobs/feeds.py"
 WATCHES = "features/jobs/watches.py"
 FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
 
@@ -28,7 +27,7 @@ OF_PIPELINES = ("tests/features/jobs/test_pipeline.py",)
 OF_FRESHNESS = ("tests/worker/test_freshness.py",)
 OF_CLAIMS_AHEAD = ("tests/worker/test_lane_slots.py", "tests/worker/test_claims_ahead.py")
 OF_ONE_ATTEMPT = ("tests/worker/test_one_attempt.py",)
-OF_WATCHING = ("tests/features/jobs/test_hub.py", "tests/features/jobs/test_feeds.py")
+OF_WATCHING = ("tests/features/jobs/test_hub.py",)
 SLOW = (DRIVER, "tests/features/jobs/test_model.py", CONCURRENCY)
 RACES = (CONCURRENCY,)
 # The first failure ends a run: those first that ask for what a file does, the slow ones, which ask for all, last.
@@ -43,7 +42,6 @@ TESTS_OF = {
     LANE_SLOTS: OF_CLAIMS_AHEAD,
     FETCHER: OF_CLAIMS_AHEAD,
     PROCESS: OF_ONE_ATTEMPT,
-    FEEDS: OF_WATCHING,
     WATCHES: OF_WATCHING,
 }
 ALL_TESTS = (

@@ -6,7 +6,7 @@ constraint makes them one), and `id` in `order by due, id` (the index has that o
 
 from __future__ import annotations
 
-from tests.mutants.mutant import CLAIMS, FEEDS, FETCHER, LANE_SLOTS, LEASES, PROCESS, WATCHES, Mutant
+from tests.mutants.mutant import CLAIMS, FETCHER, LANE_SLOTS, LEASES, PROCESS, WATCHES, Mutant
 
 _SUCCEED = '_SUCCEED = """'
 _END = '_END_ATTEMPT = """'
@@ -234,13 +234,11 @@ AHEAD = (
 
 _FORMER = "former is None or (former.is_over and former.fence != claimed.fence)"
 _OTHERS = "former.fence != claimed.fence or former.is_over or former.stop_reason is not None"
-_FORGOTTEN = "job.event.type is JobEventType.STARTED and job.event.seq <= self._told.get(job.id, 0)"
 
 # What a worker that was lost, or a crash of Postgres that forgot a claim, leaves in a process.
 ONE_ATTEMPT = (
     Mutant("one: two attempts of a job beside each other", PROCESS, "class WorkerProcess", _FORMER, "True"),
     Mutant("one: a forgotten claim is given back", PROCESS, "class WorkerProcess", _OTHERS, "True"),
     Mutant("one: a lost attempt counts as the new one", PROCESS, "class WorkerProcess", _OTHERS, "False"),
-    Mutant("told: a forgotten claim twice", FEEDS, "class Feed:", _FORGOTTEN, "False"),
     Mutant("told: no end behind a forgotten claim", WATCHES, "class Watch", "snapshot.seq <= self.seen", "False"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +21,7 @@ from cuepoint.features.jobs.repository import JobFilter
 from cuepoint.viewer import Viewer
 from tests.support.builders.jobs import make_video
 from tests.support.feeds import FeedReader, churn, gapless, hub_on, publish, revive
-from tests.support.jobs import forget_claim, make, move_clock, run, take
+from tests.support.jobs import make, run, take
 
 
 class TestWatchFeed:
@@ -87,26 +86,6 @@ class TestWatchFeed:
         shown = [update.update.progress for update in reader.updates if update.update]
         assert shown == sorted(shown)
         assert len(shown) < 20
-
-    async def test_a_claim_that_postgres_forgot_is_told_once(
-        self, sql: Any, worker: UUID, db: Database, live: RedisLive, project: UUID, viewer: Viewer
-    ) -> None:
-        job = await make(sql, project_id=project)
-        name = FeedRequest(viewer, JobFilter()).name
-        async with hub_on(db, live, safety_seconds=0.05) as hub:
-            reader = await FeedReader(hub, viewer).caught_up()
-            [claimed] = await take(sql, worker)
-            await reader.has_events({job: 2})
-            await move_clock(sql, 3)
-            while Cursor.decode(reader.updates[-1].cursor, name).base <= claimed.change.at:
-                await make(sql, project_id=project)  # any event brings the watermark along
-                await asyncio.sleep(0.05)
-            await forget_claim(sql, job)
-            await run(sql, worker, job)
-            await reader.has_events({job: 3})
-            await reader.stop()
-
-        assert reader.numbers[job] == [2, 3]
 
     async def test_an_idle_feed_keeps_a_cursor_that_misses_nothing(
         self, sql: Any, worker: UUID, db: Database, live: RedisLive, project: UUID, viewer: Viewer

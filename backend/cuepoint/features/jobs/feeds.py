@@ -33,7 +33,7 @@ from cuepoint.features.jobs.event_log import (
     watermark,
 )
 from cuepoint.features.jobs.feed_requests import FeedRequest
-from cuepoint.features.jobs.models import JobEventType, JobKind, JobStatus
+from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.jobs.progress import JobUpdate, ProgressMessage
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
 from cuepoint.graphql.sources import Standing
@@ -106,7 +106,6 @@ class Feed:
         self._waiting: deque[LoggedJob | datetime] = deque()
         self._progress: dict[UUID, ProgressMessage] = {}
         self._running: dict[UUID, tuple[LoggedJob, JobUpdate]] = {}
-        self._told: dict[UUID, int] = {}  # number of the last event told of each running job
         self._wake = asyncio.Event()
         self._is_behind = True
         self._is_closed = False
@@ -249,7 +248,7 @@ class Feed:
             page = await self._read(partial(read_page, scope=self.scope, since=cursor.base, until=done.until, key=key))
             for job in page:
                 assert job.event is not None
-                if cursor.has_seen(job.id, job.event.seq, job.event.at) or self._has_told(job):
+                if cursor.has_seen(job.id, job.event.seq, job.event.at):
                     continue
                 cursor.round = Round(done.until, job.id, job.event.seq)
                 if job.event.at > done.until:
@@ -297,8 +296,7 @@ class Feed:
         """An event, unless it was told before."""
         event = job.event
         assert event is not None
-        has_seen = cursor.has_seen(job.id, event.seq, event.at) or self._has_told(job)
-        if has_seen or not self.request.matches(job):
+        if cursor.has_seen(job.id, event.seq, event.at) or not self.request.matches(job):
             return
         if not cursor.has_room_for(job.id):
             self.fall_behind()
@@ -306,15 +304,9 @@ class Feed:
         cursor.see(job.id, event.seq, event.at)
         yield self._tell_event(cursor, job)
 
-    def _has_told(self, job: LoggedJob) -> bool:
-        """A crash of Postgres may forget a claim, which is made anew under the same number, and later."""
-        assert job.event is not None
-        return job.event.type is JobEventType.STARTED and job.event.seq <= self._told.get(job.id, 0)
-
     def _tell_event(self, cursor: Cursor, job: LoggedJob) -> FeedUpdate:
         event = job.event
         assert event is not None
-        self._told[job.id] = event.seq
         _, current = self._running.get(job.id, (job, job.state))
         if event.attempt != current.attempt:
             current = replace(current, progress=0.0, stage=None, processed_ms=None, total_ms=None)
@@ -324,8 +316,8 @@ class Feed:
         if update.status is JobStatus.RUNNING:
             self._running[job.id] = (job, update)
         else:
-            for kept in (self._running, self._told, self._progress):
-                kept.pop(job.id, None)
+            self._running.pop(job.id, None)
+            self._progress.pop(job.id, None)
         return FeedUpdate(cursor.encode(self.request.name), job, update)
 
     async def _is_woken(self) -> bool:
