@@ -10,17 +10,11 @@ import pytest
 
 from cuepoint.adapters.media.base import ClipMode, RenderedClip
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from tests.support.cut_sources import CUT_SOURCES, cut_source, places
 from tests.support.cuts import assert_exact, assert_in_sync, rendered
 from tests.support.media import frame_numbers, make_wav, names
 
 pytestmark = pytest.mark.media
-
-
-@pytest.fixture
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
 
 
 async def cut(

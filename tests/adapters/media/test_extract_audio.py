@@ -10,7 +10,6 @@ import pytest
 
 from cuepoint.adapters.media.base import AudioInfo
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
 from tests.support.media import (
     CodedClip,
@@ -26,11 +25,6 @@ from tests.support.media import (
 )
 
 pytestmark = pytest.mark.media
-
-
-@pytest.fixture
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
 
 
 async def extract(tools: ChildMediaTools, source: Path, track_index: int = 1) -> tuple[AudioInfo, Path]:

@@ -24,11 +24,6 @@ TEXT_FOR_A_NUMBER = b"Exif\0\0II*\0" + struct.pack(
 RED, BLUE = (220, 20, 20), (20, 20, 220)
 
 
-@pytest.fixture
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
-
-
 def paint(path: Path, size: tuple[int, int] = (1600, 800), **values: object) -> Path:
     """Red, with a blue upper left quarter."""
     picture = Image.new("RGB", size, RED)

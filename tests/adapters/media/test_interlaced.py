@@ -13,7 +13,6 @@ from cuepoint.adapters.media.base import ClipMode, ReelPart, RenderedClip
 from cuepoint.adapters.media.forms import PLAIN, ClipAspect, ClipForm
 from cuepoint.adapters.media.look_tools import ChildLookTools
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from tests.support.cuts import media_zero, numbers_by_command_line, source_pictures, wanted
 from tests.support.media import CodedClip, frame_numbers, make_clip, make_coded_clip
 from tests.support.woven import ENCODINGS, combs, make_woven
@@ -22,16 +21,6 @@ pytestmark = pytest.mark.media
 
 RANGE_MS = (330, 1210)
 COMBED = 50  # pixels; in a picture of two moments there are some 250, in a whole one none
-
-
-@pytest.fixture(scope="module")
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
-
-
-@pytest.fixture(scope="module")
-def looks() -> ChildLookTools:
-    return ChildLookTools(Settings())
 
 
 @pytest.fixture(scope="module")

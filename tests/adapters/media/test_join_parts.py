@@ -11,18 +11,12 @@ import pytest
 from cuepoint.adapters.media.base import ReelPart, RenderedClip
 from cuepoint.adapters.media.forms import PLAIN, ClipAspect, ClipFit, ClipForm
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_hdr, make_plain, pictures
 from tests.support.cuts import numbers_by_command_line
 from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples
 
 pytestmark = pytest.mark.media
-
-
-@pytest.fixture(scope="module")
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,9 @@ import pytest
 from PIL import Image
 
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from tests.support.media import CodedClip, make_clip, make_coded_clip, make_truncated, make_wav, names, run_ffmpeg
 
 pytestmark = pytest.mark.media
-
-
-@pytest.fixture
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
 
 
 class TestPoster:

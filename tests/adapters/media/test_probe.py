@@ -26,11 +26,6 @@ from tests.support.media import (
 pytestmark = pytest.mark.media
 
 
-@pytest.fixture
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
-
-
 async def refusal(tools: ChildMediaTools, path: Path) -> tuple[ErrorCode, str]:
     with pytest.raises(CuepointError) as caught:
         await tools.probe(path)

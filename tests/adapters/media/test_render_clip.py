@@ -10,7 +10,6 @@ import pytest
 
 from cuepoint.adapters.media.base import ClipMode, MediaInfo, RenderedClip
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
 from tests.support.cuts import rendered
 from tests.support.media import (
@@ -72,11 +71,6 @@ async def render(
     )
     assert made.mode is ClipMode.RENDER
     return made, target
-
-
-@pytest.fixture
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
 
 
 class TestFrames:

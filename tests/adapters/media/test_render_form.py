@@ -29,17 +29,11 @@ from cuepoint.adapters.media.forms import (
     CropKey,
 )
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_plain, pictures
 from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
 
 pytestmark = pytest.mark.media
-
-
-@pytest.fixture(scope="module")
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from cuepoint.adapters.media.base import ClipMode, ReelPart
 from cuepoint.adapters.media.forms import PLAIN, ClipForm, ClipFormat
 from cuepoint.adapters.media.look_tools import ChildLookTools
 from cuepoint.adapters.media.tools import ChildMediaTools
-from cuepoint.config import Settings
 from tests.support.colours import Bars, bars_of, make_bars, make_hdr, meant_by, pictures
 from tests.support.media import run_ffmpeg
 
@@ -31,16 +30,6 @@ KINDS = {
 TOLERANCE, COARSE = 5, 10  # of 255: values are rounded several times on their way; JPEG, WebP and palettes are coarser
 JOINED = ("unsaid", "full range", "625 lines", "bt2020 of 10 bits")
 REC_709 = (1, 1, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def tools() -> ChildMediaTools:
-    return ChildMediaTools(Settings())
-
-
-@pytest.fixture(scope="module")
-def looks() -> ChildLookTools:
-    return ChildLookTools(Settings())
 
 
 @pytest.fixture(scope="module")
