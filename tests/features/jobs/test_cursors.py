@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from cuepoint.db.base import uuid7
-from cuepoint.features.jobs.cursors import MAX_POSITIONS, Cursor, MalformedCursorError, Position, Round
+from cuepoint.features.jobs.cursors import MAX_FORGOTTEN, MAX_POSITIONS, Cursor, MalformedCursorError, Position, Round
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 JOB, OTHER = sorted((uuid7(), uuid7()))
@@ -40,8 +40,41 @@ class TestHasSeen:
         assert not cursor.has_seen(OTHER, 1, later(5))
         assert not cursor.has_seen(JOB, 2, later(6))
 
+    def test_a_claim_that_is_made_anew_but_nothing_else_under_its_number(self) -> None:
+        cursor = Cursor(AT, {JOB: Position(3, later(1))})
+
+        assert cursor.has_seen(JOB, 3, later(2), is_claim=True)
+        assert not cursor.has_seen(JOB, 3, later(2))
+        assert cursor.has_seen(JOB, 2, later(2))
+
 
 class TestAdvance:
+    def test_forgotten_claims_stay_in_the_vector_until_they_are_made_anew(self) -> None:
+        cursor = Cursor(AT, {JOB: Position(3, later(1)), OTHER: Position(5, later(1))})
+
+        cursor.advance(later(2), [JOB, uuid7()])
+        cursor = Cursor.decode(cursor.encode("a"), "a")
+        cursor.advance(later(9))
+
+        assert cursor.forgotten == list(cursor.positions) == [JOB]
+        assert cursor.has_seen(JOB, 3, later(10), is_claim=True)
+        cursor.see(JOB, 3, later(10))
+        cursor.advance(later(11))
+        assert cursor.positions == {}
+
+    def test_of_forgotten_claims_the_newest_are_kept_and_take_no_room(self) -> None:
+        jobs = [uuid7() for _ in range(MAX_POSITIONS)]
+        cursor = Cursor(AT, {job: Position(2, later(1)) for job in jobs})
+
+        cursor.advance(later(2), jobs)
+        for _ in range(MAX_POSITIONS - 1):
+            cursor.see(uuid7(), 2, later(3))
+
+        assert cursor.forgotten == jobs[-MAX_FORGOTTEN:]
+        assert cursor.has_room_for(uuid7())
+        cursor.see(uuid7(), 2, later(3))
+        assert not cursor.has_room_for(uuid7())
+
     def test_jobs_that_it_has_passed_leave_the_vector(self) -> None:
         cursor = Cursor(AT)
         cursor.see(JOB, 1, later(1))

@@ -5,6 +5,9 @@ up to that number, too; of no other job anything above `base`. A job leaves the 
 what was seen of it, so the vector holds the jobs that changed within the last seconds, whether they are final or not,
 and never those that only wait. It is capped at MAX_POSITIONS: a reader with more to come goes through the log in the
 order of (job, number) up to a second watermark, and then `round` says how far it is.
+
+A crash of Postgres forgets claims that were not on the disk, and were seen: they are made anew under the same number,
+later. Their positions stay behind the watermark until that has come.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+MAX_FORGOTTEN = 16  # more of them are told twice
 MAX_POSITIONS = 128  # 19 bytes each: a cursor is 3.3 kB at the most, and about 40 bytes on a quiet project
 _VERSION = 1
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -54,10 +58,11 @@ class Cursor:
     positions: dict[UUID, Position] = field(default_factory=dict)
     round: Round | None = None
 
-    def has_seen(self, job_id: UUID, seq: int, at: datetime) -> bool:
-        """Whether this event has been seen."""
+    def has_seen(self, job_id: UUID, seq: int, at: datetime, *, is_claim: bool = False) -> bool:
+        """Whether this event has been seen. A later one under a number that was seen follows a crash: of a claim it
+        tells nothing new."""
         position = self.positions.get(job_id)
-        if position is not None and seq <= position.seq:
+        if position is not None and seq <= position.seq and (is_claim or seq < position.seq or at <= position.at):
             return True
         if self.round is not None and (job_id, seq) <= (self.round.job_id, self.round.seq):
             return at <= self.round.until
@@ -65,19 +70,27 @@ class Cursor:
 
     def has_room_for(self, job_id: UUID) -> bool:
         """Whether an event of this job above the watermark can be noted."""
-        return job_id in self.positions or len(self.positions) < MAX_POSITIONS
+        return job_id in self.positions or len(self.positions) - len(self.forgotten) < MAX_POSITIONS
 
     def see(self, job_id: UUID, seq: int, at: datetime) -> None:
         """This event, and so everything of its job before it, has been seen."""
         position = self.positions.get(job_id)
         self.positions[job_id] = Position(seq, at if position is None else max(at, position.at))
 
-    def advance(self, base: datetime) -> None:
-        """Everything up to `base` has been seen. The watermark never goes back."""
+    @property
+    def forgotten(self) -> list[UUID]:
+        """Jobs with a claim that was seen, and forgotten by Postgres."""
+        return [job_id for job_id, seen in self.positions.items() if seen.at <= self.base]
+
+    def advance(self, base: datetime, forgotten: Collection[UUID] = ()) -> None:
+        """Everything up to `base` has been seen; what was seen of these jobs is in the log no more. The watermark never
+        goes back."""
         if base <= self.base:
             return
+        passed = {job_id for job_id, seen in self.positions.items() if seen.at <= base}
+        kept = [job_id for job_id in (*self.forgotten, *forgotten) if job_id in passed][-MAX_FORGOTTEN:]
         self.base = base
-        self.positions = {job_id: seen for job_id, seen in self.positions.items() if seen.at > base}
+        self.positions = {j: seen for j, seen in self.positions.items() if j not in passed or j in kept}
 
     def copy(self) -> Cursor:
         """Another that goes its own way."""

@@ -7,7 +7,7 @@ the newest event's time; the server itself says which are open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.session import IDLE_IN_TRANSACTION_MS
+from cuepoint.features.jobs.cursors import Position
 from cuepoint.features.jobs.models import JobEventType, JobKind, JobStatus
 from cuepoint.features.jobs.progress import JobUpdate, LoggedEvent, UpdateType, eta_from_start
 from cuepoint.features.jobs.statements import InSession
@@ -188,6 +189,21 @@ async def read_jobs(session: AsyncSession, job_ids: Sequence[UUID]) -> list[Logg
     """These jobs as they are now."""
     rows = await InSession(session).fetch(_JOBS, list(job_ids))
     return [_job(row) for row in rows]
+
+
+_FORGOTTEN = """
+select j.id
+from unnest($1::uuid[], $2::integer[], $3::timestamptz[]) as seen (id, seq, at) join jobs j on j.id = seen.id
+where j.finished_at is null
+  and not exists (select from job_events e where e.job_id = j.id and e.seq = seen.seq and e.at <= seen.at)
+"""
+
+
+async def read_forgotten(session: AsyncSession, seen: Mapping[UUID, Position]) -> frozenset[UUID]:
+    """The unfinished jobs among these whose event is in the log no more: a crash of Postgres forgot it."""
+    numbers, times = [place.seq for place in seen.values()], [place.at for place in seen.values()]
+    rows = await InSession(session).fetch(_FORGOTTEN, list(seen), numbers, times)
+    return frozenset(UUID(int=row["id"].int) for row in rows)
 
 
 async def project_of_video(session: AsyncSession, video_id: UUID) -> UUID | None:

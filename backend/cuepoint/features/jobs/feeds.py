@@ -21,19 +21,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError
-from cuepoint.features.jobs.cursors import Cursor, Round
+from cuepoint.features.jobs.cursors import Cursor, Position, Round
 from cuepoint.features.jobs.event_log import (
     PAGE,
     SLACK_SECONDS,
     LoggedJob,
     Scope,
     database_now,
+    read_forgotten,
     read_page,
     read_states,
     watermark,
 )
 from cuepoint.features.jobs.feed_requests import FeedRequest
-from cuepoint.features.jobs.models import JobKind, JobStatus
+from cuepoint.features.jobs.models import JobEventType, JobKind, JobStatus
 from cuepoint.features.jobs.progress import JobUpdate, ProgressMessage
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage
 from cuepoint.graphql.sources import Standing
@@ -96,14 +97,23 @@ class FeedUpdate:
         return RESULTS.get(self.job.kind) if self.update.status is JobStatus.SUCCEEDED else None
 
 
-class Feed:
-    """One reader's place. The hub calls `put...`, the reader's task `follow`."""
+@dataclass(frozen=True)
+class _Watermark:
+    at: datetime
+    forgotten: frozenset[UUID]
 
-    def __init__(self, db: Database, request: FeedRequest, scope: Scope) -> None:
+
+class Feed:
+    """One reader's place. The hub calls `put...`, the reader's task `follow`; `noted` tells the hub what it saw."""
+
+    def __init__(
+        self, db: Database, request: FeedRequest, scope: Scope, noted: dict[UUID, Position] | None = None
+    ) -> None:
         self.request = request
         self.scope = scope
         self._db = db
-        self._waiting: deque[LoggedJob | datetime] = deque()
+        self._noted = {} if noted is None else noted
+        self._waiting: deque[LoggedJob | _Watermark] = deque()
         self._progress: dict[UUID, ProgressMessage] = {}
         self._running: dict[UUID, tuple[LoggedJob, JobUpdate]] = {}
         self._wake = asyncio.Event()
@@ -119,8 +129,8 @@ class Feed:
             return None
         while self._waiting:  # only watermarks: anything else would have woken it
             item = self._waiting.popleft()
-            assert isinstance(item, datetime)
-            self._cursor.advance(item)
+            assert isinstance(item, _Watermark)
+            self._cursor.advance(item.at, item.forgotten)
         ordered = replace(self._cursor, positions=dict(sorted(self._cursor.positions.items())))
         shown = sorted((job_id, update.shown) for job_id, (_, update) in self._running.items())
         return Standing(ordered.encode(self.request.name), tuple(shown))
@@ -139,13 +149,15 @@ class Feed:
         self._waiting.append(job)
         self._wake.set()
 
-    def put_watermark(self, at: datetime) -> None:
-        """Every event up to then has been put, or was there before this feed."""
+    def put_watermark(self, at: datetime, forgotten: frozenset[UUID] = frozenset()) -> None:
+        """Every event up to then has been put, or was there before this feed. A crash forgot claims of some jobs."""
         if self._is_behind:
             return
-        if self._waiting and isinstance(self._waiting[-1], datetime):
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(last, _Watermark):
             self._waiting.pop()
-        self._waiting.append(at)
+            forgotten |= last.forgotten
+        self._waiting.append(_Watermark(at, forgotten))
 
     def put_progress(self, job_id: UUID, message: ProgressMessage) -> None:
         """Progress of a job; the newest wins."""
@@ -218,7 +230,7 @@ class Feed:
             for job in page:
                 assert job.event is not None
                 if is_fresh and job.event.at > since and cursor.has_room_for(job.id):
-                    cursor.see(job.id, job.event.seq, job.event.at)
+                    self._note(cursor, job)
                 if self.request.matches(job) and not (is_fresh and job.finished_at is not None):
                     yield self._tell(cursor, job, job.state)
             if len(page) < PAGE or self._is_closed:
@@ -248,11 +260,11 @@ class Feed:
             page = await self._read(partial(read_page, scope=self.scope, since=cursor.base, until=done.until, key=key))
             for job in page:
                 assert job.event is not None
-                if cursor.has_seen(job.id, job.event.seq, job.event.at):
+                if _has_seen(cursor, job):
                     continue
                 cursor.round = Round(done.until, job.id, job.event.seq)
                 if job.event.at > done.until:
-                    cursor.see(job.id, job.event.seq, job.event.at)
+                    self._note(cursor, job)
                 if self.request.matches(job):
                     yield self._tell_event(cursor, job)
             if len(page) == PAGE:
@@ -260,8 +272,10 @@ class Feed:
                 assert last is not None
                 cursor.round = Round(done.until, page[-1].id, last.seq)
             elif not self._is_closed:
+                passed = {j: seen for j, seen in cursor.positions.items() if cursor.base < seen.at <= done.until}
+                forgotten = await self._read(partial(read_forgotten, seen=passed)) if passed else ()
                 cursor.round = None
-                cursor.advance(done.until)
+                cursor.advance(done.until, forgotten)
 
     async def _read_above(self, cursor: Cursor) -> AsyncGenerator[FeedUpdate, None]:
         """What is above the watermark, as far as the vector has room."""
@@ -282,8 +296,8 @@ class Feed:
         """What the hub has put."""
         while self._waiting and not self._is_closed:
             item = self._waiting.popleft()
-            if isinstance(item, datetime):
-                cursor.advance(item)
+            if isinstance(item, _Watermark):
+                cursor.advance(item.at, item.forgotten)
             else:
                 yield from self._see(cursor, item)
         for job_id in [] if self._is_closed else list(self._progress):
@@ -294,15 +308,20 @@ class Feed:
 
     def _see(self, cursor: Cursor, job: LoggedJob) -> Iterator[FeedUpdate]:
         """An event, unless it was told before."""
-        event = job.event
-        assert event is not None
-        if cursor.has_seen(job.id, event.seq, event.at) or not self.request.matches(job):
+        if _has_seen(cursor, job) or not self.request.matches(job):
             return
         if not cursor.has_room_for(job.id):
             self.fall_behind()
             return
-        cursor.see(job.id, event.seq, event.at)
+        self._note(cursor, job)
         yield self._tell_event(cursor, job)
+
+    def _note(self, cursor: Cursor, job: LoggedJob) -> None:
+        assert job.event is not None
+        cursor.see(job.id, job.event.seq, job.event.at)
+        noted = self._noted.get(job.id)
+        if noted is None or noted.seq <= job.event.seq:
+            self._noted[job.id] = cursor.positions[job.id]
 
     def _tell_event(self, cursor: Cursor, job: LoggedJob) -> FeedUpdate:
         event = job.event
@@ -331,6 +350,12 @@ class Feed:
 
     async def _read(self, read: Callable[[AsyncSession], Awaitable[T]]) -> T:
         return await read_when_reachable(self._db, read)
+
+
+def _has_seen(cursor: Cursor, job: LoggedJob) -> bool:
+    event = job.event
+    assert event is not None
+    return cursor.has_seen(job.id, event.seq, event.at, is_claim=event.type is JobEventType.STARTED)
 
 
 async def read_when_reachable(db: Database, read: Callable[[AsyncSession], Awaitable[T]]) -> T:

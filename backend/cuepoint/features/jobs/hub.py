@@ -23,8 +23,8 @@ from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, DatabaseAwayError, NotFoundError
 from cuepoint.features.jobs.announce import JOBS_CHANNEL
-from cuepoint.features.jobs.cursors import Cursor
-from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_jobs, read_live, watermark
+from cuepoint.features.jobs.cursors import Cursor, Position
+from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_forgotten, read_jobs, read_live, watermark
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
 from cuepoint.features.jobs.models import JobEvent, JobStatus
@@ -73,6 +73,7 @@ class JobHub:
         # What the reads for feeds have brought. A watermark that comes with a read holds for the reads after it.
         self._seen: Cursor | None = None
         self._next_base: datetime | None = None
+        self._noted: dict[UUID, Position] = {}  # what the feeds have seen above it
         self._starting = asyncio.Lock()
         self._asked = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -123,7 +124,7 @@ class JobHub:
         """
         cursor = request.cursor(after)
         async with self._db.read() as session:
-            feed = Feed(self._db, request, await request.scope(session))
+            feed = Feed(self._db, request, await request.scope(session), self._noted)
         introduce(feed)
         self._feeds.add(feed)
         self._start()
@@ -263,14 +264,27 @@ class JobHub:
         seen = self._seen if scopes else None
         if seen is None:
             self._seen = None  # no feed: the next one begins anew
+            self._noted.clear()
         projects = None if None in scopes else sorted({i for scope in scopes for i in scope or ()})
         async with self._db.read() as session:
             since = seen.base if seen is not None else await watermark(session)
             found = await read_live(session, since, projects if seen is not None else [], job_ids)
+            missing = self._missing(found)
+            forgotten = await read_forgotten(session, missing) if missing else frozenset[UUID]()
         if job_ids:
             self._tell_watches(set(job_ids), found)
         if seen is not None:
-            self._tell_feeds(seen, found)
+            self._tell_feeds(seen, found, forgotten)
+
+    def _missing(self, found: LiveRead) -> dict[UUID, Position]:
+        """What feeds have seen up to the next watermark, and this read did not bring again."""
+        base = self._next_base
+        if base is None:
+            return {}
+        events = [(job.id, job.event) for job in found.events if job.event is not None]
+        there = {(job_id, event.seq): event.at for job_id, event in events}
+        passed = {job_id: seen for job_id, seen in self._noted.items() if seen.at <= base}
+        return {j: seen for j, seen in passed.items() if (at := there.get((j, seen.seq))) is None or at > seen.at}
 
     def _tell_watches(self, asked: set[UUID], found: LiveRead) -> None:
         states = {job.id: job.state for job in found.jobs}
@@ -278,7 +292,7 @@ class JobHub:
             for watch in self._watches.get(job_id, ()):
                 watch.check(states.get(job_id))
 
-    def _tell_feeds(self, seen: Cursor, found: LiveRead) -> None:
+    def _tell_feeds(self, seen: Cursor, found: LiveRead, forgotten: frozenset[UUID] = frozenset()) -> None:
         if found.is_too_much:
             for feed in self._feeds:
                 feed.fall_behind()
@@ -288,6 +302,7 @@ class JobHub:
                 if seen.has_seen(job.id, job.event.seq, job.event.at):
                     continue
                 seen.see(job.id, job.event.seq, job.event.at)
+                self._noted[job.id] = seen.positions[job.id]
                 for feed in self._feeds:
                     feed.put(job)
         for job in found.jobs:
@@ -296,7 +311,9 @@ class JobHub:
         assert self._next_base is not None
         seen.advance(self._next_base)
         for feed in self._feeds:
-            feed.put_watermark(seen.base)
+            feed.put_watermark(seen.base, forgotten)
+        for job_id in [job_id for job_id, noted in self._noted.items() if noted.at <= seen.base]:
+            del self._noted[job_id]
         self._next_base = found.watermark
 
     async def _check_rights(self) -> None:
