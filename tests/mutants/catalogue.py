@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import of_clients, of_functions, of_pipelines, of_workers
+from tests.mutants import of_clients, of_feeds, of_functions, of_pipelines, of_workers
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -12,6 +12,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_workers.TICKER,
     *of_workers.AHEAD,
     *of_workers.ONE_ATTEMPT,
+    *of_workers.STOPS,
     *of_clients.CREATE,
     *of_clients.CANCEL,
     *of_clients.REPEATS,
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_pipelines.EDGES,
     *of_pipelines.JOINED,
     *of_pipelines.FRESH,
+    *of_feeds.FORGOTTEN,
 )

@@ -16,6 +16,10 @@ LANE_SLOTS = "worker/lane_slots.py"
 FETCHER = "worker/fetcher.py"
 PROCESS = "worker/process.py"
 WATCHES = "features/jobs/watches.py"
+CURSORS = "features/jobs/cursors.py"
+FEEDS = "features/jobs/feeds.py"
+HUB = "features/jobs/hub.py"
+RUNNER = "worker/runner.py"
 FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
 
 DRIVER = "tests/features/jobs/test_random_driver.py"
@@ -28,6 +32,8 @@ OF_FRESHNESS = ("tests/worker/test_freshness.py",)
 OF_CLAIMS_AHEAD = ("tests/worker/test_lane_slots.py", "tests/worker/test_claims_ahead.py")
 OF_ONE_ATTEMPT = ("tests/worker/test_one_attempt.py",)
 OF_WATCHING = ("tests/features/jobs/test_hub.py",)
+OF_FORGOTTEN = ("tests/features/jobs/test_cursors.py", "tests/features/jobs/test_forgotten_claims.py")
+OF_STOPS = ("tests/worker/test_stopping.py",)
 SLOW = (DRIVER, "tests/features/jobs/test_model.py", CONCURRENCY)
 RACES = (CONCURRENCY,)
 # The first failure ends a run: those first that ask for what a file does, the slow ones, which ask for all, last.
@@ -43,6 +49,10 @@ TESTS_OF = {
     FETCHER: OF_CLAIMS_AHEAD,
     PROCESS: OF_ONE_ATTEMPT,
     WATCHES: OF_WATCHING,
+    CURSORS: OF_FORGOTTEN,
+    FEEDS: OF_FORGOTTEN,
+    HUB: OF_FORGOTTEN,
+    RUNNER: OF_STOPS,
 }
 ALL_TESTS = (
     *TESTS_OF[TRANSITIONS],
@@ -51,6 +61,8 @@ ALL_TESTS = (
     *OF_CLAIMS_AHEAD,
     *OF_ONE_ATTEMPT,
     *OF_WATCHING,
+    *OF_FORGOTTEN,
+    *OF_STOPS,
 )
 
 # Begins the next function, or the next statement that is a constant of its module.

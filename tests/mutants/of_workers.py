@@ -6,7 +6,7 @@ constraint makes them one), and `id` in `order by due, id` (the index has that o
 
 from __future__ import annotations
 
-from tests.mutants.mutant import CLAIMS, FETCHER, LANE_SLOTS, LEASES, PROCESS, WATCHES, Mutant
+from tests.mutants.mutant import CLAIMS, FETCHER, LANE_SLOTS, LEASES, PROCESS, RUNNER, WATCHES, Mutant
 
 _SUCCEED = '_SUCCEED = """'
 _END = '_END_ATTEMPT = """'
@@ -241,4 +241,20 @@ ONE_ATTEMPT = (
     Mutant("one: a forgotten claim is given back", PROCESS, "class WorkerProcess", _OTHERS, "True"),
     Mutant("one: a lost attempt counts as the new one", PROCESS, "class WorkerProcess", _OTHERS, "False"),
     Mutant("told: no end behind a forgotten claim", WATCHES, "class Watch", "snapshot.seq <= self.seen", "False"),
+)
+
+_RUNNER = "class Runner"
+
+# The body runs in the task that ends the job: what is meant for the one must not reach the other.
+STOPS = (
+    Mutant("stop: reaches what follows the body", RUNNER, _RUNNER, "            attempt.is_over = True\n"),
+    Mutant(
+        "stop: the body begins all the same",
+        RUNNER,
+        _RUNNER,
+        "if attempt.begin(task):",
+        "if attempt.begin(task) or True:",
+    ),
+    Mutant("stop: from outside is a failure", RUNNER, _RUNNER, "attempt.stop_reason = StopReason.RELEASED", "pass"),
+    Mutant("stop: a body that cancels itself is given back", RUNNER, _RUNNER, " and task.cancelling()"),
 )

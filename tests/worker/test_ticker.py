@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database, Effect
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.connections import Connections
@@ -81,8 +83,8 @@ class TestTick:
         assert await status(sql, job) == ["RUNNING"]
 
 
-def left_in(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.glob("*/*")}
+def left_in(root: Path, pattern: str = "*/*") -> set[str]:
+    return {str(path.relative_to(root)) for path in root.glob(pattern)}
 
 
 class TestSweepTemp:
@@ -93,7 +95,12 @@ class TestSweepTemp:
             (tmp_path / name).mkdir(parents=True)
             (tmp_path / name / "file").touch()
 
+        empty, new = tmp_path / str(uuid7()), tmp_path / str(uuid7())
+        for directory in (empty, new):  # killed before it made one in it, or after it removed that
+            directory.mkdir()
+        os.utime(empty, (0, 0))
+
         await sweep_temp(sql, tmp_path)
 
         assert left_in(tmp_path) == {f"{running}/1", "notes/readme"}
-        assert not (tmp_path / str(over)).exists()
+        assert left_in(tmp_path, "*") == {str(running), new.name, "notes"}

@@ -47,7 +47,7 @@ class Attempt:
         self.has_finished = False  # the task has ended the job itself
         self.has_temp_dir = False
         self.started = self.slot_since = time.monotonic()
-        self._body: asyncio.Task[object] | None = None
+        self._body: asyncio.Task[Any] | None = None
         self._temp_root = temp_root
         self._fraction = 0.0
         self._stage: str | None = None
@@ -120,11 +120,12 @@ class Attempt:
         """Whether its body was started."""
         return self._body is not None
 
-    def begin(self, body: asyncio.Task[object]) -> None:
-        """The body runs; a stop that came before it is passed on."""
-        self._body = body
+    def begin(self, body: asyncio.Task[Any]) -> bool:
+        """Whether the body may run in this task: not when it was told to stop before."""
         if self.stop_reason is not None:
-            body.cancel()
+            return False
+        self._body = body
+        return True
 
     def stop(self, reason: StopReason) -> None:
         """Ask the body to stop. The first reason stands, but one that was lost has nothing to say any more."""

@@ -46,6 +46,13 @@ class DurableWorker(Worker[Any]):
         """None of SAQ's: its sweeper attacks healthy jobs. Ours are the process's."""
         return []
 
+    async def process(self) -> bool:
+        """One job after the other in one task: SAQ's new task for each costs without need."""
+        while await super().process():
+            if self.event.is_set() or self.burst:
+                return True
+        return False
+
     async def stop(self) -> None:
         """Drain: idle slots end at once, running jobs get their grace, then they are released."""
         self.event.set()

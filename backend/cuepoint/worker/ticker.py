@@ -26,6 +26,7 @@ from cuepoint.worker.connections import Connections
 
 TICK_SECONDS = 1.0  # how late a scheduled job or a lost one may be noticed
 SWEEP_SECONDS = 60.0
+EMPTY_SECONDS = 10.0  # in which a worker that has made the directory of a job makes that of its attempt
 FORGET_SECONDS = 3600.0
 
 LOST_ERROR = {
@@ -125,27 +126,41 @@ _RUNNING = "select id, attempt from jobs where id = any ($1::uuid[]) and status 
 
 
 async def sweep_temp(statements: Statements, root: Path) -> None:
-    """Remove the directories of attempts that are over; a killed process leaves them."""
-    found = await asyncio.to_thread(_attempt_directories, root)
+    """Remove the directories of attempts that are over, and of jobs that have none; a killed process leaves them."""
+    found = await asyncio.to_thread(_directories, root)
     if not found:
         return
     rows = await statements.fetch(_RUNNING, sorted({job_id for job_id, _, _ in found}))
     running = {(UUID(int=row["id"].int), row["attempt"]) for row in rows}
-    over = [path for job_id, attempt, path in found if (job_id, attempt) not in running]
-    await asyncio.to_thread(_remove, over)
+    over = [path for job_id, attempt, path in found if attempt is not None and (job_id, attempt) not in running]
+    empty = [path for _, attempt, path in found if attempt is None]
+    await asyncio.to_thread(_remove, over, empty)
 
 
-def _attempt_directories(root: Path) -> list[tuple[UUID, int, Path]]:
-    found = []
-    for path in root.glob("*/*"):
-        try:
-            found.append((UUID(path.parent.name), int(path.name), path))
-        except ValueError:
-            _log.warning("%s is not the directory of an attempt; left alone", path)
+def _directories(root: Path) -> list[tuple[UUID, int | None, Path]]:
+    """By job and attempt; None: the directory of a job, in which there has been nothing for a while."""
+    found: list[tuple[UUID, int | None, Path]] = []
+    for directory in root.glob("*/"):
+        paths = list(directory.glob("*"))
+        if not paths and _is_new(directory):
+            continue
+        for path in paths or [directory]:
+            try:
+                found.append((UUID(directory.name), int(path.name) if paths else None, path))
+            except ValueError:
+                _log.warning("%s is not the directory of an attempt; left alone", path)
     return found
 
 
-def _remove(directories: Sequence[Path]) -> None:
-    for directory in directories:
+def _is_new(directory: Path) -> bool:
+    try:
+        return time.time() - directory.stat().st_mtime < EMPTY_SECONDS
+    except FileNotFoundError:  # another worker was quicker
+        return True
+
+
+def _remove(attempts: Sequence[Path], empty: Sequence[Path]) -> None:
+    for directory in attempts:
         shutil.rmtree(directory, ignore_errors=True)
-        remove_if_empty(directory.parent)
+    for directory in (*empty, *(path.parent for path in attempts)):
+        remove_if_empty(directory)

@@ -28,6 +28,16 @@ async def both(db: Database) -> tuple[datetime, datetime]:
         return await watermark(session), await database_now(session)
 
 
+class TestEvents:
+    async def test_go_with_their_jobs_however_these_go(self, sql: Any, db: Database, project: UUID) -> None:
+        single, _, kept = await make(sql), await make(sql, project_id=project), await make(sql)
+
+        await sql.execute("delete from jobs where id = $1", single)
+        await sql.execute("delete from projects where id = $1", project)
+
+        assert await sql.fetchval("select array_agg(job_id) from job_events") == [kept]
+
+
 class TestWatermark:
     async def test_lies_a_second_back(self, db: Database) -> None:
         mark, now = await both(db)

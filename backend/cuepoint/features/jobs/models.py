@@ -292,7 +292,7 @@ class JobDependency(Base):
 
 
 class JobEvent(Base):
-    """One transition of one job, written in the same statement as the state."""
+    """One transition of one job, written in the statement that has its row; a trigger of `jobs` removes both."""
 
     __tablename__ = "job_events"
     __table_args__ = (
@@ -301,7 +301,8 @@ class JobEvent(Base):
     )
 
     job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, comment="The job."
+        primary_key=True,
+        comment="The job. No foreign key: each insertion would look the job up that its statement has just locked.",
     )
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="1, 2, 3 ... without gaps.")
     at: Mapped[datetime] = mapped_column(server_default=func.now(), comment="Time by the database's clock.")
