@@ -92,17 +92,6 @@ async def forget_claim(sql: Any, job_id: UUID) -> None:
         )
 
 
-async def forget_claim(sql: Any, job_id: UUID) -> None:
-    """As a crash of Postgres does with the first claim of a job, which is not on the disk when it is told."""
-    async with sql.transaction():
-        await sql.execute("delete from job_events where job_id = $1 and seq = 2", job_id)
-        await sql.execute(
-            "update jobs set status = 'QUEUED', attempt = 0, worker_id = null, started_at = null, seq = 1 "
-            "where id = $1",
-            job_id,
-        )
-
-
 async def row(sql: Any, job_id: UUID) -> Any:
     """The job's row."""
     return await sql.fetchrow("select * from jobs where id = $1", job_id)
