@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cuepoint.addresses import postgres_address, redis_address
@@ -25,6 +25,7 @@ _BUCKET_URL = re.compile(
 )
 _PRICE = re.compile(r"[^=,\s]+=\d+(\.\d+)?(/\d+(\.\d+)?)?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/?", re.ASCII)
+_ENDPOINT = re.compile(rf"{_ORIGIN.pattern}[a-z0-9]*/?", re.ASCII)  # servers that stand in for Azure have a path
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -116,7 +117,7 @@ class Settings(BaseSettings):
         None, description="Its access key; empty = what the machine itself is allowed to do."
     )
     azure_endpoint: str | None = Field(
-        None, description="http(s)://host of another Azure-compatible store; empty = Microsoft's."
+        None, description="http(s)://host, or host/account, of another Azure-compatible store; empty = Microsoft's."
     )
     trash_days: int = Field(
         0,
@@ -128,6 +129,9 @@ class Settings(BaseSettings):
         24, ge=0, le=8760, description="The audit of storage leaves files alone that are younger than this."
     )
     signed_url_seconds: int = Field(3600, ge=60, le=604_800, description="Lifetime of a signed media URL.")
+    signed_url_binds_address: bool = Field(
+        False, description="Whether a signed media URL opens only for the address that asked the API for it."
+    )
     upload_max_bytes: int = Field(20 * 1024**3, ge=1, description="Largest upload accepted.")
     upload_expiry_hours: int = Field(168, ge=1, description="An unfinished upload is swept after so long.")
     media_max_duration_seconds: int = Field(43_200, ge=1, description="Longest media accepted (12 hours).")
@@ -305,8 +309,9 @@ class Settings(BaseSettings):
 
     @field_validator("s3_endpoint", "s3_public_endpoint", "azure_endpoint")
     @classmethod
-    def _an_origin(cls, value: str | None) -> str | None:
-        if value is not None and not _ORIGIN.fullmatch(value):
+    def _an_origin(cls, value: str | None, info: ValidationInfo) -> str | None:
+        pattern = _ENDPOINT if info.field_name == "azure_endpoint" else _ORIGIN
+        if value is not None and not pattern.fullmatch(value):
             raise ValueError("must be http://host or https://host, with a port if needed, and nothing behind it")
         return value
 

@@ -93,6 +93,7 @@ class TestLoadSettings:
             ("CUEPOINT_STORAGE_URL", "gs://"),
             ("CUEPOINT_STORAGE_URL", "az://Container"),
             ("CUEPOINT_AZURE_ENDPOINT", "account.blob.example.org"),
+            ("CUEPOINT_AZURE_ENDPOINT", "https://example.org/account/container"),
             ("CUEPOINT_FORMER_SECRET_KEYS", "0123456789abcdef0123456789abcdef,short"),
             ("CUEPOINT_TRASH_DAYS", "31"),
             ("CUEPOINT_S3_ENDPOINT", "storage.example.org"),

@@ -1,15 +1,16 @@
-"""A process that dies at the n-th step: a commit of the database, before or after it, or a call of the storage."""
+"""A process that dies at the n-th step: a commit of the database, before or after it, or a call of the storage, before
+it, after it, or in the midst of what it writes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.storage.base import ObjectInfo
+from cuepoint.adapters.storage.base import ObjectInfo, Piece
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.db.session import Database
 
@@ -47,14 +48,29 @@ class FragileDatabase(Database):
 
 
 class FragileStorage(LocalStorage):
-    """Dies before a call that changes something, or after it."""
+    """Dies before a call that changes something, after it, or when half of the bytes are written."""
 
     def __init__(self, root: Path, fuse: Fuse) -> None:
         super().__init__(root, min_free_bytes=0)
         self._fuse = fuse
 
+    async def append(self, upload_key: str, offset: int, stream: AsyncIterable[Piece], *, limit: int) -> int:
+        self._fuse.step()
+        reached = await super().append(upload_key, offset, stream, limit=limit)
+        self._fuse.step()
+        return reached
+
+    def _write(self, path: Path, block: list[Piece], offset: int, size: int) -> None:
+        super()._write(path, block, offset, size)
+        self._fuse.step()
+
     async def put_file(self, key: str, path: Path) -> ObjectInfo:
         self._fuse.step()
+        half = self._objects / f"{key}#1"  # as obstore names it, until it is whole
+        half.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(b"half")
+        self._fuse.step()
+        half.unlink()
         stored = await super().put_file(key, path)
         self._fuse.step()
         return stored

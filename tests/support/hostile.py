@@ -299,8 +299,11 @@ def _sounds() -> Iterator[HostileFile]:
 
 def _times() -> Iterator[HostileFile]:
     sound = bytes(1600)
-    yield _raw("29-hours-of-three-blocks", _spread(29, sound), LIMIT)
-    yield _raw("11-hours-of-three-blocks", _spread(11, sound), LIMIT)
+    yield _raw("29-hours-of-three-blocks", b.spread(29, b.matroska_track(), sound), LIMIT)
+    yield _raw("11-hours-of-three-blocks", b.spread(11, b.matroska_track(), sound), LIMIT)
+    pictures = b.picture_track(), b.image("JPEG")  # one a second would be 39,600 of them
+    yield _raw("11-hours-of-three-pictures", b.spread(11, *pictures), LIMIT)
+    yield _raw("11-hours-of-three-pictures-and-padding", b.spread(11, *pictures, padding=400_000), OK, UNSUPPORTED)
     yield _raw(
         "time-stamps-without-end",
         b.matroska(b.matroska_track(), b.cluster(0, sound), b.cluster(2**62, sound)),
@@ -316,22 +319,10 @@ def _times() -> Iterator[HostileFile]:
         NO_PICTURE,
     )
     yield _raw(
-        "flv-jumps", b"FLV\x01\x04\x00\x00\x00\x09\x00\x00\x00\x00" + _flv(0) + _flv(0x7FFFFFFF) + _flv(0), LIMIT
+        "flv-jumps",
+        b"FLV\x01\x04\x00\x00\x00\x09\x00\x00\x00\x00" + b.flv_tag(0) + b.flv_tag(0x7FFFFFFF) + b.flv_tag(0),
+        LIMIT,
     )
-
-
-def _spread(hours: int, sound: bytes) -> bytes:
-    last = hours * b.HOUR_MS
-    length = b.element(0x4489, struct.pack(">d", float(last + 100)))
-    blocks = [b.cluster(time, sound) for time in (0, last // 2, last)]
-    return b.matroska(b.element(0x1549A966, b.unsigned(0x2AD7B1, 1_000_000), length), b.matroska_track(), *blocks)
-
-
-def _flv(time: int) -> bytes:
-    content = b"\x02" + bytes(400)  # PCM, 5.5 kHz, 16 bits
-    stamp = struct.pack(">I", time & 0xFFFFFF)[1:] + bytes([time >> 24])
-    head = b"\x08" + struct.pack(">I", len(content))[1:] + stamp + bytes(3)
-    return head + content + struct.pack(">I", len(head) + len(content))
 
 
 def _matroska() -> Iterator[HostileFile]:

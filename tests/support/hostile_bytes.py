@@ -103,6 +103,28 @@ def cluster(milliseconds: int, *blocks: bytes) -> bytes:
     )
 
 
+def spread(hours: int, track: bytes, block: bytes, *, padding: int = 0) -> bytes:
+    """Three blocks over so many hours, and a length that says so."""
+    last = hours * HOUR_MS
+    length = element(0x1549A966, unsigned(0x2AD7B1, 1_000_000), element(0x4489, struct.pack(">d", float(last + 100))))
+    return matroska(
+        length, track, *(cluster(time, block) for time in (0, last // 2, last)), element(0xEC, bytes(padding))
+    )
+
+
+def picture_track() -> bytes:
+    """A list of one track of small JPEG pictures."""
+    return matroska_track(element(0xE0, unsigned(0xB0, 64), unsigned(0xBA, 48)), codec=b"V_MJPEG", kind=1)
+
+
+def flv_tag(time: int) -> bytes:
+    """A block of sound at a time in milliseconds."""
+    content = b"\x02" + bytes(400)  # PCM, 5.5 kHz, 16 bits
+    stamp = struct.pack(">I", time & 0xFFFFFF)[1:] + bytes([time >> 24])
+    head = b"\x08" + struct.pack(">I", len(content))[1:] + stamp + bytes(3)
+    return head + content + struct.pack(">I", len(head) + len(content))
+
+
 def packed_zeros(size: int) -> bytes:
     """A zlib stream that unfolds to `size` zeros."""
     return zlib.compress(bytes(size), 9)

@@ -6,21 +6,23 @@ All files are worked on once, two at a time, by a fixture; each test looks at wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
-import socket
 import stat
 import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+import av
+import av.error
 import pytest
 
 from cuepoint.adapters.media.base import MediaCaps, MediaInfo
 from cuepoint.adapters.media.boxes import check_boxes
 from cuepoint.adapters.media.commands import ffmpeg_binary, wav_command
+from cuepoint.adapters.media.sniff import DEMUXERS
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
@@ -29,6 +31,7 @@ from cuepoint.processes.sandbox import Box
 from tests.support import hostile_bytes as b
 from tests.support.hostile import NO_PICTURE, OK, HostileFile, Trap, corpus, playlists
 from tests.support.media import make_wav
+from tests.support.traps import CANARY, adopted_orphans, children, holders_of, traps_in
 
 pytestmark = pytest.mark.media
 
@@ -36,7 +39,6 @@ FILES = corpus()
 MAX_SECONDS = 30.0  # a tenth of it on a machine that does nothing else
 MAX_MEMORY_KIB = 600 * 1024
 MAX_OUTPUT_BYTES = 40 * 1024**2
-CANARY = b"canary-4b1f"
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Outcome:
     said: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
+    processes: list[int] = field(default_factory=list)
     outputs: list[bytes] = field(default_factory=list)
 
 
@@ -54,10 +57,11 @@ class Round:
     """What became of all of them."""
 
     outcomes: dict[str, Outcome]
-    calls: int
-    canary_read: bool
+    calls: list[bytes]
+    canary_opened: bool
+    would_be_noticed: bool
     memory_kib: int
-    processes: list[psutil.Process]
+    processes: set[int]
     temporary: list[str]
     descriptors: int
 
@@ -65,32 +69,26 @@ class Round:
 @pytest.fixture(scope="module")
 async def worked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Round]:
     folder, temporary = tmp_path_factory.mktemp("hostile"), tmp_path_factory.mktemp("temporary")
-    canary = make_wav(folder / "canary.wav", seconds=1)
-    canary.write_bytes(canary.read_bytes() + CANARY * 10)
-    os.utime(canary, (0, 1))  # where access times are kept, reading it would set a new one
-    calls: list[int] = []
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as listening:
-        patch.setenv("TMPDIR", str(temporary))
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        listening.setblocking(False)
-        asyncio.get_running_loop().add_reader(listening, lambda: calls.append(listening.accept()[0].close() or 1))
-        memory, descriptors = _memory_kib(), _descriptors()
-        outcomes = await _work_on_all(folder, Trap(canary, listening.getsockname()[1]))
-        asyncio.get_running_loop().remove_reader(listening)
-        yield Round(
-            outcomes=outcomes,
-            calls=len(calls),
-            canary_read=canary.stat().st_atime != 0,
-            memory_kib=0 if _memory_kib() == memory else _memory_kib(),
-            processes=psutil.Process().children(recursive=True),
-            temporary=[path.name for path in temporary.iterdir()],
-            descriptors=_descriptors() - descriptors,
-        )
+    async with traps_in(folder) as traps:
+        with pytest.MonkeyPatch.context() as patch, adopted_orphans():
+            patch.setenv("TMPDIR", str(temporary))
+            memory, descriptors, processes = _memory_kib(), _descriptors(), children()
+            outcomes = await _work_on_all(folder, traps.trap)
+            canary_opened = traps.opened.has_seen_one()
+            traps.trap.canary.read_bytes()
+            yield Round(
+                outcomes=outcomes,
+                calls=traps.calls,
+                canary_opened=canary_opened,
+                would_be_noticed=traps.opened.has_seen_one(),
+                memory_kib=0 if _memory_kib() == memory else _memory_kib(),
+                processes=children() - processes,
+                temporary=[path.name for path in temporary.iterdir()],
+                descriptors=_descriptors() - descriptors,
+            )
 
 
 async def _work_on_all(folder: Path, trap: Trap) -> dict[str, Outcome]:
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
     tools, places = ChildMediaTools(Settings()), asyncio.Semaphore(2)
 
     async def work(number: int, file: HostileFile) -> tuple[str, Outcome]:
@@ -99,10 +97,7 @@ async def _work_on_all(folder: Path, trap: Trap) -> dict[str, Outcome]:
         async with places:
             return file.id, await _work_on(tools, file, place, trap)
 
-    outcomes = dict(await asyncio.gather(*(work(number, file) for number, file in enumerate(FILES))))
-    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
-    assert left == []
-    return outcomes
+    return dict(await asyncio.gather(*(work(number, file) for number, file in enumerate(FILES))))
 
 
 async def _work_on(tools: ChildMediaTools, file: HostileFile, place: Path, trap: Trap) -> Outcome:
@@ -130,6 +125,7 @@ def _look_at(place: Path, source: str, made: Outcome) -> None:
     found = {path.name: path for path in place.iterdir() if path.name != source}
     made.outputs = [found.pop(name).read_bytes() for name in ("a.wav", "a.jpg") if name in found]
     made.left = sorted(found)
+    made.processes = holders_of(place)
 
 
 async def _note(made: Outcome, operation: str, work: Awaitable[object]) -> None:
@@ -161,7 +157,7 @@ class TestHostileFiles:
 
         assert outcome.said == file.expected
         assert max(outcome.seconds.values()) < MAX_SECONDS
-        assert outcome.left == []
+        assert (outcome.left, outcome.processes) == ([], [])
         assert not any(CANARY in output for output in outcome.outputs)
         assert sum(map(len, outcome.outputs)) < MAX_OUTPUT_BYTES
 
@@ -169,18 +165,18 @@ class TestHostileFiles:
         assert len({file.id for file in FILES}) == len(FILES) >= 150
 
     async def test_nobody_was_called_and_nothing_else_was_read(self, worked: Round) -> None:
-        assert (worked.calls, worked.canary_read) == (0, False)
+        assert (worked.calls, worked.canary_opened, worked.would_be_noticed) == ([], False, True)
 
     async def test_no_child_took_much_memory(self, worked: Round) -> None:
         assert worked.memory_kib < MAX_MEMORY_KIB
 
     async def test_nothing_is_left(self, worked: Round) -> None:
-        assert worked.temporary == []
+        assert (worked.temporary, worked.processes) == ([], set())
         assert worked.descriptors <= 0  # those that earlier tests had left may be collected meanwhile
 
 
-class TestFfmpegAlone:
-    """Sniffing comes first; if it let one of these pass, the command line would still hold, and behind it the box."""
+class TestToolsAlone:
+    """Sniffing comes first; if it let one of these pass, the options would still hold, and behind them the box."""
 
     ANY_PROTOCOL = ("-protocol_whitelist", "fd,file,http,tcp,crypto,data")
     ANY_NAME = ("-f", "hls", "-allowed_extensions", "ALL", "-extension_picky", "0")
@@ -220,6 +216,34 @@ class TestFfmpegAlone:
             os.close(descriptor)
 
         assert found == [True, False, False, False]
+
+    @pytest.mark.parametrize("tool", ["ffmpeg", "pyav"])
+    async def test_none_of_them_is_followed_by_either_tool_without_the_box(self, tmp_path: Path, tool: str) -> None:
+        followed = []
+        async with traps_in(tmp_path) as traps:
+            for number, file in enumerate(playlists()):
+                (tmp_path / str(number)).mkdir()
+                descriptor = os.open(file.write(tmp_path / str(number), traps.trap), os.O_RDONLY)
+                target = tmp_path / str(number) / "out.wav"
+                if tool == "ffmpeg":
+                    argv = wav_command(descriptor, target, track_index=0, caps=MediaCaps())
+                    await run_child(argv, timeout=30, pass_fds=(descriptor,))
+                else:
+                    _open_as_the_child_does(descriptor)
+                os.close(descriptor)
+                await asyncio.sleep(0)  # whoever called is heard
+                if traps.calls or traps.opened.has_seen_one() or (target.exists() and target.stat().st_size):
+                    followed.append(file.id)
+                    traps.calls.clear()
+
+        assert followed == []
+
+
+def _open_as_the_child_does(descriptor: int) -> None:
+    options = {"fd": str(descriptor), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
+    with contextlib.suppress(av.error.FFmpegError, ValueError), av.open("fd:", options=options) as container:
+        for _ in zip(range(10), container.demux(), strict=False):
+            pass
 
 
 class TestNoRegularFile:

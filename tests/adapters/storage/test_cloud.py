@@ -1,6 +1,6 @@
 """Google Cloud Storage and Azure by configuration: what is refused, and uploads that a crash interrupted.
 
-Neither has a server here: `test_contract` runs the same code over objects in memory.
+`test_contract` runs the same code through Google's client, and on the bucket of whoever names one (`conftest.OWN`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,17 @@ class TestConfiguration:
         assert (
             repr(storage._objects._store()) == 'AzureStore(container_name="media", account_name="acme", prefix="films")'
         )
+
+    def test_a_server_that_stands_in_for_azure_has_the_account_in_its_path(self, tmp_path: Path) -> None:
+        storage = built(
+            tmp_path,
+            "az://media",
+            azure_account="acme",
+            azure_account_key="a2V5",
+            azure_endpoint="http://127.0.0.1:10000/acme",
+        )
+
+        assert storage._objects._store().config["endpoint"] == "http://127.0.0.1:10000/acme"
 
     def test_azure_without_an_account_is_misconfigured(self, tmp_path: Path) -> None:
         with pytest.raises(CuepointError) as refused:

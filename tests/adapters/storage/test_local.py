@@ -215,3 +215,16 @@ class TestUnfinishedWrites:
         assert (found.key, found.token) == ("a/c", "7")
         assert [file.key async for page in storage.list_files() for file in page] == ["a/b"]
         assert [path.name for path in (storage._objects / "a").iterdir()] == ["b"]
+
+    async def test_go_with_the_object_that_they_would_have_become(self, storage: LocalStorage, tmp_path: Path) -> None:
+        await put(storage, "a/b", b"whole", tmp_path)
+        for name in ("b#1", "c#7", "bb#1", "bb#2"):
+            (storage._objects / "a" / name).write_bytes(b"half")
+
+        await storage.delete("a/b")
+        await storage.delete("a/c")
+        left = sorted(path.name for path in (storage._objects / "a").iterdir())
+        removed = await storage.delete_prefix("a/")
+
+        assert (left, removed) == (["bb#1", "bb#2"], 0)
+        assert [write async for page in storage.list_unfinished() for write in page] == []

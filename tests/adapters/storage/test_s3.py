@@ -55,6 +55,9 @@ class TestLocalCopy:
         config = S3Config.of(s3.settings(tmp_path, prefix))
         storage = S3Storage(config, tmp_path / "copies", min_free_bytes=1 << 60)
         await put(storage, "film", b"abc", tmp_path)
+        (tmp_path / "copies").mkdir()
+        for name in ("left", "left.lock"):  # by a process that died: it may be what fills the disk
+            (tmp_path / "copies" / name).touch()
 
         with pytest.raises(CuepointError) as refused:
             async with storage.local_copy("film"):
@@ -196,3 +199,19 @@ class TestUnfinishedWrites:
         assert sorted(write.key for write in found) == ["a/b0", "a/b1", "a/b2"]
         assert all(write.started_at <= datetime.now(UTC) for write in found)
         assert s3.open_multiparts(prefix) == 2
+
+    async def test_go_with_the_object_that_they_would_have_become(
+        self, storage: S3Storage, s3: S3Server, prefix: str, tmp_path: Path
+    ) -> None:
+        await put(storage, "a/b", b"whole", tmp_path)
+        with contextlib.closing(s3.client()) as client:
+            for name in ("a/b", "a/c", "a/bb", "aa/b"):
+                client.create_multipart_upload(Bucket=s3.bucket, Key=f"{prefix}/objects/{name}")
+
+        await storage.delete("a/b")
+        await storage.delete("a/c")
+        left = [write.key async for page in storage.list_unfinished() for write in page]
+        removed = await storage.delete_prefix("a/")
+
+        assert (sorted(left), removed) == (["a/bb", "aa/b"], 0)
+        assert [write.key async for page in storage.list_unfinished() for write in page] == ["aa/b"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -12,6 +15,7 @@ from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.config import Settings
 from cuepoint.db.base import Base
 from cuepoint.db.session import Database
+from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
 from cuepoint.features.presets.models import Preset
 from cuepoint.features.projects.models import Project, ShareLink
@@ -26,6 +30,7 @@ from tests.support.builders.search import SPACE, axis, index, make_space
 from tests.support.builders.transcripts import make_transcript
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_rendition, make_upload, make_video
+from tests.support.faults import FragileDatabase, FragileStorage, Fuse, Killed
 
 # Kept on purpose: what was done and used, the sums of storage, and the list that files are removed by.
 KEPT = {"audit_events", "media_usage", "storage_tallies", "file_removals"}
@@ -106,3 +111,29 @@ async def total_rows(db: Database, *names: str) -> dict[str, int]:
     assert set(names) <= set(Base.metadata.tables)
     async with db.read() as session:
         return {name: await session.scalar(text(f"select count(*) from {name}")) or 0 for name in names}
+
+
+async def run_dying(
+    db: Database, settings: Settings, begin: Callable[[], Awaitable[TaskContext]], body: Callable[[Any], Awaitable[Any]]
+) -> int:
+    """Attempt after attempt, each of which gets three steps further than the one before and dies there, be it before a
+    commit or after it; how often they died."""
+    for deaths in range(100):
+        fuse, before = Fuse(3 * deaths + 1), asyncio.all_tasks()
+        context = await begin()
+        cast(Any, context.adapters).storage = FragileStorage(settings.storage_directory(), fuse)
+        try:
+            await body(replace(context, db=FragileDatabase(db, fuse)))
+        except Killed:
+            if left := asyncio.all_tasks() - before:
+                await asyncio.wait(left)
+            async with db.write() as session:  # leases and claims run out
+                await session.execute(
+                    update(Job)
+                    .where(Job.id == context.job_id)
+                    .values(status=JobStatus.FAILED, worker_id=None, finished_at=func.now())
+                )
+                await session.execute(text("update file_removals set claimed_until = null"))
+        else:
+            return deaths
+    raise AssertionError("it never came to its end")

@@ -132,11 +132,11 @@ class Storage(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove the object; absent is fine."""
+        """Remove the object, and what a process that died had begun to write of it; absent is fine."""
         ...
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove every object below `prefix`; returns how many."""
+        """Remove every object below `prefix`, and what was begun there; returns how many objects."""
         ...
 
     def local_copy(self, key: str) -> AbstractAsyncContextManager[Path]:

@@ -72,6 +72,7 @@ class StoredInBucket:
         """See the port: a download, gone afterwards."""
         info = await self._existing(key)
         with translated():
+            await in_thread(self._copies.sweep)  # what the dead have left may be what fills the disk
             await in_thread(demand_space, self._directory, info.size_bytes, self._min_free_bytes)
         with self._copies.new_file() as path:
             await self._download(info, path)

@@ -80,7 +80,8 @@ class CloudStorage(StoredInBucket):
             yield [OpenBytes(file.key.removeprefix("whole/"), file.modified_at) for file in page]
 
     async def list_unfinished(self) -> AsyncIterator[Sequence[UnfinishedWrite]]:
-        """See the port: these stores forget them by themselves, after a week."""
+        """See the port: nobody can ask for them through obstore. Azure forgets them after a week by itself, Google by a
+        rule of the bucket (docs/storage.md)."""
         none: list[list[UnfinishedWrite]] = []
         for page in none:
             yield page

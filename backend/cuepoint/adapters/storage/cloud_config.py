@@ -46,7 +46,8 @@ def _open_gcs(bucket: str, prefix: str | None, credentials: str | None) -> GCSSt
         bucket,
         prefix=prefix,
         config={} if credentials is None else {"service_account": credentials},
-        client_options={"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT},
+        # http:// only where the service account says so, of a server that stands in for Google's (gcs_base_url)
+        client_options={"allow_http": True, "timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT},
         retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
     )
 

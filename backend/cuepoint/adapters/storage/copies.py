@@ -16,7 +16,7 @@ _LOCK = ".lock"
 
 class CopyDirectory:
     """Files that live as long as they are used. Beside each lies a lock that the kernel frees when its process ends;
-    what nobody holds any more is removed before the next file is made."""
+    `sweep` removes what nobody holds any more."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -25,7 +25,6 @@ class CopyDirectory:
     def new_file(self) -> Iterator[Path]:
         """A path for one file, which is gone afterwards."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.sweep()
         path, descriptor = self._locked()
         try:
             yield path

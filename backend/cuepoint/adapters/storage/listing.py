@@ -31,7 +31,7 @@ def _walk(directory: Path, below: str) -> Iterator[Entry]:
     try:
         with scandir(directory) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
         name = f"{below}{entry.name}"

@@ -145,17 +145,21 @@ class LocalStorage:
         """See the port."""
         import obstore
 
-        path_below(self._objects, key)
+        target = path_below(self._objects, key)
         with _translated(), contextlib.suppress(FileNotFoundError):
+            await in_thread(_drop_begun, target)
             await obstore.delete_async(await self._store(), key)
 
     async def delete_prefix(self, prefix: str) -> int:
         """See the port. A prefix ends at a `/`: `videos/1` does not take `videos/10` along."""
         import obstore
 
-        path_below(self._objects, checked_key(prefix.rstrip("/")))
+        below = path_below(self._objects, checked_key(prefix.rstrip("/")))
         store, deleted = await self._store(), 0
         with _translated():
+            begun = [below / name async for page in listed(below) for name, _, _ in page if UNFINISHED in name]
+            for path in begun:
+                await in_thread(path.unlink, missing_ok=True)
             keys = [meta["path"] async for page in obstore.list(store, prefix.rstrip("/")) for meta in page]
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):
@@ -276,6 +280,14 @@ def _move(source: Path, target: Path) -> None:
         elif not target.exists():
             raise NotFoundError("upload") from None
     _sync_directory(target.parent)
+
+
+def _drop_begun(target: Path) -> None:
+    """Nothing that obstore began to write of the file is left. Raises FileNotFoundError where its directory is not."""
+    with os.scandir(target.parent) as found:
+        begun = [entry.path for entry in found if entry.name.startswith(f"{target.name}{UNFINISHED}")]
+    for path in begun:
+        Path(path).unlink(missing_ok=True)
 
 
 def _existing_file(path: Path) -> Path:

@@ -72,6 +72,17 @@ class S3Storage(StoredInBucket):
         """See the port."""
         return self._uploads.read(_upload(upload_key))
 
+    async def delete(self, key: str) -> None:
+        """See the port."""
+        await super().delete(key)
+        await self._multipart.abort_all(object_name(key))
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """See the port."""
+        removed = await super().delete_prefix(prefix)
+        await self._multipart.abort_all(f"{object_name(prefix.rstrip('/'))}/")
+        return removed
+
     def direct_url(self, file: DirectFile, *, seconds: int) -> str | None:
         """See the port: where CUEPOINT_S3_PUBLIC_ENDPOINT names an address that clients reach."""
         if self._config.public_address is None:

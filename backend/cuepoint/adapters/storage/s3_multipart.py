@@ -89,10 +89,11 @@ class Multipart:
                 return found
             marker = {"part-number-marker": _inner(answer.text, "NextPartNumberMarker")}
 
-    async def abort_all(self, prefix: str) -> None:
-        """No multipart upload of an object below `prefix` is open any more."""
-        async for found in self.list(prefix):
-            await self.abort(found.path, found.upload_id)
+    async def abort_all(self, path: str) -> None:
+        """No multipart upload of that object, or of an object below it where it ends at a `/`, is open any more."""
+        async for found in self.list(path):
+            if found.path == path or path.endswith("/"):
+                await self.abort(found.path, found.upload_id)
 
     async def abort(self, path: str, upload_id: str) -> None:
         """The multipart upload is gone with its parts; absent is fine."""

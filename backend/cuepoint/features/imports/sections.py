@@ -9,15 +9,13 @@ from cuepoint.adapters.media.base import MediaInfo
 from cuepoint.errors import CuepointError, ErrorCode
 from cuepoint.features.files.removal import remove_files
 from cuepoint.features.files.service import enqueue_removal
-from cuepoint.features.imports.downloading import begin_download
+from cuepoint.features.imports.downloading import CUT, begin_download
 from cuepoint.features.imports.from_sites import file_as_source
 from cuepoint.features.imports.models import Import
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.uploads import fetching
 from cuepoint.features.uploads.keys import original_key
 from cuepoint.features.uploads.models import Upload
-
-CUT = "cut"  # the validator of bytes that are the section: no source has one without quotes and figures
 
 
 def wants_section(row: Import) -> bool:
