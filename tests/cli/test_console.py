@@ -38,6 +38,7 @@ def job(**changes: Any) -> dict[str, Any]:
         "project": {"name": "P"},
         "error": None,
         "waitReason": None,
+        "cancelledBy": None,
     } | changes
 
 
@@ -71,10 +72,20 @@ class TestDetail:
             ({"status": "QUEUED", "waitReason": {"message": "The queue cpu is paused."}}, "The queue cpu is paused."),
             ({"status": "FAILED", "error": {"code": "JOB_TIMEOUT", "message": "Too long."}}, "JOB_TIMEOUT: Too long."),
             ({"status": "SUCCEEDED"}, ""),
+            ({"status": "CANCELLED"}, ""),
+            ({"status": "CANCELLED", "cancelledBy": {"id": "job_7"}}, "It required job_7, which did not succeed."),
         ],
     )
     def test_is_what_matters_in_that_state(self, changes: dict[str, Any], text: str) -> None:
         assert detail(job(**changes)) == text
+
+
+class TestJobs:
+    def test_a_table_that_is_live_is_no_json(self) -> None:
+        result = CliRunner().invoke(cli, ["jobs", "--watch", "--json"])
+
+        assert result.exit_code == 2
+        assert "--watch shows a table: leave out --json." in result.output
 
 
 class TestAge:

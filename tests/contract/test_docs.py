@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cuepoint.api import graphql_ws
 from cuepoint.cli.main import COMMANDS
 from cuepoint.config import PREFIX, Settings
 from cuepoint.errors import ErrorCode
@@ -115,7 +116,7 @@ class TestErrors:
 class TestJobs:
     def test_the_table_is_that_of_kinds(self) -> None:
         rows = re.findall(
-            r"^\| ([A-Z_]+) \| (\w+) \| ([^|]*)\| (\d+) \|$", (DOCS / "jobs.md").read_text(), re.MULTILINE
+            r"^\| ([A-Z_]+) \| (\w+) \| ([^|]*)\| (\d+) \|$", (DOCS / "pipeline.md").read_text(), re.MULTILINE
         )
 
         said = {kind: (lane, int(attempts)) for kind, lane, _, attempts in rows}
@@ -130,6 +131,14 @@ class TestJobs:
         (picture,) = re.findall(r"```mermaid\n(.*?)```", (DOCS / "jobs.md").read_text(), re.DOTALL)
 
         assert {status.value for status in JobStatus} <= set(re.findall(r"\b[A-Z]{6,}\b", picture))
+
+
+class TestCloseCodes:
+    def test_clients_are_told_of_each(self) -> None:
+        used = {value for value in vars(graphql_ws).values() if isinstance(value, int) and 1000 < value < 5000}
+        told = {int(code) for code in re.findall(r"^\| (\d{4}) \|", (DOCS / "clients.md").read_text(), re.MULTILINE)}
+
+        assert told == used | {1011}  # which the server under the application sends
 
 
 class TestNames:

@@ -24,5 +24,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_pipelines.EDGES,
     *of_pipelines.JOINED,
     *of_pipelines.FRESH,
+    *of_pipelines.LOCKS,
     *of_feeds.FORGOTTEN,
 )

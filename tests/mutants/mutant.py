@@ -19,6 +19,7 @@ WATCHES = "features/jobs/watches.py"
 CURSORS = "features/jobs/cursors.py"
 FEEDS = "features/jobs/feeds.py"
 HUB = "features/jobs/hub.py"
+CONTEXT = "features/jobs/context.py"
 RUNNER = "worker/runner.py"
 FUNCTIONS = "db/migrations/versions/0001_jobs.sql"
 
@@ -33,6 +34,7 @@ OF_CLAIMS_AHEAD = ("tests/worker/test_lane_slots.py", "tests/worker/test_claims_
 OF_ONE_ATTEMPT = ("tests/worker/test_one_attempt.py",)
 OF_WATCHING = ("tests/features/jobs/test_hub.py",)
 OF_FORGOTTEN = ("tests/features/jobs/test_cursors.py", "tests/features/jobs/test_forgotten_claims.py")
+OF_LOCKS = ("tests/features/jobs/test_context.py",)
 OF_STOPS = ("tests/worker/test_stopping.py",)
 SLOW = (DRIVER, "tests/features/jobs/test_model.py", CONCURRENCY)
 RACES = (CONCURRENCY,)
@@ -53,6 +55,7 @@ TESTS_OF = {
     FEEDS: OF_FORGOTTEN,
     HUB: OF_FORGOTTEN,
     RUNNER: OF_STOPS,
+    CONTEXT: OF_LOCKS,
 }
 ALL_TESTS = (
     *TESTS_OF[TRANSITIONS],
@@ -63,6 +66,7 @@ ALL_TESTS = (
     *OF_WATCHING,
     *OF_FORGOTTEN,
     *OF_STOPS,
+    *OF_LOCKS,
 )
 
 # Begins the next function, or the next statement that is a constant of its module.

@@ -6,7 +6,7 @@ which looks too; that saves a statement.
 
 from __future__ import annotations
 
-from tests.mutants.mutant import FRESHNESS, JOINING, PIPELINE, Mutant
+from tests.mutants.mutant import CONTEXT, FRESHNESS, JOINING, PIPELINE, Mutant
 
 _WAIT = '_WAIT = """'
 _WAIT_FOR_MORE = "async def wait_for_more"
@@ -78,4 +78,14 @@ FRESH = (
     Mutant("fingerprint: without inputs", FRESHNESS, _PRINT, ", inputs]", "]"),
     Mutant("fingerprint: by the order of names", FRESHNESS, _PRINT, "orjson.OPT_SORT_KEYS", "None"),
     Mutant("fingerprint: by who said so", FRESHNESS, _PRINT, " if name != SOURCES"),
+)
+
+LOCKS = (
+    Mutant(
+        "locks: a step takes its job before its video",
+        CONTEXT,
+        "async def _enter_when_reachable",
+        "video_id is not None",
+        "False",
+    ),
 )

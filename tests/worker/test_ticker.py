@@ -13,10 +13,13 @@ import pytest
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database, Effect
+from cuepoint.features.jobs.models import JobKind
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.connections import Connections
 from cuepoint.worker.ticker import Ticker, newest_slot, sweep_temp
 from tests.support.jobs import make, make_worker, move_clock, status, take
+
+KINDS = ", ".join(f"'{kind.value}'" for kind in JobKind)
 
 
 async def nowhere(effects: Sequence[Effect]) -> None:
@@ -70,6 +73,22 @@ class TestSlots:
 
         assert await sql.fetchval("select count(*) from jobs") == 0
         assert await sql.fetchval("select extract(month from next_at at time zone 'UTC') from schedules") == 1
+
+    async def test_that_of_a_kind_of_the_next_release_is_left_to_its_workers(self, sql: Any, ticker: Ticker) -> None:
+        """Before one that everybody knows: an older worker goes on with that."""
+        await sql.execute("alter table schedules drop constraint ck_schedules_kind")
+        await sql.execute(
+            "insert into schedules (name, cron, kind, next_at) select name, '* * * * *', kind, now() - interval '1 h' "
+            "from (values ('a', 'OF_THE_NEXT_RELEASE'), ('b', 'MAINTENANCE')) as x (name, kind)"
+        )
+
+        await ticker.tick()
+
+        due = await sql.fetch("select name from schedules where next_at < now()")
+        assert await sql.fetchval("select array_agg(kind) from jobs") == ["MAINTENANCE"]
+        assert [row["name"] for row in due] == ["a"]
+        await sql.execute("delete from schedules where name = 'a'")
+        await sql.execute(f"alter table schedules add constraint ck_schedules_kind check (kind in ({KINDS}))")
 
 
 class TestTick:

@@ -30,6 +30,7 @@ query ConsoleJobs($filter: JobFilterInput, $first: Int!) {
       project { name }
       error { code message }
       waitReason { code message }
+      cancelledBy { id }
     }
   }
 }
@@ -45,10 +46,12 @@ def command(watch: bool, statuses: Sequence[str], first: int, as_json: bool) -> 
     """Ask the API, as any client could."""
     from cuepoint.cli.remote import converse
 
+    if watch and as_json:
+        raise click.UsageError("--watch shows a table: leave out --json.")
     variables = {"filter": {"status": [status.upper() for status in statuses]}, "first": first}
 
     async def talk(client: CuepointClient) -> None:
-        if watch and not as_json:
+        if watch:
             await _watch(client, variables)
             return
         answer = (await client.execute(JOBS, variables))["jobs"]
@@ -109,6 +112,8 @@ def detail(job: dict[str, Any]) -> str:
         return f"{job['stage'] or ''}{left}".lstrip(", ")
     if job["waitReason"] is not None:
         return str(job["waitReason"]["message"])
+    if job["cancelledBy"] is not None:
+        return f"It required {job['cancelledBy']['id']}, which did not succeed."
     return f"{job['error']['code']}: {job['error']['message']}" if job["error"] is not None else ""
 
 

@@ -12,6 +12,7 @@ from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.backpressure import queue_limits
 from cuepoint.features.jobs.claims import Outcome
+from cuepoint.features.jobs.transitions import cancel
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.graphql.scalars import encode_id
 from tests.support.builders.jobs import make_project, make_video, make_viewer
@@ -173,3 +174,17 @@ class TestRetryBatch:
         assert (len(everything["jobs"]), everything["skippedCount"]) == (6, 0)
         assert everything["batch"]["counts"] == [{"status": "BLOCKED", "count": 4}, {"status": "QUEUED", "count": 2}]
         assert len(await take(sql, await make_worker(sql), limit=9)) == 2
+
+    async def test_what_comes_back_with_another_is_not_skipped(
+        self, db: Database, sql: Any, api: Api, project: UUID
+    ) -> None:
+        started = await start(api, await videos(db, project, 1), steps=["PROBE", "AUDIO_EXTRACTION", "SEGMENTATION"])
+        [(probe, *others)] = map(keys, started["items"])
+        await cancel(sql, [probe])
+        before = await status(sql, probe, *others)
+
+        answer = (await api.data(RETRY, {"input": {"id": started["batch"]["id"], "onlyFailed": False}}))["retryBatch"]
+
+        assert before == ["CANCELLED"] * 3
+        assert await status(sql, probe, *others) == ["QUEUED", "BLOCKED", "BLOCKED"]
+        assert (len(answer["jobs"]), answer["skippedCount"]) == (1, 0)

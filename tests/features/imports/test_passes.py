@@ -194,7 +194,9 @@ class TestSchedule:
         async with world.db.read() as session:
             assert await session.scalar(select(Schedule).where(Schedule.project_id.is_not(None))) is None
 
-    @pytest.mark.parametrize("schedule", ["", "* * * *", "61 * * * *", "@hourly", "* * * * * *"])
+    @pytest.mark.parametrize(
+        "schedule", ["", "* * * *", "61 * * * *", "@hourly", "* * * * * *", "0 0 31 4 *", "R * * * *"]
+    )
     async def test_a_schedule_that_is_none_is_refused(self, world: World, folder: Path, schedule: str) -> None:
         with pytest.raises(CuepointError) as refused:
             await make_source(world, str(folder), schedule=schedule)

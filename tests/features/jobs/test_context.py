@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,9 +19,12 @@ from cuepoint.features.jobs.claims import Outcome, end_attempt, succeed
 from cuepoint.features.jobs.context import FenceLost, FinishInterrupted, JobCancelled, TaskContext
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.transitions import cancel
+from cuepoint.features.moments.repository import lock_video
 from cuepoint.features.projects.models import Project
 from cuepoint.worker.attempt import Attempt
+from tests.support.builders.jobs import make_project, make_video
 from tests.support.jobs import make, row, status, take
+from tests.support.waiting import blocked_or_done
 
 
 @pytest.fixture
@@ -78,6 +83,24 @@ class TestFinish:
             locked = await sql.fetch("select id from jobs where id = $1 for update skip locked", ctx.job_id)
 
         assert locked == []
+
+    async def test_the_video_is_locked_before_the_job_as_by_whoever_starts_its_pipeline(
+        self, db: Database, sql: Any, running: Running
+    ) -> None:
+        ctx = replace(running[0], video_id=await make_video(db, await make_project(db)))
+
+        async def finish() -> None:
+            async with ctx.finish() as session:
+                await lock_video(session, ctx.video_id)
+
+        async with db.write() as session:  # as `startPipeline` does: the video, then what it joins
+            await session.execute(text("select from videos where id = :id for share"), {"id": ctx.video_id})
+            finishing = asyncio.create_task(finish())
+            await blocked_or_done(db, finishing)
+            await session.execute(text("select from jobs where id = :id for share"), {"id": ctx.job_id})
+        await finishing
+
+        assert await status(sql, ctx.job_id) == ["SUCCEEDED"]
 
     async def test_a_lost_fence_writes_nothing(self, sql: Any, running: Running) -> None:
         ctx, attempt = running

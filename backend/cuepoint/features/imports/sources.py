@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import CroniterError, croniter  # type: ignore[import-untyped]
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,6 +29,7 @@ from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.viewer import Viewer
 
 MAX_PATH = 1024
+_RANDOM = re.compile(r"\br\b", re.IGNORECASE)  # what croniter takes for a field is another time at each look
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,13 @@ def _address(fetcher: Fetcher, kind: SourceKind, path: str) -> str:
 
 
 def check_cron(schedule: str) -> str:
-    """The cron expression, with single blanks. Raises BadInputError."""
+    """The cron expression, with single blanks. Raises BadInputError, also for one that never comes (0 0 31 4 *)."""
     cron = " ".join(schedule.split())
-    if len(cron.split()) != 5 or not croniter.is_valid(cron):
+    try:
+        is_one = len(cron.split()) == 5 and not _RANDOM.search(cron) and bool(_next_slot(cron))
+    except CroniterError:
+        is_one = False
+    if not is_one:
         raise BadInputError(
             "The schedule must be a cron expression of five fields in UTC, such as `*/5 * * * *`.", field=("schedule",)
         )

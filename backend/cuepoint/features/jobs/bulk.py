@@ -69,19 +69,23 @@ async def _retry(session: AsyncSession, viewer: Viewer, wanted: JobFilter, limit
     deleted = await deleted_videos(session, found[:TRIED_AT_ONCE])
     retried: list[UUID] = []
     revived: set[UUID] = set()
-    tried = 0
+    tried = skipped = 0
     for job in found[:TRIED_AT_ONCE]:
         if len(retried) == limit:
             break
         tried += 1
+        if job.id in revived:  # it came back with another
+            continue
         is_gone = job.video_id in deleted and job.kind is not JobKind.VIDEO_DELETION
         changes = () if is_gone else await retry(InSession(session), job.id)
         if changes:
             retried.append(job.id)
             revived |= {change.job_id for change in changes}
             announce(session, changes)
+        else:
+            skipped += 1
     await check_quotas(session, revived)
-    return Retried(await _load(session, retried), tried - len(retried), len(found) > tried)
+    return Retried(await _load(session, retried), skipped, len(found) > tried)
 
 
 async def cancel_batch(session: AsyncSession, viewer: Viewer, batch_id: UUID) -> int:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database, after_commit
 from cuepoint.features.jobs.announce import effects_of
 from cuepoint.features.jobs.claims import Fence, Held, attempt_state, hold, succeed
+from cuepoint.features.jobs.kinds import SPECS
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, InSession, is_outage
 from cuepoint.features.quotas import service as quotas
@@ -141,7 +143,8 @@ class TaskContext:
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[AsyncSession]:
         async with AsyncExitStack() as stack:
-            session, held = await _enter_when_reachable(stack, self.db.write, self._fence)
+            video_id = self.video_id if SPECS[self.kind].is_in_pipeline else None
+            session, held = await _enter_when_reachable(stack, self.db.write, self._fence, video_id)
             if held is Held.LOST:
                 raise FenceLost
             if held is Held.CANCELLED:
@@ -169,14 +172,24 @@ class TaskContext:
             return
 
 
+# Videos are a later feature: hence SQL. Steps of the pipeline change their video, and whoever starts one locks that
+# before the jobs that it joins: in the other order both wait for each other, and the attempt may be lost.
+_HOLD_VIDEO = text("select from videos where id = :id for no key update")
+
+
 async def _enter_when_reachable(
-    stack: AsyncExitStack, write: Callable[[], AbstractAsyncContextManager[AsyncSession]], fence: Fence
+    stack: AsyncExitStack,
+    write: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+    fence: Fence,
+    video_id: UUID | None,
 ) -> tuple[AsyncSession, Held]:
-    """A transaction that holds the job. Tries for as long as Postgres is away."""
+    """A transaction that holds the video, if there is one, and the job. Tries for as long as Postgres is away."""
     while True:
         attempt = AsyncExitStack()
         try:
             session = await attempt.enter_async_context(write())
+            if video_id is not None:
+                await session.execute(_HOLD_VIDEO, {"id": video_id})
             held = await hold(InSession(session), fence)
         except DATABASE_ERRORS as error:
             await attempt.__aexit__(type(error), error, error.__traceback__)

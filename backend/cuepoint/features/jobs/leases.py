@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from cuepoint.features.jobs.announce import Change
+from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.statements import Statements, to_json
 
 PROMOTE_AT_ONCE = 1000  # bounds one transaction of the ticker
@@ -184,13 +185,14 @@ class Slot:
 
 _DUE_SCHEDULES = """
 select name, cron, kind, args, next_at, job_now() as now, project_id from schedules
-where is_enabled and next_at <= job_now() order by name for update skip locked
+where is_enabled and next_at <= job_now() and kind = any ($1::text[]) order by name for update skip locked
 """
 
 
 async def due_schedules(statements: Statements) -> list[Slot]:
-    """The schedules whose slot has come, locked until the end of the transaction."""
-    rows = await statements.fetch(_DUE_SCHEDULES)
+    """The schedules whose slot has come, locked until the end of the transaction. Those of kinds that this version does
+    not know wait for a worker of that version."""
+    rows = await statements.fetch(_DUE_SCHEDULES, [kind.value for kind in JobKind])
     return [
         Slot(r["name"], r["cron"], r["kind"], r["args"], r["next_at"], r["now"], _uuid(r["project_id"])) for r in rows
     ]
