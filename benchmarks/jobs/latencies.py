@@ -49,9 +49,9 @@ class LossyLive(RedisLive):
         super().__init__(url)
         self._chance = random.Random(1)
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, messages: Sequence[Message]) -> int:
         """Some of them."""
-        await super().publish([one for one in messages if self._chance.random() >= LOST_SHARE])
+        return await super().publish([one for one in messages if self._chance.random() >= LOST_SHARE])
 
 
 @dataclass

@@ -200,3 +200,20 @@ class TestHeartbeat:
 
         assert sent == [b"", *[b":\n\n"] * 4, b""]
         assert closed.is_set()
+
+
+class TestEnd:
+    async def test_is_not_waited_for_longer_than_anything_else(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cuepoint.api.event_streams.SEND_SECONDS", 0.05)
+
+        async def nothing() -> AsyncGenerator[tuple[dict[str, Any], int | None], None]:
+            return
+            yield {}, None
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message["more_body"]:
+                await asyncio.Event().wait()
+
+        with web.gateway.streams.connection("1.2.3.4") as stream:
+            response = StreamResponse(stream, nothing(), EventFraming(), "r1", ExitStack())
+            await asyncio.wait_for(response({}, asyncio.Event().wait, send), 5)  # type: ignore[arg-type]

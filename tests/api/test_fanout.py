@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Reading:
     seen: int
     bound: int | None = None  # it has heard of nothing behind it yet
     standing: Standing | None = None
+    behind_since: float | None = None
     has_left: bool = False
 
     @property
@@ -114,15 +116,16 @@ class Reader:
         self.frames: list[Frame] = []
         self.may_take = asyncio.Event()
         self.may_take.set()
-        self.task = asyncio.create_task(self._read(fanout.follow(operation, context, ANY)))
+        self.following = fanout.follow(operation, context, ANY)
+        self.task = asyncio.create_task(self._read())
 
     @property
     def ticks(self) -> list[int]:
         """The numbers of the events."""
         return [body["tick"] for body in self.told if "tick" in body]
 
-    async def _read(self, frames: AsyncGenerator[Frame, None]) -> None:
-        async with aclosing(frames):
+    async def _read(self) -> None:
+        async with aclosing(self.following) as frames:
             async for frame in frames:
                 self.frames.append(frame)
                 self.told.append(orjson.loads(frame.body)["data"])
@@ -299,6 +302,39 @@ class TestSlowReaders:
         assert ticks.executed == 3 * MAX_WAITING
         for reader in (slow, quick):
             await reader.stop()
+
+
+class TestLag:
+    async def test_of_who_is_told_with_others_is_the_age_of_what_it_has_not_taken(
+        self, fanout: Fanout, ticks: Ticks
+    ) -> None:
+        slow, quick = await readers_of_one_line(fanout, ticks, 2)
+        before = [reader.following.lag_seconds for reader in (slow, quick)]
+        slow.may_take.clear()
+        ticks.tick()
+        await until(lambda: slow.following.lag_seconds > 0.02)
+        ticks.tick()
+        await until(lambda: quick.ticks == [1, 2])
+        while_stalled = [slow.following.lag_seconds, quick.following.lag_seconds]
+        slow.may_take.set()
+        await until(lambda: slow.ticks == [1, 2])
+
+        assert (before, while_stalled[1], slow.following.lag_seconds) == ([0.0, 0.0], 0.0, 0.0)
+        assert while_stalled[0] > 0.02
+        for reader in (slow, quick):
+            await reader.stop()
+
+    async def test_of_who_is_alone_is_what_its_source_says(self, fanout: Fanout, ticks: Ticks) -> None:
+        alone = Reader(fanout)
+        await until(lambda: alone.told)
+        [reading] = ticks.open
+        reading.behind_since = time.monotonic() - 60
+        behind = alone.following.lag_seconds
+        reading.behind_since = None
+
+        assert 60 <= behind < 70
+        assert alone.following.lag_seconds == 0.0
+        await alone.stop()
 
 
 class TestEnds:

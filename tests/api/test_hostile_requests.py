@@ -10,12 +10,16 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from tests.support.calls import Calls
 from tests.support.hostile_requests import HOSTILE, Hostile, mutations, send
 from tests.support.serve import Serving
+from tests.support.sockets import accept, open_socket
 from tests.support.web import Web
 
+SUBPROTOCOL = Subprotocol("graphql-transport-ws")
 # About 5 ms on a machine of 2020; benchmarks/refusals.py measures the time. The dearest makes 21,500.
 MOST_CALLS = 30_000
 
@@ -53,6 +57,41 @@ class TestRefusals:
         assert status == 405
 
 
+NO_MESSAGE = {
+    "20,000 nested arrays as body",
+    "20,000 nested arrays as variables",
+    "NaN",
+    "Infinity",
+    "a key twice",
+    "a variable twice",
+    "a lone surrogate",
+}
+
+
+class TestOverASocket:
+    """Text frames are UTF-8 and have no headers; size is the business of test_graphql_ws."""
+
+    @pytest.mark.parametrize(
+        "hostile",
+        [one for one in HOSTILE if one.status == 400 and one.body.isascii()],
+        ids=lambda hostile: hostile.name,
+    )
+    async def test_what_is_refused_by_http_is_refused_here_at_no_more_cost(self, web: Web, hostile: Hostile) -> None:
+        async with open_socket(web.app) as socket:
+            await accept(socket)
+            await socket.init()
+            with Calls() as calls:
+                await socket.send('{"id": "1", "type": "subscribe", "payload": ' + hostile.body.decode() + "}")
+                if hostile.name in NO_MESSAGE:
+                    assert await socket.closed() == 4400
+                else:
+                    message = await socket.next()
+                    error = message["payload"][0]
+                    assert (message["type"], error["extensions"]["code"]) == ("error", hostile.code)
+
+        assert calls.count < MOST_CALLS
+
+
 class TestFuzzing:
     @pytest.mark.parametrize("seed", range(4))
     async def test_nothing_is_answered_with_a_5xx(self, web: Web, seed: int) -> None:
@@ -78,13 +117,31 @@ class TestSlowClients:
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()  # type: ignore[attr-defined]
 
-        sent = -1
-        async with asyncio.timeout(10):
-            while sent != web.script.counts:
-                sent = web.script.counts
-                await asyncio.sleep(0.2)
+        sent = await self.sent_in_the_end(web)
         status, _ = await send(web.app, b'{"query": "{ baseUrl }"}', {})
         writer.close()
 
         assert 0 < sent < 1000  # 64 kB each: what the buffers of the two kernels take
         assert status == 200
+
+    async def test_so_does_one_on_a_socket(self, served: Serving, web: Web) -> None:
+        async with connect(served.ws_url, subprotocols=[SUBPROTOCOL], proxy=None, max_queue=1) as socket:
+            await socket.send('{"type": "connection_init"}')
+            await socket.recv()
+            await socket.send('{"id": "1", "type": "subscribe", "payload": {"query": "subscription { flood }"}}')
+
+            sent = await self.sent_in_the_end(web)
+            status, _ = await send(web.app, b'{"query": "{ baseUrl }"}', {})
+            socket.transport.abort()
+
+        assert 0 < sent < 1000
+        assert status == 200
+
+    async def sent_in_the_end(self, web: Web) -> int:
+        """How much was sent when nothing more could be."""
+        sent = -1
+        async with asyncio.timeout(10):
+            while sent != web.script.counts:
+                sent = web.script.counts
+                await asyncio.sleep(0.2)
+        return sent

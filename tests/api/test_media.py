@@ -18,6 +18,7 @@ from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
+from cuepoint.graphql.context import Context
 from cuepoint.graphql.media_urls import media_path, media_url
 from tests.support.builders.projects import make_project
 from tests.support.web import BASE, Web, errors_of, running_web
@@ -187,6 +188,25 @@ class TestSignature:
         url = film.url().replace("/videos/", "/clips/")
 
         assert (await film.web.client.get(url)).status_code == 403
+
+
+class TestAddress:
+    async def test_a_bound_url_opens_for_who_asked_and_nobody_else(
+        self, film: Film, db: Database, settings: Settings
+    ) -> None:
+        bound = settings.model_copy(update={"signed_url_binds_address": True})
+        async with running_web(bound, db, film.web.process.adapters.storage) as web:
+            mine, anothers = [
+                await web.client.get(
+                    Context(web.process, address=address).media_url("videos", film.video.id, "film.mp4")
+                )
+                for address in ("127.0.0.1", "192.0.2.7")
+            ]
+            anybodys = await web.client.get(film.url())
+
+        assert mine.status_code == 200  # the bytes themselves, also where a bucket could be pointed to
+        assert [answer.status_code for answer in (anybodys, anothers)] == [403, 403]
+        assert "given to another address" in errors_of(anothers)[0][1]
 
 
 class TestAbsent:

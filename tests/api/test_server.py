@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,6 +91,19 @@ class TestCloseCodes:
             await socket.send(frame)
 
         assert (await closed(socket))[0] == code
+
+    async def test_pieces_are_refused_before_their_message_ends(self, served: Serving) -> None:
+        async def pieces() -> AsyncIterator[str]:
+            for _ in range(20):
+                yield "x" * 65_536
+            await asyncio.Event().wait()
+
+        socket = await initialised(served)
+        sending = asyncio.create_task(socket.send(pieces()))
+
+        assert (await closed(socket))[0] == 1009
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
 
     async def test_another_subprotocol_is_4406(self, served: Serving) -> None:
         async with connect(served.ws_url, proxy=None) as socket:

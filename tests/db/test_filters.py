@@ -1,4 +1,4 @@
-"""and, or and not in the filters of videos and jobs; how deep they nest; and which index serves them."""
+"""and, or and not in filters; how deep they nest; and which index serves them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
 from tests.support.builders.attempts import make_job
 from tests.support.builders.projects import make_project
-from tests.support.builders.users import make_viewer
+from tests.support.builders.users import make_user, make_viewer
 from tests.support.builders.videos import make_video
 from tests.support.graphql import Api, api_of, count_statements
 
 VIDEOS = """query ($filter: VideoFilterInput) { videos(filter: $filter, first: 100) { totalCount nodes { title } } }"""
 JOBS = """query ($filter: JobFilterInput) { jobs(filter: $filter, first: 100) { totalCount nodes { kind status } } }"""
+
+
+NAMES = "query ($filter: %sFilterInput) { %s(filter: $filter) { totalCount nodes { name } } }"
 
 
 @pytest.fixture
@@ -52,6 +55,12 @@ async def kinds(api: Api, wanted: dict[str, Any]) -> list[str]:
     found = (await api.data(JOBS, {"filter": wanted}))["jobs"]
     assert found["totalCount"] == len(found["nodes"])
     return sorted(f"{node['kind']} {node['status']}" for node in found["nodes"])
+
+
+async def names(api: Api, root: str, kind: str, wanted: dict[str, Any]) -> list[str]:
+    found = (await api.data(NAMES % (kind, root), {"filter": wanted}))[root]
+    assert found["totalCount"] == len(found["nodes"])
+    return sorted(node["name"] for node in found["nodes"])
 
 
 class TestVideos:
@@ -112,6 +121,32 @@ class TestJobs:
         deep = {"not": {"not": {"not": {"kind": ["PROBE"]}}}}
 
         assert await api.codes(JOBS, {"filter": deep}) == ["BAD_USER_INPUT"]
+
+
+class TestProjects:
+    async def test_or_and_not_combine(self, db: Database, api: Api, viewer: Viewer) -> None:
+        for name in ("Whales", "Storms", "Bread"):
+            await make_project(db, owner_id=viewer.user_id, name=name)
+        await make_project(db, name="Foreign storms")
+        either = {"or": [{"text": "whale"}, {"text": "storm"}]}
+
+        assert await names(api, "projects", "Project", either) == ["Storms", "Whales"]
+        assert await names(api, "projects", "Project", {"not": either}) == ["Bread"]
+        assert await names(api, "projects", "Project", {"text": "s", "and": [either, {"text": "wha"}]}) == ["Whales"]
+        too_deep = {"not": {"not": {"not": {"text": "a"}}}}
+        assert await api.codes(NAMES % ("Project", "projects"), {"filter": too_deep}) == ["BAD_USER_INPUT"]
+
+
+class TestUsers:
+    async def test_or_and_not_combine(self, db: Database, settings: Settings) -> None:
+        admin = api_of(db, settings, await make_viewer(db, is_admin=True))
+        made = {one: (await make_user(db, email=f"{one}@example.org")).name for one in ("ada", "bea", "carl")}
+        either = {"or": [{"text": "ada@"}, {"text": "bea@"}]}
+
+        assert await names(admin, "users", "User", either) == sorted([made["ada"], made["bea"]])
+        assert await names(admin, "users", "User", {"not": either, "isAdmin": False}) == [made["carl"]]
+        too_deep = {"not": {"not": {"not": {"text": "a"}}}}
+        assert await admin.codes(NAMES % ("User", "users"), {"filter": too_deep}) == ["BAD_USER_INPUT"]
 
 
 class TestPlans:

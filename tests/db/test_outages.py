@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from socket import AF_UNIX, socket
 
 import pytest
 from sqlalchemy import literal, select
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.outages import DATABASE_ERRORS, Outages, is_outage
-from cuepoint.db.session import Database
+from cuepoint.db.session import Database, create_engine
 from cuepoint.errors import DatabaseAwayError
 
 NO_CONNECTION = PoolTimeoutError("QueuePool limit of size 1 overflow 1 reached")
@@ -83,3 +87,39 @@ class TestOutages:
     def test_another_error_stays_what_it_is(self) -> None:
         with pytest.raises(ValueError, match="refused"), Outages(answers=True).noticing():
             raise ValueError("refused")
+
+
+class TestUnitsOfWork:
+    async def test_a_file_that_breaks_in_one_is_no_outage(self, db: Database, caplog: pytest.LogCaptureFixture) -> None:
+        watched = Database(db.engine, outages=Outages(answers=True))
+
+        for unit in (watched.read, watched.write):
+            with pytest.raises(FileNotFoundError):
+                async with unit():
+                    raise FileNotFoundError("poster.jpg")
+
+        assert caplog.records == []
+
+    async def test_a_server_that_is_not_there_is_one(self, tmp_path: Path) -> None:
+        watched = Database(create_engine(f"postgresql://u@/x?host={tmp_path}"), outages=Outages(answers=True))
+
+        for unit in (watched.read, watched.write):
+            with pytest.raises(DatabaseAwayError):
+                await ask(unit())
+
+    async def test_so_is_one_that_hangs(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        engine = create_engine(f"postgresql://u@/x?host={tmp_path}", connect_seconds=0.05)
+        with socket(AF_UNIX) as hung:
+            hung.bind(str(tmp_path / ".s.PGSQL.5432"))
+            hung.listen()
+
+            with pytest.raises(DatabaseAwayError):
+                await ask(Database(engine, outages=Outages(answers=True)).read())
+
+        assert "UnreachableError: no answer within 0.05 s" in caplog.text
+
+
+async def ask(unit: AbstractAsyncContextManager[AsyncSession]) -> None:
+    """One statement in a unit of work."""
+    async with unit as session:
+        await session.scalar(select(literal(1)))

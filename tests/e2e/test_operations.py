@@ -14,6 +14,7 @@ from tests.e2e.conftest import Sample
 from tests.e2e.stories.importing import importing
 from tests.e2e.stories.media import media
 from tests.e2e.stories.projects import projects
+from tests.e2e.stories.recipes import recipes
 from tests.e2e.stories.reels import clips_and_reels
 from tests.e2e.stories.run import Run
 from tests.e2e.stories.signing_in import signing_in
@@ -92,6 +93,16 @@ async def jobs(run: Run, sample: Sample) -> None:
     for name, variables in scopes.items():
         seen = await missed(run, name, {**variables, "after": cursors[name]}, started["jobs"][0]["id"])
         assert seen == list(range(1, len(seen) + 1))
+
+
+async def connected(run: Run, sample: Sample) -> None:
+    watched = {"projectId": sample.project_id}
+    async with aclosing(run.client.subscribe(operation("ProjectEvents"), watched)) as answers:
+        await anext(answers)
+        [mine] = (await run("Connections"))["nodes"]
+        assert (mine["transport"], mine["user"]["id"]) == ("WEBSOCKET", (await run("Me"))["id"])
+        [watching] = mine["subscriptions"]
+        assert (watching["name"], watching["operationName"]) == ("projectEvents", "ProjectEvents")
 
 
 async def cursor_of_now(run: Run, name: str, variables: dict[str, Any]) -> str:
@@ -180,7 +191,9 @@ async def operating(run: Run, sample: Sample) -> None:
 
 STORIES: list[Callable[[Run, Sample], Awaitable[None]]] = [
     reading,
+    connected,
     jobs,
+    recipes,
     clips,
     clips_and_reels,
     media,

@@ -35,6 +35,8 @@ NO_NODES = {
     "DeletedVideo",  # the id that was given
     "AuditEvent",  # entries of a log, read in their order
     "StorageFinding",
+    "LiveClient",  # lives as long as its connection, which every process is asked for anew
+    "ApiProcess",
     "Session",  # a part of `me`; whoever holds a key of theirs may not look for it
 }
 

@@ -20,7 +20,7 @@ from cuepoint.adapters.bundle import build_adapters
 from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.adapters.storage.base import Storage
 from cuepoint.api.auth import Authenticator
-from cuepoint.api.gateway import response_body
+from cuepoint.api.gateway import Gateway, response_body
 from cuepoint.api.health import HealthChecks
 from cuepoint.api.schema import BINDINGS, schema
 from cuepoint.api.visitors import visitor_token
@@ -139,8 +139,9 @@ async def world_of(db: Database, settings: Settings, makings: Sequence[Making]) 
     hub = JobHub(db, live)
     checks = HealthChecks(db, adapters, newest_revision())
     services = {JobHub: hub, HealthChecks: checks}
-    real = Process(db, adapters, settings, BINDINGS, services)
-    dry = Process(DryDatabase(db.engine, info=queue_limits(settings)), adapters, settings, BINDINGS, services)
+    gateway = Gateway(schema, Process(db, adapters, settings, BINDINGS, services), Authenticator(db))
+    real = gateway.process
+    dry = replace(real, db=DryDatabase(db.engine, info=queue_limits(settings)))
     made = World(db, real, dry, tokens, ids)
     for making in makings:
         ids[making.name] = await _make(made, making)
@@ -148,6 +149,7 @@ async def world_of(db: Database, settings: Settings, makings: Sequence[Making]) 
     try:
         yield made
     finally:
+        await gateway.close()
         await hub.close()
         await live.close()
 

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cuepoint.adapters.bundle import Adapters
+from cuepoint.adapters.live.redis import RedisLive
 from cuepoint.adapters.media.fake import FakeMediaTools
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.adapters.storage.signed_urls import UrlSigner
@@ -58,11 +59,12 @@ def count_statements(engine: AsyncEngine) -> Iterator[Statements]:
 
 
 def process_of(db: Database, settings: Settings, **adapters: object) -> Process:
-    """A process with local storage and signed URLs; further ports by name."""
+    """A process with local storage and signed URLs, without a Redis; further ports by name."""
     ports = {
         "storage": LocalStorage(settings.storage_directory(), min_free_bytes=0),
         "signer": UrlSigner(settings.signing_key()),
         "media": FakeMediaTools(),
+        "live": RedisLive(None),
         **adapters,
     }
     return Process(db, cast(Adapters, SimpleNamespace(**ports)), settings, BINDINGS)

@@ -22,6 +22,8 @@ PIECE_BYTES = 1 << 20  # a piece of 4 MiB would come from the system each time (
 PIECES_AHEAD = 4  # read while nobody asks for the next one; so many are one write
 LATE_SECONDS = 0.25  # what a slow sender has sent is handed on after so long: its progress is told, and kept
 LARGE_BYTES = 1 << 18  # what uvicorn's loop reads at once; a smaller body is not worth the change
+HEAD_BYTES = 1 << 16  # usual proxies take 8 to 32 KiB; the loop reads a quarter of a MiB more before it is counted
+REQUESTS_AHEAD = 100  # that wait for the answers before theirs; browsers send none so, and each takes some KiB
 METHODS = frozenset({"PATCH", "POST"})
 _KEY = "cuepoint.direct_body"
 
@@ -36,7 +38,22 @@ def direct_body(scope: Scope) -> AsyncIterable[Piece] | None:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, with `direct_body` for requests that say how much they send."""
+    """uvicorn's own, with `direct_body` for requests that say how much they send, an end of what it keeps of a client,
+    and word of its going to whatever is being answered."""
+
+    _head_bytes = 0  # of a request whose head goes on
+    _answered: RequestResponseCycle | None = None  # the oldest that is not over; uvicorn knows the newest
+
+    def data_received(self, data: bytes) -> None:
+        """Something has come."""
+        super().data_received(data)
+        scope = cast(dict[str, Any] | None, self.scope)
+        is_in_head = scope is not None and "method" not in scope
+        self._head_bytes = self._head_bytes + len(data) if is_in_head else 0
+        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The head of a request may have {HEAD_BYTES} bytes.")
+        if len(self.pipeline) > REQUESTS_AHEAD:
+            self.transport.abort()
 
     def on_headers_complete(self) -> None:
         """The request begins."""
@@ -48,6 +65,17 @@ class HttpProtocol(HttpToolsProtocol):
         if len(sizes) == 1 and sizes[0].isdigit() and int(sizes[0]) >= LARGE_BYTES:
             cycle, size = self.cycle, int(sizes[0])
             scope[_KEY] = lambda: _DirectBody(self, cycle, size)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whatever is being answered learns of it, also where another request waits behind it."""
+        super().connection_lost(exc)
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def hand_over(self, protocol: asyncio.BaseProtocol) -> None:
         """Who reads from the connection now; how it reads is looked up only where reading begins."""

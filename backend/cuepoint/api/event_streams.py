@@ -15,7 +15,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from cuepoint.api.streams import Ending, Stream
+from cuepoint.api.streams import Ending, Stream, Transport
 from cuepoint.errors import ErrorCode
 
 # Below the shortest idle time of usual proxies (30 s); Apollo's own servers send one every five seconds.
@@ -37,6 +37,7 @@ Bodies = AsyncGenerator[tuple[str, int | str | None], None]  # JSON, and the eve
 class Framing(Protocol):
     """How bodies are written one after the other. An empty text is not sent."""
 
+    transport: Transport
     media_type: str
     heartbeat_seconds: float
 
@@ -59,6 +60,7 @@ class Framing(Protocol):
 class EventFraming:
     """The distinct-connections mode of graphql-sse, which EventSource reads too."""
 
+    transport = Transport.EVENT_STREAM
     media_type = "text/event-stream; charset=utf-8"
     heartbeat_seconds = EVENT_HEARTBEAT_SECONDS
 
@@ -87,6 +89,7 @@ class EventFraming:
 class MultipartFraming:
     """Apollo's multipart subscription protocol 1.0."""
 
+    transport = Transport.MULTIPART
     media_type = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
     heartbeat_seconds = MULTIPART_HEARTBEAT_SECONDS
 
@@ -176,7 +179,7 @@ class StreamResponse(Response):
                     await _send(send, self._framing.refusal([self._revoked()]))
             else:
                 await _send(send, self._framing.last())
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await _send(send, "", is_last=True)
 
     async def _send_results(self, send: Send) -> None:
         upcoming: asyncio.Future[Any] | None = None
@@ -201,10 +204,10 @@ class StreamResponse(Response):
         return {"message": REVOKED, "extensions": extensions}
 
 
-async def _send(send: Send, text: str) -> None:
-    if text:
+async def _send(send: Send, text: str, *, is_last: bool = False) -> None:
+    if text or is_last:
         async with asyncio.timeout(SEND_SECONDS):
-            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": not is_last})
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -9,9 +9,11 @@ viewer is a part of what must be equal, so that a line is told what each of its 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import orjson
@@ -39,12 +41,41 @@ class Frame:
     event: int | str | None = None
     replaces: Hashable | None = None  # progress: a newer frame of the same takes its place
     refusal: str | None = None  # errors of an operation that did not run, as JSON
+    ready_at: float = field(default_factory=time.monotonic)
 
     @classmethod
     def of(cls, body: dict[str, Any], context: Context) -> Frame:
         """Encode a result that the operation has just yielded."""
         refusal = None if "data" in body else _json(body["errors"])
         return cls(_json(body), context.event, context.replaces, refusal)
+
+
+class Following:
+    """The results of one operation, to be read once, and how far its client is."""
+
+    __slots__ = ("_frames", "_reader", "operation", "started_at")
+
+    def __init__(self, operation: GraphQLRequest, reader: _Reader, frames: AsyncGenerator[Frame, None]) -> None:
+        self.operation = operation
+        self.started_at = datetime.now(UTC)
+        self._reader = reader
+        self._frames = frames
+
+    def __aiter__(self) -> AsyncGenerator[Frame, None]:
+        return self._frames
+
+    async def aclose(self) -> None:
+        """There will be no more."""
+        await self._frames.aclose()
+
+    @property
+    def lag_seconds(self) -> float:
+        """For how long there has been something ready for the client that it has not taken; 0: it has everything.
+
+        What the buffers of its socket hold counts as taken.
+        """
+        since = self._reader.behind_since
+        return 0.0 if since is None else max(0.0, time.monotonic() - since)
 
 
 class Fanout:
@@ -58,22 +89,29 @@ class Fanout:
         self._refused: set[Key] = set()  # what came to its end before anybody had joined: they stay alone
         self._matching: asyncio.Task[None] | None = None
 
-    async def follow(
-        self, operation: GraphQLRequest, context: Context, allowed: Iterable[OperationType]
-    ) -> AsyncGenerator[Frame, None]:
+    def follow(self, operation: GraphQLRequest, context: Context, allowed: Iterable[OperationType]) -> Following:
         """The results of any operation. Those of a subscription may come from one that tells the same."""
         reader = _Reader(context)
+        return Following(operation, reader, self._frames(reader, operation, allowed))
+
+    async def _frames(
+        self, reader: _Reader, operation: GraphQLRequest, allowed: Iterable[OperationType]
+    ) -> AsyncGenerator[Frame, None]:
         frame: Frame | None  # one name for both: a reader at rest holds no frame of its own
         try:
             while True:
                 async with aclosing(self._follow_alone(reader, operation, allowed)) as frames:
                     async for frame in frames:
+                        reader.sending_since = frame.ready_at
                         yield frame
+                        reader.sending_since = None
                 if reader.line is None:
                     return
                 frame = None
                 while (frame := await reader.take()) is not None:
+                    reader.sending_since = frame.ready_at
                     yield frame
+                    reader.sending_since = None
                 if reader.line is not None:  # the line has come to its end
                     return
                 reader.context = reader.context.continued(reader.position)
@@ -182,13 +220,25 @@ class Fanout:
 class _Reader:
     """Who is told: alone, or with a line."""
 
-    __slots__ = ("_count", "_failure", "_is_over", "_waiting", "_wake", "context", "line", "operation", "position")
+    __slots__ = (
+        "_count",
+        "_failure",
+        "_is_over",
+        "_waiting",
+        "_wake",
+        "context",
+        "line",
+        "operation",
+        "position",
+        "sending_since",
+    )
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.operation: GraphQLRequest | None = None
         self.line: _Line | None = None
         self.position: int | str = 0
+        self.sending_since: float | None = None  # when the frame was ready that its client is to take
         self._waiting: dict[Hashable, Frame] = {}
         self._wake: asyncio.Future[None] | None = None  # an Event for each of them would take a KiB more
         self._is_over = False
@@ -199,6 +249,14 @@ class _Reader:
     def standing(self) -> Standing | None:
         """Where it stands; None while there is something to tell."""
         return None if self.context.source is None else self.context.source.standing
+
+    @property
+    def behind_since(self) -> float | None:
+        """Since when there has been something that its client has not taken; None: it has everything.
+
+        Of a line's frames they take one after the other; alone, the source knows what else there is.
+        """
+        return self.sending_since if self.context.source is None else self.context.source.behind_since
 
     def join(self, line: _Line, position: int | str) -> None:
         """From here on it is told with the line."""

@@ -22,6 +22,7 @@ from cuepoint.api.graphql_request import GraphQLRequest
 from cuepoint.api.increments import Increments
 from cuepoint.api.persisted import RegisteredTexts, load_allowlist
 from cuepoint.api.rate_limits import RateLimiter
+from cuepoint.api.roster import Roster
 from cuepoint.api.streams import Streams
 from cuepoint.errors import UnauthenticatedError
 from cuepoint.graphql.config import CuepointSchema
@@ -46,9 +47,10 @@ class Gateway:
     def __init__(self, schema: CuepointSchema, process: Process, authenticator: Authenticator) -> None:
         settings = process.settings
         self.schema = schema
-        self.process = process
         self.authenticator = authenticator
         self.streams = Streams(settings, authenticator.still_valid)
+        self.roster = Roster(self.streams, process.adapters, settings)
+        self.process = replace(process, services={**process.services, Roster: self.roster})
         self.fanout = Fanout(self.stream)
         self._rates = RateLimiter(settings.rate_limit_per_minute, settings.rate_limit_burst)
         self._registered = RegisteredTexts()
@@ -56,6 +58,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End what is still open."""
+        await self.roster.close()
         await self.streams.close()
         await self.fanout.close()
 

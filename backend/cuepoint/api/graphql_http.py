@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from cuepoint.api.errors import HttpError, error_response, response_of
 from cuepoint.api.event_streams import Bodies, EventFraming, Framing, IncrementFraming, MultipartFraming, StreamResponse
-from cuepoint.api.fanout import Frame
+from cuepoint.api.fanout import Following
 from cuepoint.api.gateway import (
     ANY_KIND,
     READ,
@@ -109,20 +109,23 @@ class _Exchange:
             raise HttpError(405, text, headers=ALLOW)
         allowed = READ_AND_WATCH if self._request.method == "GET" else ANY_KIND
         context.takes_increments = False
-        frames = self._gateway.fanout.follow(operation, context, allowed)
-        return self._respond(context, _numbered(frames), FRAMING[self._accepted.stream]())
+        following = self._gateway.fanout.follow(operation, context, allowed)
+        return self._respond(context, _numbered(following), FRAMING[self._accepted.stream](), following)
 
     def _pieces(self, result: Increments, context: Context) -> Response:
         kind = self._accepted.increments
         assert kind is not None
         return self._respond(context, _unnumbered(result.pieces(kind)), IncrementFraming(SPEC[kind]))
 
-    def _respond(self, context: Context, bodies: Bodies, framing: Framing) -> Response:
+    def _respond(
+        self, context: Context, bodies: Bodies, framing: Framing, following: Following | None = None
+    ) -> Response:
         """Raises RateLimitedError where the caller has too many streams; this one counts until it ends."""
         with ExitStack() as counted:
-            connection = self._gateway.streams.connection(address_of(self._request.scope), context.viewer)
+            address = address_of(self._request.scope)
+            connection = self._gateway.streams.connection(address, context.viewer, framing.transport)
             stream = counted.enter_context(connection)
-            counted.enter_context(stream.operation())
+            counted.enter_context(stream.operation()).following = following
             return StreamResponse(stream, bodies, framing, self._id, counted.pop_all())
 
 
@@ -144,9 +147,9 @@ def _last_event(value: str | None) -> int | str | None:
     return text
 
 
-async def _numbered(frames: AsyncGenerator[Frame, None]) -> Bodies:
-    async with aclosing(frames):
-        async for frame in frames:
+async def _numbered(following: Following) -> Bodies:
+    async with aclosing(following):
+        async for frame in following:
             yield frame.body, frame.event
 
 

@@ -23,8 +23,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from cuepoint.api.auth import is_origin_allowed
 from cuepoint.api.errors import HttpError, details_of, response_of
 from cuepoint.api.gateway import ANY_KIND, Gateway, address_of
-from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, parse_operation
-from cuepoint.api.streams import Ending, Stream
+from cuepoint.api.graphql_request import MAX_BODY_BYTES, GraphQLRequest, decode_json, parse_operation
+from cuepoint.api.streams import Ending, LiveOperation, Stream
 from cuepoint.errors import CuepointError, ErrorCode, RateLimitedError, RetryLaterError, UnauthenticatedError
 from cuepoint.graphql.errors import message_of
 from cuepoint.logs import request_id
@@ -164,9 +164,9 @@ class _Connection:
         if len(text) > MAX_BODY_BYTES:
             raise CloseSocketError(TOO_BIG, f"A message may have {MAX_BODY_BYTES} characters")
         try:
-            message = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            raise CloseSocketError(BAD_REQUEST, "The message is not JSON") from None
+            message = decode_json(text, "The message")
+        except HttpError as error:
+            raise CloseSocketError(BAD_REQUEST, error.message) from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise CloseSocketError(BAD_REQUEST, "A message is an object with a type")
         await self._handle(message)
@@ -242,8 +242,8 @@ class _Connection:
     async def _run(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> None:
         request_id.set(own_request_id)
         try:
-            with self._stream.operation():
-                refusal = await self._send_results(operation_id, operation, own_request_id)
+            with self._stream.operation() as live:
+                refusal = await self._send_results(live, operation_id, operation, own_request_id)
             if refusal is None:
                 await self._send_last(operation_id, "complete")
             else:
@@ -254,7 +254,9 @@ class _Connection:
         except WebSocketDisconnect:
             pass
 
-    async def _send_results(self, operation_id: str, operation: GraphQLRequest, own_request_id: str) -> str | None:
+    async def _send_results(
+        self, live: LiveOperation, operation_id: str, operation: GraphQLRequest, own_request_id: str
+    ) -> str | None:
         """Send each result; the errors of an operation that did not run."""
         # Again for each operation: the token may have been revoked since the connection began.
         viewer = await self._gateway.admit(self._credential, self._socket.scope)
@@ -264,7 +266,8 @@ class _Connection:
         context = self._gateway.context(self._socket.scope, viewer, own_request_id)
         begin = f'{{"id":{_json(operation_id)},"type":"next","payload":'
         is_first = True
-        async with aclosing(self._gateway.fanout.follow(operation, context, ANY_KIND)) as frames:
+        live.following = self._gateway.fanout.follow(operation, context, ANY_KIND)
+        async with aclosing(live.following) as frames:
             async for frame in frames:
                 if is_first and frame.refusal is not None:
                     return frame.refusal

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from cuepoint.adapters.storage.base import DirectFile, ObjectInfo
 from cuepoint.api.errors import HttpError, response_of
-from cuepoint.api.gateway import Gateway
+from cuepoint.api.gateway import Gateway, address_of
 from cuepoint.api.ranges import ByteRange, UnsatisfiableError, parse_range
 from cuepoint.api.storyboards import VTT, part_of_storyboard, storyboard_vtt
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode, NotFoundError
@@ -57,12 +57,15 @@ async def serve_media(gateway: Gateway, request: Request) -> Response:
 async def _serve(gateway: Gateway, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise HttpError(405, "Media are fetched with GET.", headers={"Allow": "GET, HEAD"})
-    _check_signature(gateway, request)
+    address = address_of(request.scope) if gateway.process.settings.signed_url_binds_address else ""
+    _check_signature(gateway, request, address)
     if request.path_params["kind"] == BOARDS and request.path_params.get("name") == VTT:
-        return Response(await storyboard_vtt(gateway, _key(request)), headers=VTT_HEADERS)
+        return Response(await storyboard_vtt(gateway, _key(request), address), headers=VTT_HEADERS)
     file = await _find(gateway, request)
     is_download = "download" in request.query_params
-    direct = _direct_url(gateway, file, is_download=is_download) if request.method == "GET" else None
+    # What a bucket signs opens for whoever holds it: where addresses count, the bytes come from here.
+    may_go_direct = request.method == "GET" and not address
+    direct = _direct_url(gateway, file, is_download=is_download) if may_go_direct else None
     if direct is not None:
         return RedirectResponse(direct, 307, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     info = await gateway.process.adapters.storage.head(file.storage_key)
@@ -84,13 +87,15 @@ async def _serve(gateway: Gateway, request: Request) -> Response:
     return _response(gateway, request, file, ByteRange(start, end), part, headers)
 
 
-def _check_signature(gateway: Gateway, request: Request) -> None:
+def _check_signature(gateway: Gateway, request: Request, address: str) -> None:
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     signer = gateway.process.adapters.signer
-    if not signer.verify(path, request.query_params, method=request.method, now=time.time()):
+    if not signer.verify(path, request.query_params, method=request.method, now=time.time(), address=address):
+        elsewhere = ", or the URL was given to another address" if address else ""
         raise HttpError(
             403,
-            "The signature of this URL is wrong or has expired. Fetch a new URL from the API: each object gives one.",
+            f"The signature of this URL is wrong or has expired{elsewhere}. Fetch a new URL from the API: each object "
+            "gives one.",
             code=ErrorCode.FORBIDDEN,
         )
 

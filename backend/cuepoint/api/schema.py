@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
+from cuepoint.api.live_clients import LiveClientQuery
 from cuepoint.api.server_info import ServerQuery
 from cuepoint.features.administration.schema import AdministrationMutation, AdministrationQuery
 from cuepoint.features.batches.schema import BatchMutation, BatchQuery
@@ -23,6 +24,7 @@ from cuepoint.features.presets.schema import PresetMutation, PresetQuery
 from cuepoint.features.projects.loaders import BINDINGS as PROJECT_BINDINGS
 from cuepoint.features.projects.schema import ProjectMutation, ProjectQuery
 from cuepoint.features.queues.schema import QueueMutation, QueueQuery
+from cuepoint.features.quotas.loaders import BINDINGS as QUOTA_BINDINGS
 from cuepoint.features.quotas.schema import QuotaMutation, QuotaQuery
 from cuepoint.features.search.schema import SearchQuery
 from cuepoint.features.shares.loaders import BINDINGS as SHARE_BINDINGS
@@ -50,6 +52,7 @@ BINDINGS = collect_bindings(
     PROJECT_BINDINGS,
     JOB_BINDINGS,
     PRESET_BINDINGS,
+    QUOTA_BINDINGS,
     VIDEO_BINDINGS,
     IMPORT_BINDINGS,
     TRANSCRIPT_BINDINGS,
@@ -63,6 +66,7 @@ BINDINGS = collect_bindings(
 @strawberry.type(description="Everything that can be read.")
 class Query(
     ServerQuery,
+    LiveClientQuery,
     NodeQuery,
     UserQuery,
     ProjectQuery,

@@ -28,8 +28,9 @@ async def part_of_storyboard(session: AsyncSession, video_id: UUID, name: str) -
     return parts[found[1]](int(found[2]))
 
 
-async def storyboard_vtt(gateway: Gateway, video_id: UUID) -> str:
-    """The cues of the storyboard; the sheets' URLs in them are relative, and as long valid as new ones.
+async def storyboard_vtt(gateway: Gateway, video_id: UUID, address: str = "") -> str:
+    """The cues of the storyboard; the sheets' URLs in them are relative, and as long valid as new ones, for
+    that address if one is given.
 
     Raises NotFoundError.
     """
@@ -37,12 +38,12 @@ async def storyboard_vtt(gateway: Gateway, video_id: UUID) -> str:
         found = await board_file(session, video_id)
     if found is None:
         raise NotFoundError("storyboard")
-    return "\n\n".join(["WEBVTT", *_cues(gateway, found)]) + "\n"
+    return "\n\n".join(["WEBVTT", *_cues(gateway, found, address)]) + "\n"
 
 
-def _cues(gateway: Gateway, found: BoardFile) -> list[str]:
+def _cues(gateway: Gateway, found: BoardFile, address: str) -> list[str]:
     board = found.board
-    urls = [_sheet_url(gateway, board, number) for number in range(len(board.sheet_ends))]
+    urls = [_sheet_url(gateway, board, number, address) for number in range(len(board.sheet_ends))]
     a_sheet = board.columns * board.rows
     cues = []
     for tile in range(len(board.tile_ends)):
@@ -53,10 +54,10 @@ def _cues(gateway: Gateway, found: BoardFile) -> list[str]:
     return cues
 
 
-def _sheet_url(gateway: Gateway, board: Storyboard, number: int) -> str:
+def _sheet_url(gateway: Gateway, board: Storyboard, number: int, address: str) -> str:
     name, process = f"sheet-{number}.jpg", gateway.process
     lifetime = process.settings.signed_url_seconds
-    url = media_url("", process.adapters.signer, "storyboards", board.video_id, name, lifetime)
+    url = media_url("", process.adapters.signer, "storyboards", board.video_id, name, lifetime, address)
     return url.rpartition("/")[2]
 
 

@@ -11,10 +11,13 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from enum import Enum
 from uuid import UUID
 
+from cuepoint.api.fanout import Following
 from cuepoint.config import Settings
+from cuepoint.db.base import uuid7
 from cuepoint.db.outages import DATABASE_ERRORS, is_outage
 from cuepoint.errors import RateLimitedError
 from cuepoint.viewer import Viewer
@@ -28,6 +31,14 @@ RETRY_SECONDS = 10.0
 StillValid = Callable[[Collection[Viewer]], Awaitable[Collection[Viewer]]]
 
 
+class Transport(Enum):
+    """How a client is connected."""
+
+    WEBSOCKET = "WEBSOCKET"
+    EVENT_STREAM = "EVENT_STREAM"
+    MULTIPART = "MULTIPART"
+
+
 class Ending(Enum):
     """Why a stream ends although its client did not end it."""
 
@@ -38,12 +49,16 @@ class Ending(Enum):
 class Stream:
     """One open connection."""
 
-    def __init__(self, streams: Streams, address: str) -> None:
+    def __init__(self, streams: Streams, address: str, transport: Transport) -> None:
         self._streams = streams
         self._address = address
         self._timer: asyncio.Timeout | None = None
+        self.id = uuid7()
+        self.started_at = datetime.now(UTC)
+        self.transport = transport
         self.viewer: Viewer | None = None
         self.ending: Ending | None = None
+        self.operations: list[LiveOperation] = []
 
     @property
     def caller(self) -> UUID | str:
@@ -79,24 +94,40 @@ class Stream:
         """From now on it counts for this viewer. Raises RateLimitedError for one who has too many."""
         self._streams.move(self, viewer)
 
-    @contextmanager
-    def operation(self) -> Iterator[None]:
-        """One live operation on it. Raises RateLimitedError for a caller who has too many."""
-        caller = self.caller
-        self._streams.begin(caller)
-        try:
-            yield
-        finally:
-            self._streams.finish(caller)
+    def operation(self) -> LiveOperation:
+        """One live operation on it. To enter it raises RateLimitedError for a caller who has too many."""
+        return LiveOperation(self, self._streams)
+
+
+class LiveOperation:
+    """What runs on a connection inside the block, and counts for its caller."""
+
+    __slots__ = ("_caller", "_stream", "_streams", "following")
+
+    def __init__(self, stream: Stream, streams: Streams) -> None:
+        self._stream = stream
+        self._streams = streams
+        self._caller = stream.caller
+        self.following: Following | None = None  # None: an answer in pieces, or it has not begun
+
+    def __enter__(self) -> LiveOperation:
+        self._streams.begin(self._caller)
+        self._stream.operations.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.operations.remove(self)
+        self._streams.finish(self._caller)
 
 
 class Streams:
-    """The open streams of one process."""
+    """The open streams of one process. `opened` is called with each new one."""
 
     def __init__(self, settings: Settings, still_valid: StillValid, *, check_seconds: float = CHECK_SECONDS) -> None:
         self._settings = settings
         self._still_valid = still_valid
         self._check_seconds = check_seconds
+        self.opened: Callable[[], None] = _nobody_minds
         self._open: set[Stream] = set()
         self._of_caller: Counter[UUID | str] = Counter()
         self._operations: Counter[UUID | str] = Counter()
@@ -104,9 +135,11 @@ class Streams:
         self._is_stopping = False
 
     @contextmanager
-    def connection(self, address: str, viewer: Viewer | None = None) -> Iterator[Stream]:
+    def connection(
+        self, address: str, viewer: Viewer | None = None, transport: Transport = Transport.WEBSOCKET
+    ) -> Iterator[Stream]:
         """A stream that is open inside the block. Raises RateLimitedError when there are too many already."""
-        stream = Stream(self, address)
+        stream = Stream(self, address, transport)
         stream.viewer = viewer
         if len(self._open) >= self._settings.connections_max:
             raise _too_many(f"This process serves {self._settings.connections_max} connections, which is all it may.")
@@ -117,10 +150,16 @@ class Streams:
             stream.end(Ending.STOPPING)
         try:
             self._watch()
+            self.opened()
             yield stream
         finally:
             self._open.discard(stream)
             _decrement(self._of_caller, stream.caller)
+
+    @property
+    def open(self) -> Collection[Stream]:
+        """Those that are open now, in no order."""
+        return self._open
 
     def move(self, stream: Stream, viewer: Viewer | None) -> None:
         """The stream counts for this viewer. Raises RateLimitedError for one who has too many."""
@@ -182,6 +221,10 @@ class Streams:
                         stream.end(Ending.REVOKED)
         finally:
             self._checking = None
+
+
+def _nobody_minds() -> None:
+    """Nobody wants to know."""
 
 
 def _decrement(counter: Counter[UUID | str], key: UUID | str) -> None:

@@ -83,3 +83,11 @@ def choice(values: type[Enum], name: str) -> SqlEnum:
         create_constraint=True,
         values_callable=lambda members: [m.value for m in members],
     )
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres can store the text: no NUL, no lone surrogate."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

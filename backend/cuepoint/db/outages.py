@@ -38,6 +38,11 @@ _AWAY = (
     DatabaseAwayError,
 )
 
+
+class UnreachableError(ConnectionError):
+    """A connection to Postgres could not be opened."""
+
+
 RETRY_SECONDS = 2.0  # a Postgres that restarts is back within seconds
 
 _log = logging.getLogger(__name__)
@@ -64,6 +69,11 @@ def is_outage(error: BaseException) -> bool:
     return state is not None and (state in _OUTAGE or state.startswith("08"))
 
 
+def is_outage_of_unit(error: BaseException) -> bool:
+    """`is_outage` for what comes out of a unit of work, whose code has files and sockets of its own that may break."""
+    return is_outage(error) and (isinstance(error, UnreachableError) or not isinstance(error, OSError))
+
+
 class Outages:
     """Watches the uses of one Postgres: the log has one line when it goes away and one when it is back.
 
@@ -76,7 +86,9 @@ class Outages:
         self._is_away = False
 
     @contextmanager
-    def noticing(self, has_asked: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    def noticing(
+        self, has_asked: Callable[[], bool] = lambda: True, is_outage: Callable[[BaseException], bool] = is_outage
+    ) -> Iterator[None]:
         """Around each use. One that began before the outage was noticed says nothing about its end, nor does one that
         has not asked for anything."""
         was_away = self._is_away

@@ -17,12 +17,16 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from cuepoint.db.outages import Outages
+from cuepoint.db.outages import Outages, UnreachableError, is_outage_of_unit
 from cuepoint.db.reading import Reader, Selects
 
 # A transaction that sits idle for a minute holds locks and blocks vacuum: no session may be open across an
 # adapter call (HOUSE section 7), and this ends the one that is.
 IDLE_IN_TRANSACTION_MS = 60_000
+
+# Postgres accepts within milliseconds, and refuses at once while it starts or has no connection free: one that does not
+# answer for so long hangs or is cut off. asyncpg would wait a minute, longer than most clients do for an answer.
+CONNECT_SECONDS = 10.0
 
 Effect = object
 Dispatch = Callable[[Sequence[Effect]], Awaitable[None]]
@@ -87,7 +91,7 @@ class Database:
     ) -> None:
         self.engine = engine
         self._dispatch = dispatch
-        self._noticing = nullcontext if outages is None else outages.noticing
+        self._noticing = nullcontext if outages is None else partial(outages.noticing, is_outage=is_outage_of_unit)
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False, info=dict(info or {}))
         # Each statement of a reader is its own transaction: no BEGIN and ROLLBACK around it, two round trips less. At
         # READ COMMITTED, the level of both, a transaction would not show it anything else.
@@ -127,7 +131,12 @@ class Database:
 
 
 def create_engine(
-    database_url: str, *, pool_size: int = 10, application_name: str = "cuepoint", vectors: bool = True
+    database_url: str,
+    *,
+    pool_size: int = 10,
+    application_name: str = "cuepoint",
+    vectors: bool = True,
+    connect_seconds: float = CONNECT_SECONDS,
 ) -> AsyncEngine:
     """An asyncpg engine whose connections know pgvector's binary codec. asyncpg itself reads the address, as it does
     wherever no engine is used: SQLAlchemy would read sslmode and other names differently.
@@ -137,13 +146,12 @@ def create_engine(
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=partial(
-            asyncpg.connect,
+            _connect,
             database_url,
-            server_settings={
-                "application_name": application_name,
-                "jit": "off",
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-            },
+            connect_seconds,
+            application_name=application_name,
+            jit="off",
+            idle_in_transaction_session_timeout=str(IDLE_IN_TRANSACTION_MS),
         ),
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -162,6 +170,13 @@ def create_engine(
         dbapi_connection.run_async(register_vector)
 
     return engine
+
+
+async def _connect(database_url: str, seconds: float, **server_settings: str) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(database_url, timeout=seconds, server_settings=server_settings)
+    except OSError as error:  # TimeoutError, which says nothing by itself, is one
+        raise UnreachableError(*(error.args or (f"no answer within {seconds:g} s",))) from error
 
 
 def _refuse_change(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

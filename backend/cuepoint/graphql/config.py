@@ -25,7 +25,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from cuepoint.graphql.context import Context
-from cuepoint.graphql.documents import Document, Documents, RefusedDocumentError
+from cuepoint.graphql.documents import MAX_ERRORS, Document, Documents, RefusedDocumentError, hides_suggestions
 from cuepoint.graphql.executor import QuickExecutor
 from cuepoint.graphql.limits import MAX_COMMENTS, MAX_COST, MAX_TOKENS
 from cuepoint.graphql.list_sizes import Cost, ListSize, publish_list_sizes
@@ -92,6 +92,8 @@ class CuepointSchema(strawberry.Schema):
             context_value=context,
             variable_values=variables,
             operation_name=operation_name,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=hides_suggestions(reveals_schema=_reveals_schema(context)),
             is_awaitable=is_awaitable,
             executor_class=QuickExecutor,
         )

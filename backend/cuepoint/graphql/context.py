@@ -117,10 +117,11 @@ class Context:
         """The process-wide instance of `kind`."""
         return cast(S, self.process.services[kind])
 
-    def media_url(self, kind: MediaKind, id: UUID, filename: str) -> str:
-        """A signed URL of a file, valid for the settings' `signed_url_seconds`."""
-        lifetime = self.settings.signed_url_seconds
-        return media_url(self.base_url, self.adapters.signer, kind, id, filename, lifetime)
+    def media_url(self, kind: MediaKind, id: UUID, filename: str, seconds: int | None = None) -> str:
+        """A signed URL of a file, valid for `seconds`, else for the settings' `signed_url_seconds`."""
+        lifetime = self.settings.signed_url_seconds if seconds is None else seconds
+        address = self.address if self.settings.signed_url_binds_address else ""
+        return media_url(self.base_url, self.adapters.signer, kind, id, filename, lifetime, address)
 
     def resumed_after(self, after: int | None) -> int | None:
         """Number of the event after which a subscription begins: `Last-Event-ID` where there is one, else `after`."""

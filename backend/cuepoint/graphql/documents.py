@@ -40,8 +40,10 @@ from cuepoint.graphql.limits import (
     weigh_document,
 )
 
-# Each unknown name is compared with every known one for its suggestion: a hundred errors would cost 50 ms.
 MAX_ERRORS = 10
+# Each unknown name is compared with every known one for what to suggest: 4 ms among the mutations, more than all else
+# that a short text costs. A field asks twice whether it may: for types that have it, and for names like it.
+SUGGESTIONS = 2
 # Parsed, a text takes about a hundred times its length: 50 MiB at most.
 MAX_CHARACTERS = 512 * 1024
 MAX_COSTS = 64  # combinations of page sizes that are remembered of one text
@@ -144,7 +146,8 @@ class Documents:
         rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
         if not reveals_schema:
             rules = (*rules, NoSchemaIntrospectionCustomRule)
-        return validate(self._schema, document.node, rules, max_errors=MAX_ERRORS, hide_suggestions=not reveals_schema)
+        hides = hides_suggestions(reveals_schema=reveals_schema)
+        return validate(self._schema, document.node, rules, max_errors=MAX_ERRORS, hide_suggestions=hides)
 
     def _keep(self, text: str, document: Document, *, reveals_schema: bool) -> None:
         self._known[text, reveals_schema] = document
@@ -152,6 +155,22 @@ class Documents:
         while self._characters > MAX_CHARACTERS:
             _, oldest = self._known.popitem(last=False)
             self._characters -= oldest.size
+
+
+def hides_suggestions(*, reveals_schema: bool) -> Any:
+    """What graphql-core asks for each unknown name of one operation: whether to leave out names like it."""
+    return _Countdown(SUGGESTIONS) if reveals_schema else True
+
+
+class _Countdown:
+    """False as often as it may be asked for names to suggest, then true."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+
+    def __bool__(self) -> bool:
+        self._left -= 1
+        return self._left < 0
 
 
 def _size(value: Any) -> Any:

@@ -34,8 +34,15 @@ def safe_name(filename: str) -> str:
 
 
 def media_url(
-    base_url: str, signer: UrlSigner, kind: MediaKind, id: UUID, filename: str | None = None, seconds: int = 3600
+    base_url: str,
+    signer: UrlSigner,
+    kind: MediaKind,
+    id: UUID,
+    filename: str | None = None,
+    seconds: int = 3600,
+    address: str = "",
 ) -> str:
-    """A URL that opens the file for `seconds` from now, without any other credential."""
+    """A URL that opens the file for `seconds` from now, from one address if it is given, without other credentials."""
     path = media_path(kind, id, filename)
-    return f"{base_url.rstrip('/')}{quote(path)}?{signer.sign(path, expires_at=int(time.time()) + seconds)}"
+    signed = signer.sign(path, expires_at=int(time.time()) + seconds, address=address)
+    return f"{base_url.rstrip('/')}{quote(path)}?{signed}"

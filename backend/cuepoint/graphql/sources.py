@@ -26,6 +26,11 @@ class Source(Protocol):
         """Where its reader stands, who has been told everything before; None while there is something to tell."""
         ...
 
+    @property
+    def behind_since(self) -> float | None:
+        """Since when (`time.monotonic`) there has been something that its reader was not told; None: they know all."""
+        ...
+
     def leave(self) -> None:
         """Tell nothing more: the reader is told by another from where it stands."""
         ...

@@ -21,6 +21,7 @@ from cuepoint.features.jobs.leases import Renewal, drain_worker, register_worker
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
 from cuepoint.features.quotas.metering import metering
+from cuepoint.processes.endless import end
 from cuepoint.worker.announcer import Announcer
 from cuepoint.worker.attempt import Attempt, Attempts, StopReason
 from cuepoint.worker.connections import Connections
@@ -37,7 +38,6 @@ from cuepoint.worker.runner import Runner
 from cuepoint.worker.ticker import Ticker, temp_root
 
 FALLBACK_REDIS = "redis://127.0.0.1:6379/0"  # SAQ wants an address; without a Redis nothing is ever sent there
-CANCEL_AGAIN_SECONDS = 0.05
 STILL_RUNNING_SECONDS = 1.0  # before a job is claimed again whose former attempt has yet to stop
 LAST_WORDS_SECONDS = 5.0  # for saying goodbye to a Postgres or Redis that may be away
 
@@ -151,7 +151,7 @@ class WorkerProcess:
             await self._execute()
             await self._finisher.wait_idle()
         finally:
-            await _end(tasks)
+            await end(tasks)
             lease.finish()
             await self._leave()
             await asyncio.to_thread(lease.join)
@@ -255,7 +255,7 @@ class WorkerProcess:
             try:
                 await asyncio.wait([listening, waiting], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _end([listening, waiting])
+                await end([listening, waiting])
 
     async def _listen(self, worker_id: UUID) -> None:
         async with self._adapters.live.subscribe([control_channel(worker_id)]) as messages:
@@ -284,13 +284,3 @@ class WorkerProcess:
         await self.queue.disconnect()
         await self._connections.close()
         await self._db.close()
-
-
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended: Python 3.11's `wait_for`, inside libraries, swallows a cancellation that
-    comes in the moment of an answer."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)

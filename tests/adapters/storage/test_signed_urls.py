@@ -76,6 +76,16 @@ class TestVerify:
         assert not UrlSigner(b"j" * 32).verify(PATH, signed(signer), method="GET", now=NOW)
 
 
+class TestAddress:
+    def test_opens_from_the_address_that_it_was_signed_for(self, signer: UrlSigner) -> None:
+        query = dict(parse_qsl(signer.sign(PATH, expires_at=NOW + 60, address="192.0.2.7")))
+
+        assert signer.verify(PATH, query, method="HEAD", now=NOW, address="192.0.2.7")
+        assert not signer.verify(PATH, query, method="GET", now=NOW, address="192.0.2.8")
+        assert not signer.verify(PATH, query, method="GET", now=NOW)
+        assert not signer.verify(PATH, signed(signer), method="GET", now=NOW, address="192.0.2.7")
+
+
 class TestUrlSigner:
     def test_demands_a_key(self) -> None:
         with pytest.raises(ValueError, match="must not be empty"):

@@ -75,7 +75,10 @@ async def _limit(run: Run, key: str) -> None:
     limited = await run("SetQuota", input={"projectId": key, **limits})
     assert limited["quota"]["concurrentJobs"]["limit"] == 20
     assert (limited["quota"]["tokensPerMonth"]["limit"], limited["quota"]["costPerMonth"]["limit"]) == (10**6, 2.5)
-    assert (await run("Quota", projectId=key))["storageBytes"]["used"] >= VIDEO.stat().st_size
+    quota = await run("Quota", projectId=key)
+    assert quota["storageBytes"]["used"] >= VIDEO.stat().st_size
+    usage = (await run("ProjectUsage", id=key))["usage"]
+    assert (usage["storageBytes"], usage["concurrentJobs"]) == (quota["storageBytes"], quota["concurrentJobs"])
 
 
 async def _wipe_and_delete(run: Run, key: str) -> None:

@@ -120,3 +120,15 @@ class TestDeleteUser:
         assert [error["code"] for error in refused["errors"]] == ["OWNS_PROJECTS"]
         assert done["deletedId"] == given["id"]
         assert done["jobs"] == [{"kind": "PROJECT_DELETION"}]
+
+    async def test_whose_answer_was_lost_is_answered_again(self, db: Database, settings: Settings) -> None:
+        user = await make_user(db)
+        await make_project(db, owner_id=user.id)
+        api = api_of(db, settings, await make_viewer(db, is_admin=True))
+        given = {"input": {"id": encode_id("User", user.id), "cascade": True, "idempotencyKey": "k1"}}
+        query = DELETE_USER.replace("errors", "replayed errors")
+
+        first, again = [(await api.data(query, given))["deleteUser"] for _ in range(2)]
+
+        assert again == {**first, "replayed": True}
+        assert again["jobs"] == [{"kind": "PROJECT_DELETION"}]

@@ -161,3 +161,20 @@ class TestListEvents:
         assert await self.seen(db, admin, node=("clip", node)) == ["Clip"]
         assert await self.seen(db, admin, node=("video", node)) == []
         assert await self.seen(db, admin, node_type="Video") == ["Video"]
+
+    async def test_or_and_not_combine_and_widen_nothing(self, db: Database) -> None:
+        owner = await make_viewer(db)
+        mine, other = await make_project(db, owner_id=owner.user_id), await make_project(db)
+        async with db.write() as session:
+            for kind in ("Clip", "Video", "Reel"):
+                await record(session, owner, AuditAction.CREATED, kind, uuid7(), project_id=mine.id)
+            await record(session, owner, AuditAction.CREATED, "Preset", uuid7(), project_id=other.id)
+        either = AuditFilter(any_of=[AuditFilter(node_type="Clip"), AuditFilter(node_type="Reel")])
+
+        assert await self.seen(db, owner, all_of=[either]) == ["Reel", "Clip"]
+        assert await self.seen(db, owner, none_of=either) == ["Video"]
+        assert await self.seen(db, owner, none_of=AuditFilter(project_id=mine.id)) == []
+        with pytest.raises(NotFoundError):
+            await self.seen(db, owner, any_of=[AuditFilter(project_id=other.id)])
+        with pytest.raises(BadInputError):
+            await self.seen(db, owner, none_of=AuditFilter(none_of=AuditFilter(none_of=AuditFilter())))

@@ -10,7 +10,8 @@ from tests.support.builders.users import make_viewer
 from tests.support.graphql import api_of
 
 DELETE = """mutation ($input: DeleteProjectInput!) { deleteProject(input: $input) {
-  id contents { videoCount fileCount sizeBytes unfinishedJobCount } job { id kind } errors { code field } } }"""
+  id contents { videoCount fileCount sizeBytes unfinishedJobCount } job { id kind } replayed
+  errors { code field } } }"""
 WIPE = """mutation ($input: WipeProjectStorageInput!) { wipeProjectStorage(input: $input) {
   contents { fileCount } job { kind } errors { code field } } }"""
 JOB = "query ($id: ID!) { job(id: $id) { kind project { id } } node(id: $id) { id } }"
@@ -27,7 +28,7 @@ class TestDeleteProject:
         gone = (await api.data(DELETE, {"input": {"id": key, "confirmName": "Match days"}}))["deleteProject"]
 
         contents = {"videoCount": 23, "fileCount": 25, "sizeBytes": 23_110, "unfinishedJobCount": 1}
-        assert told == {"id": key, "contents": contents, "job": None, "errors": []}
+        assert told == {"id": key, "contents": contents, "job": None, "replayed": False, "errors": []}
         assert wrong["errors"] == [{"code": "BAD_USER_INPUT", "field": ["confirmName"]}]
         assert [error["code"] for error in foreign["errors"]] == ["NOT_FOUND"]
         assert (gone["contents"], gone["job"]["kind"]) == (contents, "PROJECT_DELETION")
@@ -38,6 +39,18 @@ class TestDeleteProject:
             "node": {"id": job},
         }
         assert await stranger.data(JOB, {"id": job}) == {"job": None, "node": None}
+
+    async def test_whose_answer_was_lost_is_answered_again(self, db: Database, settings: Settings, full: Full) -> None:
+        api = api_of(db, settings, full.viewer)
+        given = {"id": encode_id("Project", full.project.id), "confirmName": "Match days"}
+
+        first = (await api.data(DELETE, {"input": {**given, "idempotencyKey": "k1"}}))["deleteProject"]
+        again = (await api.data(DELETE, {"input": {**given, "idempotencyKey": "k1"}}))["deleteProject"]
+        unkeyed = (await api.data(DELETE, {"input": given}))["deleteProject"]
+
+        assert again == {**first, "replayed": True}
+        assert again["job"]["kind"] == "PROJECT_DELETION"
+        assert [error["code"] for error in unkeyed["errors"]] == ["NOT_FOUND"]
 
 
 class TestWipeProjectStorage:

@@ -47,12 +47,16 @@ class Subscriber:
         context = Context(gateway.process, viewer=viewer, request_id="r1")
         operation = GraphQLRequest(text, {**values, "after": after})
         self.bodies: list[dict[str, Any]] = []
-        self.task = asyncio.create_task(self._read(gateway, operation, context))
+        self.may_take = asyncio.Event()
+        self.may_take.set()
+        self.following = gateway.fanout.follow(operation, context, ANY)
+        self.task = asyncio.create_task(self._read())
 
-    async def _read(self, gateway: Gateway, operation: GraphQLRequest, context: Context) -> None:
-        async with aclosing(gateway.fanout.follow(operation, context, ANY)) as frames:
+    async def _read(self) -> None:
+        async with aclosing(self.following) as frames:
             async for frame in frames:
                 self.bodies.append(orjson.loads(frame.body))
+                await self.may_take.wait()
 
     @property
     def updates(self) -> list[dict[str, Any]]:
@@ -104,6 +108,15 @@ def only_one(found: Callable[[], Sized]) -> Callable[[], Awaitable[bool]]:
 
     async def is_so() -> bool:
         return len(found()) == 1
+
+    return is_so
+
+
+def has_come(found: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    """The same, to be awaited."""
+
+    async def is_so() -> bool:
+        return found()
 
     return is_so
 
@@ -181,3 +194,30 @@ class TestFeeds:
         assert [reader.numbers for reader in readers] == [[1, 2, 3], [2, 3], [1, 2, 3]]
         cursors = {reader.bodies[-1]["data"]["projectEvents"]["cursor"] for reader in readers}
         assert len(cursors) == 1
+
+
+class TestLag:
+    @pytest.mark.parametrize("text", [JOB, PROJECT], ids=["job", "project"])
+    async def test_lasts_from_the_first_event_that_is_not_taken_to_the_last_that_is(
+        self, sql: Any, worker: UUID, live: RedisLive, gateway: Gateway, viewer: Viewer, project: UUID, text: str
+    ) -> None:
+        job = await make(sql, project_id=project)
+        watched = encode_id("Job", job) if text is JOB else encode_id("Project", project)
+        alone = Subscriber(gateway, viewer, text, id=watched)
+        await alone.until(1 if text is JOB else 2)
+        lag = lambda: alone.following.lag_seconds  # noqa: E731 - read again and again
+
+        await until(has_come(lambda: lag() == 0.0))
+        alone.may_take.clear()
+        [claimed] = await take(sql, worker)
+        await publish(live, [claimed.change])
+        await until(has_come(lambda: lag() > 0.05))
+        await publish(live, await end_attempt(sql, claimed.fence, Outcome.RELEASE))
+        stalled = lag()
+        alone.may_take.set()
+        await until(has_come(lambda: alone.numbers == [2, 3]))
+        await until(has_come(lambda: lag() == 0.0))
+
+        assert stalled > 0.05
+        alone.task.cancel()
+        await asyncio.gather(alone.task, return_exceptions=True)

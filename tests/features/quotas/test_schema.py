@@ -19,6 +19,7 @@ FIELDS = """scope nodeId storageBytes { used reserved limit resetsAt }
 SET = f"""mutation ($input: SetQuotaInput!) {{ setQuota(input: $input) {{
   quota {{ {FIELDS} }} errors {{ code field }} }} }}"""
 READ = f"query ($project: ID, $user: ID) {{ quota(projectId: $project, userId: $user) {{ {FIELDS} }} }}"
+OF_PROJECTS = f"query ($first: Int) {{ projects(first: $first) {{ nodes {{ id usage {{ {FIELDS} }} }} }} }}"
 START = (
     "mutation ($input: StartPipelineInput!) { startPipeline(input: $input) { jobs { id } "
     "errors { code quota { scope what limit used reserved resetsAt } } } }"
@@ -62,6 +63,29 @@ class TestQuota:
         assert await api.data(READ, {"user": encode_id("User", other.user_id)}) == {"quota": None}
         assert (await api.data(READ))["quota"]["scope"] == "INSTANCE"
         assert await api.codes(SET, {"input": {"concurrentJobs": 1}}) == ["FORBIDDEN"]
+
+    async def test_of_each_project_comes_with_it_in_as_many_statements_as_of_one(
+        self, db: Database, settings: Settings
+    ) -> None:
+        owner = await make_viewer(db)
+        admin = api_of(db, settings, await make_viewer(db, is_admin=True))
+        api = api_of(db, settings, owner)
+        projects = [await make_project(db, owner_id=owner.user_id) for _ in range(3)]
+        keys = [encode_id("Project", project.id) for project in projects]
+        await make_job(db, JobKind.TRANSCRIPTION, await make_video(db, projects[0]))
+        for _ in range(2):
+            await make_video(db, projects[1])
+        await admin.data(SET, {"input": {"projectId": keys[1], "storageBytes": 5_000}})
+        await admin.data(SET, {"input": {"userId": encode_id("User", owner.user_id), "storageBytes": 7_000}})
+
+        shown = (await api.data(OF_PROJECTS))["projects"]["nodes"]
+        one, three = await api.statements(OF_PROJECTS, {"first": 1}), await api.statements(OF_PROJECTS, {"first": 3})
+
+        asked = {key: (await api.data(READ, {"project": key}))["quota"] for key in keys}
+        assert {node["id"]: node["usage"] for node in shown} == asked
+        assert [asked[key]["storageBytes"]["used"] for key in keys] == [1_000, 2_000, 0]
+        assert [asked[key]["storageBytes"]["limit"] for key in keys] == [None, 5_000, None]
+        assert one == three == 6  # the projects, their quotas, and four kinds of figures
 
     @pytest.mark.parametrize(
         "limits",

@@ -100,6 +100,22 @@ class TestTokens:
         assert (over.tokens.used, over.tokens.reserved, over.cost.used, over.cost.reserved) == (140, 0, 67, 0)
         assert over.tokens.resets_at is not None
 
+    async def test_of_several_projects_are_those_of_each(self, paid: Database, admin: Viewer) -> None:
+        projects = [await make_project(paid) for _ in range(3)]
+        for project in projects[:2]:
+            await embed(paid, await make_video(paid, project))
+            job = await embed(paid, await make_video(paid, project))
+        await take(paid, job.id, Use("embedder-3", 100))
+        await limit(paid, admin, Scope(project_id=projects[0].id), tokens_per_month=9_000)
+
+        async with paid.read() as session:
+            states = await service.states_of_projects(session, admin, [project.id for project in projects])
+
+        assert states == {one.id: await state(paid, admin, Scope(project_id=one.id)) for one in projects}
+        figures = [states[project.id].tokens for project in projects]
+        assert [(one.used, one.reserved) for one in figures] == [(0, 2 * TOKENS), (100, 2 * TOKENS - 100), (0, 0)]
+        assert [one.limit for one in figures] == [9_000, None, None]
+
     async def test_a_job_that_would_pass_the_limit_is_refused_with_the_figures(
         self, paid: Database, admin: Viewer, project: Project
     ) -> None:

@@ -185,7 +185,9 @@ class TestIndexedPath:
             for k in (10, 100):
                 found = await nearest(session, corpus, query, k=k, cut=INDEXED, projects=[corpus.projects[1]])
                 assert found == corpus.truth(query, [2], k)
-            assert await scans(session, index_name) == 2
+                found = await nearest(session, corpus, query, k=k, cut=INDEXED, videos=[corpus.videos[2]])
+                assert found == corpus.truth(query, [2], k)
+            assert await scans(session, index_name) == 4
 
     async def test_hidden_videos_do_not_use_up_places(self, db: Database, corpus: Corpus) -> None:
         await with_lists(db, corpus, 4)

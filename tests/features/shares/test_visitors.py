@@ -43,7 +43,7 @@ SHOWN = {
     "videos",
 }
 EVERYTHING = """query ($id: ID!) { project(id: $id) { name viewerRole
-  members { totalCount nodes { user { email } } } jobs { totalCount nodes { id } }
+  members { totalCount nodes { user { email } } } jobs { totalCount nodes { id } } usage { scope }
   videos { totalCount nodes { createdBy { email } jobs { totalCount nodes { id } } source { id } } } } }"""
 
 
@@ -90,7 +90,7 @@ class TestAVisitorOfAProject:
         found = (await Api(world.process, guest).data(EVERYTHING, {"id": world.ids["project"]}))["project"]
 
         nothing = {"totalCount": 0, "nodes": []}
-        assert found["viewerRole"] is None
+        assert (found["viewerRole"], found["usage"]) == (None, None)
         assert (found["members"], found["jobs"]) == (nothing, nothing)
         assert found["videos"]["totalCount"] > 0
         for video in found["videos"]["nodes"]:

@@ -21,8 +21,9 @@ class Live(Protocol):
         """The lane whose bell rang, or None after `timeout` seconds (also when Redis is away)."""
         ...
 
-    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Publish (channel, payload) pairs in one round trip. Channels begin with `cp:`."""
+    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Publish (channel, payload) pairs in one round trip; how many listeners they went to. Channels begin with
+        `cp:`."""
         ...
 
     def subscribe(self, patterns: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, bytes]]]:

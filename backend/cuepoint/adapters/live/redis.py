@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,6 +26,7 @@ RECONNECT_FIRST_SECONDS = 0.05
 RECONNECT_MOST_SECONDS = 1.0  # the poll interval of workers: live signals come back no later than that
 
 Message = tuple[str, bytes]
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -66,18 +67,18 @@ class RedisLive:
             pipeline.ltrim(BELL_PREFIX + lane, 0, BELL_TOKENS - 1)
         await self._send(pipeline.execute)
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, messages: Sequence[Message]) -> int:
         """See the port."""
         if self._sender is None or not messages:
-            return
+            return 0
         pipeline = self._sender.pipeline(transaction=False)
         for channel, payload in messages:
             pipeline.publish(channel, payload)
-        await self._send(pipeline.execute)
+        return sum(await self._send(pipeline.execute) or ())
 
     async def ping(self) -> bool:
         """See the port."""
-        return self._sender is not None and await self._send(self._sender.ping)
+        return self._sender is not None and await self._send(self._sender.ping) is not None
 
     async def wait_bell(self, lanes: Sequence[str], timeout: float) -> str | None:
         """See the port. The first lane in the order given whose bell holds a token is the one that counts."""
@@ -118,14 +119,15 @@ class RedisLive:
                 with contextlib.suppress(*self._failures):
                     await client.aclose()
 
-    async def _send(self, command: Callable[[], Awaitable[object]]) -> bool:
+    async def _send(self, command: Callable[[], Awaitable[T]]) -> T | None:
+        """What Redis answers; None where it does not."""
         try:
-            await command()
+            answer = await command()
         except self._failures as error:
             self._failed(error)
-            return False
+            return None
         self._worked()
-        return True
+        return answer
 
     def _failed(self, error: Exception) -> None:
         self.errors += 1

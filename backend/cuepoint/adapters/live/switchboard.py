@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from cuepoint.adapters.live.base import Live
-from cuepoint.processes.endless import keep_going
+from cuepoint.processes.endless import end, keep_going
 
 EVERYTHING = "cp:*"
 MAX_HEARD = 1024  # messages kept for one who does not take them
-CANCEL_AGAIN_SECONDS = 0.2
 AGAIN_SECONDS = 1.0  # before it listens anew, when something unexpected has ended the subscription
 
 Message = tuple[str, bytes]
@@ -40,9 +39,9 @@ class Switchboard:
         """See the port."""
         return await self._live.wait_bell(lanes, timeout)
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, messages: Sequence[Message]) -> int:
         """See the port."""
-        await self._live.publish(messages)
+        return await self._live.publish(messages)
 
     async def ping(self) -> bool:
         """See the port."""
@@ -70,11 +69,8 @@ class Switchboard:
 
     async def close(self) -> None:
         """See the port."""
-        pending = {self._task} if self._task is not None else set()
-        while pending:  # once is not enough: Python 3.11's wait_for may swallow it inside a library
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+        if self._task is not None:
+            await end([self._task])
         await self._live.close()
 
     async def _listen(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.db.filters import check_levels, combined
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.features.audit.models import AuditAction, AuditEvent
 from cuepoint.features.projects import access
@@ -27,6 +29,15 @@ class AuditFilter:
     node: tuple[str, UUID] | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
+    all_of: Sequence[AuditFilter] = ()
+    any_of: Sequence[AuditFilter] = ()
+    none_of: AuditFilter | None = None
+
+    def projects(self) -> set[UUID]:
+        """Those that it names, itself or in a filter inside it."""
+        inner = [*self.all_of, *self.any_of, *([] if self.none_of is None else [self.none_of])]
+        mine = set() if self.project_id is None else {self.project_id}
+        return mine.union(*(one.projects() for one in inner))
 
 
 async def list_events(
@@ -34,8 +45,9 @@ async def list_events(
 ) -> Page[AuditEvent]:
     """Events that the viewer may read, the newest first. Raises NotFoundError for a project that they cannot see, and
     ForbiddenError for one that they do not own."""
-    if wanted.project_id is not None:
-        await access.require(session, viewer, wanted.project_id, ProjectRole.OWNER, even_archived=True)
+    check_levels(wanted)
+    for project_id in sorted(wanted.projects()):
+        await access.require(session, viewer, project_id, ProjectRole.OWNER, even_archived=True)
     statement = select(AuditEvent).where(*_conditions(viewer, wanted))
     keys = [(AuditEvent.created_at, datetime), (AuditEvent.id, UUID)]
     return await fetch_page(session, statement, keys, page, descending=True)
@@ -48,10 +60,15 @@ async def count_events(session: AsyncSession, viewer: Viewer, wanted: AuditFilte
 
 
 def _conditions(viewer: Viewer, wanted: AuditFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    found = _narrowing(wanted)
     if not viewer.is_admin:
         mine = access.visible_projects(viewer, ProjectRole.OWNER, even_archived=True)
         found.append(AuditEvent.project_id.in_(mine))
+    return found
+
+
+def _narrowing(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    found = combined(wanted.all_of, wanted.any_of, wanted.none_of, _narrowing)
     if wanted.project_id is not None:
         found.append(AuditEvent.project_id == wanted.project_id)
     if wanted.actor_id is not None:

@@ -19,6 +19,7 @@ from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, reports_errors
+from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import decode_id, encode_id
 
 _GLOBAL_ID = re.compile(r"([a-z]+)_([0-9a-f]{32})", re.ASCII)
@@ -41,6 +42,15 @@ class AuditFilterInput:
     )
     created_from: datetime | None = strawberry.field(default=None, description="Done then or later.")
     created_before: datetime | None = strawberry.field(default=None, description="Done before then.")
+    and_: list[AuditFilterInput] | None = strawberry.field(
+        default=None, name="and", description="Which all of these let through too; 3 levels deep at most."
+    )
+    or_: list[AuditFilterInput] | None = strawberry.field(
+        default=None, name="or", description="Which one of these lets through."
+    )
+    not_: AuditFilterInput | None = strawberry.field(
+        default=None, name="not", description="Which this one does not let through."
+    )
 
     def to_filter(self) -> AuditFilter:
         """What the service takes. Raises NotFoundError for ids of other types."""
@@ -53,6 +63,9 @@ class AuditFilterInput:
             node=None if self.node_id is None else _of_any_type(self.node_id),
             created_from=self.created_from,
             created_before=self.created_before,
+            all_of=[one.to_filter() for one in self.and_ or ()],
+            any_of=[one.to_filter() for one in self.or_ or ()],
+            none_of=None if self.not_ is None else self.not_.to_filter(),
         )
 
 
@@ -65,7 +78,7 @@ def _of_any_type(id: str) -> tuple[str, UUID]:
 
 
 @strawberry.input(description="Who goes, and what becomes of the projects that nobody else owns.")
-class DeleteUserInput:
+class DeleteUserInput(IdempotentInput):
     """Input of deleteUser."""
 
     id: strawberry.ID = strawberry.field(description="The user.")

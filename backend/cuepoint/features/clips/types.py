@@ -25,7 +25,7 @@ from cuepoint.features.moments.types import Moment
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import UserError
-from cuepoint.graphql.media_urls import MediaKind, media_url
+from cuepoint.graphql.media_urls import MediaKind
 from cuepoint.graphql.nodes import Node
 from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
 
@@ -62,9 +62,7 @@ def file_url(
     low, high = URL_SECONDS
     if expires_in is not None and not low <= expires_in <= high:
         raise BadInputError(f"expiresIn must lie between {low} and {high} seconds.", field=("expiresIn",))
-    context = info.context
-    lifetime = context.settings.signed_url_seconds if expires_in is None else expires_in
-    url = media_url(context.base_url, context.adapters.signer, kind, key, filename, lifetime)
+    url = info.context.media_url(kind, key, filename, expires_in)
     return f"{url}&download" if download else url
 
 

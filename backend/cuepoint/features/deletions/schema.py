@@ -47,7 +47,7 @@ class ProjectContents:
 
 
 @strawberry.input(description="Which project to delete.")
-class DeleteProjectInput:
+class DeleteProjectInput(IdempotentInput):
     """Input of deleteProject."""
 
     id: strawberry.ID = strawberry.field(description="The project.")

@@ -8,6 +8,7 @@ is new, so that each event is told exactly once and those of one job in order.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -121,6 +122,7 @@ class Feed:
         self._is_closed = False
         self._ending: CuepointError | None = None
         self._cursor: Cursor | None = None  # while it waits for news
+        self.behind_since: float | None = time.monotonic()
 
     @property
     def standing(self) -> Standing | None:
@@ -208,9 +210,9 @@ class Feed:
             if is_due and text != told and not self._is_closed:
                 yield FeedUpdate(text)
                 told = text
-            self._cursor = start
+            self._cursor, self.behind_since = start, None
             is_due = not await self._is_woken()
-            self._cursor = None
+            self._cursor, self.behind_since = None, time.monotonic()
         if self._ending is not None:
             raise self._ending
 

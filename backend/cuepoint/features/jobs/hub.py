@@ -34,14 +34,13 @@ from cuepoint.features.jobs.service import hidden_jobs
 from cuepoint.features.jobs.statements import DATABASE_ERRORS
 from cuepoint.features.jobs.watches import Watch
 from cuepoint.graphql.sources import Introduce, Source
-from cuepoint.processes.endless import keep_going
+from cuepoint.processes.endless import end, keep_going
 from cuepoint.viewer import Viewer
 
 SAFETY_SECONDS = 2.0  # worst delay of an event whose message was lost
 HINT_SECONDS = 0.05  # between two reads that hints ask for; what happens meanwhile is read at once
 RIGHTS_SECONDS = 2.0  # who is removed from a project is told nothing more within five seconds: two rounds of this
 LOG_PAGE = 500
-CANCEL_AGAIN_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -139,15 +138,12 @@ class JobHub:
 
     async def close(self) -> None:
         """Stop listening; every watcher ends."""
-        pending, self._tasks = set(self._tasks.values()), {}
+        tasks, self._tasks = self._tasks.values(), {}
         for watch in self._all_watches():
             watch.leave()
         for feed in self._feeds:
             feed.end()
-        while pending:  # once is not enough: Python 3.11's wait_for may swallow it inside a library
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+        await end(tasks)
         self._is_listening.clear()
 
     async def _snapshot(self, watch: Watch, after: int | None) -> JobUpdate:
@@ -279,11 +275,11 @@ class JobHub:
     def _missing(self, found: LiveRead) -> dict[UUID, Position]:
         """What feeds have seen up to the next watermark, and this read did not bring again."""
         base = self._next_base
-        if base is None:
+        passed = {job_id: seen for job_id, seen in self._noted.items() if base is not None and seen.at <= base}
+        if not passed:
             return {}
         events = [(job.id, job.event) for job in found.events if job.event is not None]
         there = {(job_id, event.seq): event.at for job_id, event in events}
-        passed = {job_id: seen for job_id, seen in self._noted.items() if seen.at <= base}
         return {j: seen for j, seen in passed.items() if (at := there.get((j, seen.seq))) is None or at > seen.at}
 
     def _tell_watches(self, asked: set[UUID], found: LiveRead) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Watch:
     is_gone: bool = False
     is_hidden: bool = False
     has_news: bool = False
+    behind_since: float | None = field(default_factory=time.monotonic)
     _waiter: asyncio.Future[None] | None = None  # an asyncio.Event costs a third of what telling one watcher does
 
     @property
@@ -41,7 +43,7 @@ class Watch:
 
     def news_after(self, told: JobUpdate) -> Awaitable[None]:
         """Done once there may be something to tell; nothing may wait to be told."""
-        self.rests_at = told
+        self.rests_at, self.behind_since = told, None
         self._waiter = asyncio.get_running_loop().create_future()
         return self._waiter
 
@@ -73,6 +75,7 @@ class Watch:
     def following(self) -> list[LoggedEvent]:
         """The live events that follow what was seen. Where one is missing between them, the watch is behind."""
         self.rests_at, self.has_news = None, False
+        self.behind_since = self.behind_since or time.monotonic()
         ready: list[LoggedEvent] = []
         expected = self.seen + 1
         while self.events:

@@ -11,6 +11,7 @@ from cuepoint.graphql.loaders import LoaderKey
 
 if TYPE_CHECKING:
     from cuepoint.features.jobs.models import Job
+    from cuepoint.features.quotas.service import State
     from cuepoint.features.storage.statistics import StorageTotals
     from cuepoint.features.videos.models import Video
 
@@ -31,3 +32,4 @@ class ProjectFigures:
 
 FIGURES_OF_PROJECT: LoaderKey[UUID, ProjectFigures] = LoaderKey("projects.statistics")
 STORAGE_OF_PROJECT: LoaderKey[UUID, StorageTotals] = LoaderKey("projects.storageStats")
+USAGE_OF_PROJECT: LoaderKey[UUID, State | None] = LoaderKey("projects.usage")

@@ -52,10 +52,25 @@ class ProjectFilter:
     is_archived: bool | None = strawberry.field(
         default=None, description="True: archived ones only; false: those in use only; null: both."
     )
+    and_: list[ProjectFilter] | None = strawberry.field(
+        default=None, name="and", description="Which all of these let through too; 3 levels deep at most."
+    )
+    or_: list[ProjectFilter] | None = strawberry.field(
+        default=None, name="or", description="Which one of these lets through."
+    )
+    not_: ProjectFilter | None = strawberry.field(
+        default=None, name="not", description="Which this one does not let through."
+    )
 
     def to_service(self) -> service.ProjectFilter:
         """As the service takes it."""
-        return service.ProjectFilter(text=self.text, is_archived=self.is_archived)
+        return service.ProjectFilter(
+            text=self.text,
+            is_archived=self.is_archived,
+            all_of=[one.to_service() for one in self.and_ or ()],
+            any_of=[one.to_service() for one in self.or_ or ()],
+            none_of=None if self.not_ is None else self.not_.to_service(),
+        )
 
 
 @strawberry.input(description="Changes of a project. What is left out, or null, stays.")

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
+from cuepoint.db.filters import check_levels, combined
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.audit import service as audit
@@ -51,10 +52,17 @@ class ProjectFilter:
 
     text: str | None = None
     is_archived: bool | None = None
+    all_of: Sequence[ProjectFilter] = ()
+    any_of: Sequence[ProjectFilter] = ()
+    none_of: ProjectFilter | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a listed project fulfils. Raises BadInputError for a text that no name can hold."""
-        found: list[ColumnElement[bool]] = []
+        check_levels(self)
+        return self._narrowing()
+
+    def _narrowing(self) -> list[ColumnElement[bool]]:
+        found = combined(self.all_of, self.any_of, self.none_of, ProjectFilter._narrowing)
         if self.text is not None:
             if not 1 <= len(self.text) <= MAX_NAME or "\x00" in self.text:
                 raise BadInputError(f"The text must have 1 to {MAX_NAME} characters.", field=("filter", "text"))

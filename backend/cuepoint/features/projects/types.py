@@ -15,6 +15,7 @@ from cuepoint.features.projects.edges import (
     JOB_COUNT_OF_PROJECT,
     JOBS_OF_PROJECT,
     STORAGE_OF_PROJECT,
+    USAGE_OF_PROJECT,
     VIDEO_COUNT_OF_PROJECT,
     VIDEOS_OF_PROJECT,
 )
@@ -27,12 +28,16 @@ from cuepoint.graphql.back_edges import converter
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.list_sizes import cost_of
 from cuepoint.graphql.nodes import Node
 from cuepoint.graphql.scalars import encode_id, seconds
+
+COST_OF_USAGE = 20  # five sums, each over the rows of a month
 
 if TYPE_CHECKING:
     from cuepoint.features.jobs.option_types import JobOptions
     from cuepoint.features.jobs.types import Job
+    from cuepoint.features.quotas.types import Quota
     from cuepoint.features.storage.types import StorageStats
     from cuepoint.features.videos.types import Video
 
@@ -134,6 +139,15 @@ class Project(Node):
         totals = await info.context.back_edge(STORAGE_OF_PROJECT).load(self.key)
         stats: StorageStats = converter(info, "StorageStats")(totals)
         return stats
+
+    @strawberry.field(
+        description="How much of its limits it has taken, as `quota` tells it; null for whoever came by a share link.",
+        directives=cost_of(COST_OF_USAGE),
+    )
+    async def usage(self, info: Info) -> Annotated[Quota, strawberry.lazy("cuepoint.features.quotas.types")] | None:
+        """The state of its quota."""
+        quota: Quota | None = converter(info, "Quota")(await info.context.back_edge(USAGE_OF_PROJECT).load(self.key))
+        return quota
 
     @strawberry.field(description="Jobs in it, newest first.")
     def jobs(

@@ -17,9 +17,9 @@ from cuepoint.errors import CuepointError, ErrorCode, QuotaExceededError, QuotaE
 from cuepoint.features.quotas.figures import (
     Figure,
     UsageFigures,
-    job_figure,
-    media_figure,
-    storage_figure,
+    job_figures,
+    media_figures,
+    storage_figures,
     usage_figures,
 )
 from cuepoint.features.quotas.limits import Scope
@@ -37,12 +37,14 @@ async def check_job(session: AsyncSession, kind: str, *, project_id: UUID | None
     """
     for quota in await _held(session, project_id, user_id):
         if quota.concurrent_jobs is not None:
-            _refuse_if_passed(await job_figure(session, quota), QuotaLimit.CONCURRENT_JOBS, quota)
+            [figure] = await job_figures(session, quota)
+            _refuse_if_passed(figure, QuotaLimit.CONCURRENT_JOBS, quota)
         if kind == TRANSCRIBES and quota.media_ms_per_month is not None:
-            figure = await media_figure(session, quota)
+            [figure] = await media_figures(session, quota)
             _refuse_if_passed(figure, QuotaLimit.MEDIA_MINUTES_PER_MONTH, quota, is_unknown_free=False)
         if kind in metering_of(session).models and _limits_usage(quota):
-            _refuse_usage(await usage_figures(session, quota), quota)
+            [figures] = await usage_figures(session, quota)
+            _refuse_usage(figures, quota)
 
 
 async def check_media(session: AsyncSession, job_id: UUID) -> None:
@@ -55,7 +57,7 @@ async def check_media(session: AsyncSession, job_id: UUID) -> None:
         return
     for quota in await _held(session, asked.project_id, asked.created_by_id):
         if quota.media_ms_per_month is not None:
-            figure = await media_figure(session, quota, up_to=job_id)
+            [figure] = await media_figures(session, quota, up_to=job_id)
             _refuse_if_passed(figure, QuotaLimit.MEDIA_MINUTES_PER_MONTH, quota)
 
 
@@ -67,7 +69,8 @@ async def check_usage(session: AsyncSession, job_id: UUID) -> None:
         return
     for quota in await _held(session, asked.project_id, asked.created_by_id):
         if _limits_usage(quota):
-            _refuse_usage(await usage_figures(session, quota, up_to=job_id), quota)
+            [figures] = await usage_figures(session, quota, up_to=job_id)
+            _refuse_usage(figures, quota)
 
 
 async def check_call(session: AsyncSession, kind: str, *, project_id: UUID | None, user_id: UUID | None) -> None:
@@ -78,7 +81,7 @@ async def check_call(session: AsyncSession, kind: str, *, project_id: UUID | Non
         return
     for quota in (await session.scalars(select(Quota).where(_holds_for(project_id, user_id)))).all():
         if _limits_usage(quota):
-            figures = await usage_figures(session, quota)
+            [figures] = await usage_figures(session, quota)
             if quota.cost_micros_per_month is not None and metering_of(session).price_of(model) is None:
                 raise _unpriced(model)
             for figure, what in (
@@ -94,7 +97,7 @@ async def check_storage(session: AsyncSession, *, project_id: UUID, user_id: UUI
     for it. Raises QUOTA_EXCEEDED."""
     for quota in await _held(session, project_id, user_id):
         if quota.storage_bytes is not None:
-            figure = await storage_figure(session, quota)
+            [figure] = await storage_figures(session, quota)
             _refuse_if_passed(figure, QuotaLimit.STORAGE_BYTES, quota, is_unknown_free=False)
 
 
@@ -102,7 +105,7 @@ async def storage_room(session: AsyncSession, *, project_id: UUID, user_id: UUID
     """Bytes that still fit into every quota that holds for such an upload, beside what is reserved; None: as many as
     you like. Nothing is locked: what has arrived is checked by `check_storage`."""
     quotas = (await session.scalars(select(Quota).where(_holds_for(project_id, user_id)))).all()
-    figures = [await storage_figure(session, quota) for quota in quotas]
+    figures = [figure for quota in quotas for figure in await storage_figures(session, quota)]
     rooms = [figure.limit - figure.used - figure.reserved for figure in figures if figure.limit is not None]
     return min(rooms, default=None)
 

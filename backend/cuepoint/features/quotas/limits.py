@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from cuepoint.features.audit import service as audit
 from cuepoint.features.audit.service import INSTANCE, AuditAction
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import Project, ProjectRole
-from cuepoint.features.quotas.figures import Figure, job_figure, media_figure, storage_figure, usage_figures
+from cuepoint.features.quotas.figures import Figure, job_figures, media_figures, storage_figures, usage_figures
 from cuepoint.features.quotas.models import Quota
 from cuepoint.features.users.models import User
 from cuepoint.features.users.rights import require_account
@@ -96,7 +97,8 @@ async def set_quota(session: AsyncSession, viewer: Viewer, scope: Scope, limits:
     await _note_limits(session, viewer, scope, before, values)
     if limits == Limits():
         await session.execute(delete(Quota).where(*_of(scope)))
-        return await _state(session, scope, Quota(project_id=scope.project_id, user_id=scope.user_id))
+        quota = Quota(project_id=scope.project_id, user_id=scope.user_id)
+        return (await _states(session, quota))[0]
     statement = (
         insert(Quota)
         .values(id=uuid7(), project_id=scope.project_id, user_id=scope.user_id, **values)
@@ -104,7 +106,7 @@ async def set_quota(session: AsyncSession, viewer: Viewer, scope: Scope, limits:
         .returning(Quota)
     )
     quota = (await session.execute(statement, execution_options={"populate_existing": True})).scalar_one()
-    return await _state(session, scope, quota)
+    return (await _states(session, quota))[0]
 
 
 async def _note_limits(
@@ -147,7 +149,20 @@ async def quota_state(session: AsyncSession, viewer: Viewer, scope: Scope) -> St
         if scope.user_id is not None and scope.user_id != viewer.user_id and not viewer.sees_all:
             raise NotFoundError("user")
     quota = await session.scalar(select(Quota).where(*_of(scope)))
-    return await _state(session, scope, quota or Quota(project_id=scope.project_id, user_id=scope.user_id))
+    return (await _states(session, quota or Quota(project_id=scope.project_id, user_id=scope.user_id)))[0]
+
+
+async def states_of_projects(session: AsyncSession, viewer: Viewer, project_ids: Sequence[UUID]) -> dict[UUID, State]:
+    """How much of their limits these projects have taken, as far as the viewer is a member of them; the number of
+    statements does not grow with theirs."""
+    statement = (
+        select(Project.id, Quota)
+        .outerjoin(Quota, Quota.project_id == Project.id)
+        .where(Project.id.in_(project_ids), Project.id.in_(access.visible_projects(viewer)))
+    )
+    quotas = [quota or Quota(project_id=key) for key, quota in (await session.execute(statement)).all()]
+    states = await _states(session, *quotas) if quotas else []
+    return {quota.project_id: state for quota, state in zip(quotas, states, strict=True) if quota.project_id}
 
 
 def _of(scope: Scope) -> list[ColumnElement[bool]]:
@@ -157,13 +172,13 @@ def _of(scope: Scope) -> list[ColumnElement[bool]]:
     ]
 
 
-async def _state(session: AsyncSession, scope: Scope, quota: Quota) -> State:
-    usage = await usage_figures(session, quota)
-    return State(
-        scope,
-        await storage_figure(session, quota),
-        await media_figure(session, quota),
-        await job_figure(session, quota),
-        usage.tokens,
-        usage.cost,
-    )
+async def _states(session: AsyncSession, *quotas: Quota) -> list[State]:
+    """The states of these quotas, which are of one kind."""
+    usage = await usage_figures(session, *quotas)
+    storage = await storage_figures(session, *quotas)
+    media = await media_figures(session, *quotas)
+    jobs = await job_figures(session, *quotas)
+    return [
+        State(Scope(quota.project_id, quota.user_id), stored, played, queued, used.tokens, used.cost)
+        for quota, stored, played, queued, used in zip(quotas, storage, media, jobs, usage, strict=True)
+    ]

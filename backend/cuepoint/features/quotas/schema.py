@@ -6,11 +6,13 @@ from typing import Annotated
 
 import strawberry
 
+from cuepoint.features.projects.types import COST_OF_USAGE
 from cuepoint.features.quotas import service
 from cuepoint.features.quotas.metering import MICROS
 from cuepoint.features.quotas.types import MS_PER_MINUTE, Quota
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
+from cuepoint.graphql.list_sizes import cost_of
 from cuepoint.graphql.scalars import BigInt, decode_id
 
 
@@ -70,7 +72,8 @@ class QuotaQuery:
 
     @strawberry.field(
         description="How much of its limits a project or a user has taken, or the instance where neither is named; "
-        "null if you may not see it."
+        "null if you may not see it.",
+        directives=cost_of(COST_OF_USAGE),
     )
     async def quota(
         self,
@@ -84,7 +87,7 @@ class QuotaQuery:
             viewer = info.context.require_viewer()
             scope = _scope(project_id, user_id)
             async with info.context.db.read() as session:
-                return Quota.from_state(await service.quota_state(session, viewer, scope))
+                return Quota.from_row(await service.quota_state(session, viewer, scope))
 
         return await found_or_none(find())
 
@@ -103,4 +106,4 @@ class QuotaMutation:
         scope = _scope(input.project_id, input.user_id)
         async with info.context.db.write() as session:
             state = await service.set_quota(session, viewer, scope, input.limits())
-        return SetQuotaPayload(quota=Quota.from_state(state))
+        return SetQuotaPayload(quota=Quota.from_row(state))

@@ -11,7 +11,15 @@ from cuepoint.features.quotas.checks import (
     hold,
     storage_room,
 )
-from cuepoint.features.quotas.limits import MAX_LIMIT, Limits, Scope, State, quota_state, set_quota
+from cuepoint.features.quotas.limits import (
+    MAX_LIMIT,
+    Limits,
+    Scope,
+    State,
+    quota_state,
+    set_quota,
+    states_of_projects,
+)
 from cuepoint.features.quotas.usage import record_media, record_uses, settle
 
 __all__ = [
@@ -30,5 +38,6 @@ __all__ = [
     "record_uses",
     "set_quota",
     "settle",
+    "states_of_projects",
     "storage_room",
 ]

@@ -57,16 +57,16 @@ class Quota:
     )
 
     @classmethod
-    def from_state(cls, state: service.State) -> Quota:
+    def from_row(cls, row: service.State) -> Quota:
         """Copy the figures."""
-        scope = state.scope
+        scope = row.scope
         node = None if scope.project_id is None else encode_id("Project", scope.project_id)
         return cls(
             scope=scope.kind,
             node_id=node if scope.user_id is None else encode_id("User", scope.user_id),
-            storage_bytes=QuotaFigure.from_figure(state.storage),
-            media_minutes_per_month=QuotaFigure.from_figure(state.media, MS_PER_MINUTE),
-            concurrent_jobs=QuotaFigure.from_figure(state.jobs),
-            tokens_per_month=QuotaFigure.from_figure(state.tokens),
-            cost_per_month=QuotaFigure.from_figure(state.cost, MICROS, digits=6),
+            storage_bytes=QuotaFigure.from_figure(row.storage),
+            media_minutes_per_month=QuotaFigure.from_figure(row.media, MS_PER_MINUTE),
+            concurrent_jobs=QuotaFigure.from_figure(row.jobs),
+            tokens_per_month=QuotaFigure.from_figure(row.tokens),
+            cost_per_month=QuotaFigure.from_figure(row.cost, MICROS, digits=6),
         )

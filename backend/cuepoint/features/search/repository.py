@@ -70,10 +70,11 @@ class Passage:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where to look: `projects` is the statement of the project ids that the caller may see, already narrowed."""
+    """Where to look: statements of the ids of the projects that the caller may see, already narrowed, and of the only
+    videos in them where not all are meant."""
 
     projects: Select[UUID]
-    video_ids: Sequence[UUID] | None = None
+    videos: Select[UUID] | None = None
 
 
 async def find_space(session: AsyncSession, provider: str, model: str) -> EmbeddingSpace | None:
@@ -171,7 +172,7 @@ async def nearest(
         _array(scope.projects),
         cast(k, Integer),
         cast(None, ARRAY(String)),
-        cast(None if scope.video_ids is None else list(scope.video_ids), ARRAY(Uuid)),
+        cast(None, ARRAY(Uuid)) if scope.videos is None else _array(scope.videos),
         _array(select(Video.id).where(Video.deleted_at.is_not(None))),
     ).table_valued("text_id", "distance", name="found")
     statement = (
@@ -195,8 +196,8 @@ async def scope_contents(session: AsyncSession, space: tuple[str, str], scope: S
     visible = RetrievableText.project_id.in_(scope.projects)
     living = select(Video.id).where(Video.id == RetrievableText.video_id, Video.deleted_at.is_(None)).exists()
     texts = select(RetrievableText.id).where(visible, living)
-    if scope.video_ids is not None:
-        texts = texts.where(RetrievableText.video_id.in_(scope.video_ids))
+    if scope.videos is not None:
+        texts = texts.where(RetrievableText.video_id.in_(scope.videos))
     embedded = (
         texts.join(RetrievableTextEmbedding, RetrievableTextEmbedding.text_id == RetrievableText.id)
         .join(EmbeddingSpace, EmbeddingSpace.id == RetrievableTextEmbedding.space_id)

@@ -12,6 +12,7 @@ import strawberry
 from cuepoint.features.search import service
 from cuepoint.features.search.service import SearchRequest
 from cuepoint.features.search.types import SearchResult
+from cuepoint.features.videos.schema import MetadataCondition, values_by_key
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.scalars import decode_id
@@ -45,6 +46,9 @@ class SemanticSearchInput:
     video_ids: list[strawberry.ID] | None = strawberry.field(
         default=None, description="Only in these videos, at most 100; null = all that you may see."
     )
+    metadata: list[MetadataCondition] | None = strawberry.field(
+        default=None, description="Only in videos whose metadata hold all of these, at most 10."
+    )
     group_by: SearchGrouping = strawberry.field(default=SearchGrouping.NONE, description="How hits are put together.")
     first: int = strawberry.field(default=10, description="How many hits, and how many groups, at most; 1 to 100.")
     min_score: float | None = strawberry.field(
@@ -69,6 +73,7 @@ class SearchQuery:
             query=input.query,
             project_ids=_keys("Project", input.project_ids, "projectIds"),
             video_ids=_keys("Video", input.video_ids, "videoIds"),
+            metadata=values_by_key(input.metadata, field=("metadata",)),
             first=input.first,
             min_score=input.min_score,
             by_video=input.group_by is SearchGrouping.VIDEO,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -13,6 +14,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.adapters.embedding.base import DIMENSIONS, Embedder, SpaceInfo
+from cuepoint.db.base import is_storable
 from cuepoint.db.session import Database
 from cuepoint.errors import AdapterError, BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.projects import access
@@ -21,6 +23,7 @@ from cuepoint.features.search import repository
 from cuepoint.features.search.hits import Hit, VideoHits, group_by_video
 from cuepoint.features.search.models import EmbeddingSpace
 from cuepoint.features.search.repository import Passage, Scope
+from cuepoint.features.videos.lists import holds_metadata
 from cuepoint.features.videos.models import Video
 from cuepoint.processes.metering import Meter, metering
 from cuepoint.viewer import Viewer
@@ -41,6 +44,7 @@ class SearchRequest:
     query: str
     project_ids: Sequence[UUID] | None = None
     video_ids: Sequence[UUID] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     first: int = 10
     min_score: float | None = None
     by_video: bool = False
@@ -142,6 +146,8 @@ async def search(db: Database, viewer: Viewer, embedder: Embedder, request: Sear
     could not be embedded; no session is open meanwhile.
     """
     query = _checked_query(request)
+    projects = _projects(viewer, request)
+    scope = Scope(projects, _videos(projects, request))
     async with db.read() as session:
         project_id, user_id = _payers(viewer, await _check_scope(session, viewer, request))
         await quotas.check_call(session, "EMBEDDING", project_id=project_id, user_id=user_id)
@@ -154,12 +160,12 @@ async def search(db: Database, viewer: Viewer, embedder: Embedder, request: Sear
     finally:  # a vector that cannot be used, or that nobody waits for any more, was paid for as well
         if meter.is_running:
             await asyncio.shield(_record(db, meter, project_id, user_id))
-    scope = Scope(_projects(viewer, request), request.video_ids)
     space = (info.provider, info.model)
     async with db.read() as session:
         k = GROUPING_DEPTH if request.by_video else request.first
         hits = await repository.nearest(session, space, vector, scope, k=k, min_score=min_score)
-        notice = None if hits else _notice(info, min_score, *await repository.scope_contents(session, space, scope))
+        contents = (True, True) if hits else await repository.scope_contents(session, space, scope)
+    notice = None if hits else _notice(info, min_score, request, *contents)
     groups = group_by_video(hits)[: request.first] if request.by_video else []
     return SearchOutcome(hits[: request.first], groups, info, min_score, notice)
 
@@ -184,8 +190,10 @@ def _checked_query(request: SearchRequest) -> str:
             f"The query must have 1 to {MAX_QUERY} characters besides space around it; this one has {len(query)}.",
             field=("query",),
         )
-    if any("\ud800" <= character <= "\udfff" for character in query):
-        raise BadInputError("The query holds half of a surrogate pair, which is no text.", field=("query",))
+    if not is_storable(query):
+        raise BadInputError(
+            "The query holds a null character or half of a surrogate pair, which is no text.", field=("query",)
+        )
     if not 1 <= request.first <= MAX_FIRST:
         raise BadInputError(f"`first` must be between 1 and {MAX_FIRST}, not {request.first}.", field=("first",))
     if request.min_score is not None and not -1 <= request.min_score <= 1:
@@ -225,12 +233,22 @@ def _projects(viewer: Viewer, request: SearchRequest) -> Select[UUID]:
     return visible if request.project_ids is None else _narrowed(visible, request.project_ids)
 
 
+def _videos(projects: Select[UUID], request: SearchRequest) -> Select[UUID] | None:
+    """The videos that the request narrows the search to; None: it does not."""
+    found = select(Video.id).where(Video.deleted_at.is_(None), Video.project_id.in_(projects))
+    if request.metadata:
+        found = found.where(holds_metadata(request.metadata, field=("metadata",)))
+    if request.video_ids is not None:
+        found = found.where(Video.id.in_(request.video_ids))
+    return found if request.metadata or request.video_ids is not None else None
+
+
 def _narrowed(visible: Select[UUID], project_ids: Sequence[UUID]) -> Select[UUID]:
     (column,) = visible.selected_columns
     return visible.where(column.in_(project_ids))
 
 
-def _notice(info: SpaceInfo, min_score: float, has_texts: bool, has_vectors: bool) -> str:
+def _notice(info: SpaceInfo, min_score: float, request: SearchRequest, has_texts: bool, has_vectors: bool) -> str:
     if has_vectors:
         return f"No passage is as near as minScore ({min_score:g}). Say it in other words, or lower minScore."
     if has_texts:
@@ -238,4 +256,5 @@ def _notice(info: SpaceInfo, min_score: float, has_texts: bool, has_vectors: boo
             f"The passages here were embedded with another model than {info.provider}/{info.model}, which is set now; "
             "vectors of two models are never compared. Start the EMBEDDING step of these videos again."
         )
-    return "There is no transcribed passage here yet. Wait for the EMBEDDING job of a video, then search again."
+    of = " of a video with these metadata" if request.metadata else ""
+    return f"There is no transcribed passage{of} here yet. Wait for the EMBEDDING job of a video, then search again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.base import uuid7
+from cuepoint.db.filters import check_levels, combined
 from cuepoint.db.keyset import Page, PageRequest, fetch_page
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.audit import service as audit
@@ -31,6 +33,9 @@ class UserFilter:
     text: str | None = None
     is_admin: bool | None = None
     is_active: bool | None = None
+    all_of: Sequence[UserFilter] = ()
+    any_of: Sequence[UserFilter] = ()
+    none_of: UserFilter | None = None
 
 
 async def create_user(
@@ -215,7 +220,12 @@ async def count_users(session: AsyncSession, viewer: Viewer, wanted: UserFilter 
 
 
 def _conditions(wanted: UserFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+    check_levels(wanted)
+    return _narrowing(wanted)
+
+
+def _narrowing(wanted: UserFilter) -> list[ColumnElement[bool]]:
+    conditions = combined(wanted.all_of, wanted.any_of, wanted.none_of, _narrowing)
     if wanted.text:
         needle = wanted.text.replace("\x00", "")
         found = func.strpos(func.lower(User.email), func.lower(needle)) > 0

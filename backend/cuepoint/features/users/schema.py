@@ -96,10 +96,26 @@ class UserFilterInput:
     )
     is_admin: bool | None = strawberry.field(default=None, description="Instance administrators, or all others.")
     is_active: bool | None = strawberry.field(default=None, description="Accounts that are on, or off.")
+    and_: list[UserFilterInput] | None = strawberry.field(
+        default=None, name="and", description="Which all of these let through too; 3 levels deep at most."
+    )
+    or_: list[UserFilterInput] | None = strawberry.field(
+        default=None, name="or", description="Which one of these lets through."
+    )
+    not_: UserFilterInput | None = strawberry.field(
+        default=None, name="not", description="Which this one does not let through."
+    )
 
     def to_filter(self) -> UserFilter:
         """What the service takes."""
-        return UserFilter(self.text, self.is_admin, self.is_active)
+        return UserFilter(
+            self.text,
+            self.is_admin,
+            self.is_active,
+            all_of=[one.to_filter() for one in self.and_ or ()],
+            any_of=[one.to_filter() for one in self.or_ or ()],
+            none_of=None if self.not_ is None else self.not_.to_filter(),
+        )
 
 
 @strawberry.type

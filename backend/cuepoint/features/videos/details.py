@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from cuepoint.db.base import is_storable
 from cuepoint.errors import BadInputError
 
 MAX_TITLE = 300
@@ -133,8 +134,3 @@ def check_scalar(value: object, *, field: tuple[str, ...] = ("metadata",)) -> No
         raise BadInputError("The metadata hold a number that JSON cannot hold.", field=field)
     if isinstance(value, float) and abs(value) >= FIRST_BEYOND:
         raise BadInputError("The metadata hold a number beyond 64 bits. Send it as text.", field=field)
-
-
-def is_storable(text: str) -> bool:
-    """Whether Postgres takes the text: neither NUL nor half a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

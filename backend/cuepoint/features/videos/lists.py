@@ -9,18 +9,24 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, not_, or_
 
+from cuepoint.db.base import is_storable
 from cuepoint.db.filters import check_levels, combined
 from cuepoint.db.keyset import Int64
 from cuepoint.errors import BadInputError
+from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects import access
 from cuepoint.features.uploads import service as uploads
-from cuepoint.features.videos.details import MAX_EXTERNAL_ID, MAX_METADATA_KEY, check_scalar, clean_tags, is_storable
+from cuepoint.features.videos import conditions
+from cuepoint.features.videos.details import MAX_EXTERNAL_ID, MAX_METADATA_KEY, check_scalar, clean_tags
 from cuepoint.features.videos.models import Video
+from cuepoint.features.videos.state import VideoStatus
 from cuepoint.viewer import Viewer
 
 MAX_METADATA_CONDITIONS = 10
+MAX_TEXT = 200
+MAX_LANGUAGE = 35  # RFC 5646, section 4.4.1
 
 
 class VideoOrder(Enum):
@@ -60,13 +66,22 @@ def keys_of(order: VideoOrder) -> tuple[Sequence[tuple[Any, type]], bool]:
 @dataclass(frozen=True)
 class VideoFilter:
     """Which videos to list; an empty field does not narrow. All of the `tags`, all of the `metadata`, and what the
-    filters inside say."""
+    filters inside say. Lengths are inclusive, times are `created_from <= created_at < created_before`."""
 
     project_id: UUID | None = None
     content_hash: str | None = None
     tags: Sequence[str] = ()
     external_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    statuses: Sequence[VideoStatus] = ()
+    stages: Sequence[JobKind] = ()
+    min_duration_ms: int | None = None
+    max_duration_ms: int | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    has_transcript: bool | None = None
+    language: str | None = None
     all_of: Sequence[VideoFilter] = ()
     any_of: Sequence[VideoFilter] = ()
     none_of: VideoFilter | None = None
@@ -92,23 +107,58 @@ def _narrowing(wanted: VideoFilter) -> list[ColumnElement[bool]]:
     if wanted.tags:
         found.append(Video.tags.contains(clean_tags(wanted.tags, field=("filter", "tags"))))
     if wanted.external_id is not None:
-        if not 1 <= len(wanted.external_id) <= MAX_EXTERNAL_ID or not is_storable(wanted.external_id):
-            raise BadInputError(
-                f"An external id has 1 to {MAX_EXTERNAL_ID} characters.", field=("filter", "externalId")
-            )
-        found.append(Video.external_id == wanted.external_id)
+        external_id = _checked(wanted.external_id, MAX_EXTERNAL_ID, "An external id", "externalId")
+        found.append(Video.external_id == external_id)
     if wanted.metadata:
-        found.append(Video.custom_metadata.contains(_checked(wanted.metadata)))
+        found.append(holds_metadata(wanted.metadata, field=("filter", "metadata")))
+    if wanted.text is not None:
+        text = _checked(wanted.text, MAX_TEXT, "The text", "text")
+        found.append(or_(Video.title.icontains(text, autoescape=True), Video.filename.icontains(text, autoescape=True)))
+    return [*found, *_of_facts(wanted), *_of_work(wanted)]
+
+
+def _of_facts(wanted: VideoFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.min_duration_ms is not None:
+        found.append(Video.duration_ms >= wanted.min_duration_ms)
+    if wanted.max_duration_ms is not None:
+        found.append(Video.duration_ms <= wanted.max_duration_ms)
+    if wanted.created_from is not None:
+        found.append(Video.created_at >= wanted.created_from)
+    if wanted.created_before is not None:
+        found.append(Video.created_at < wanted.created_before)
     return found
 
 
-def _checked(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _of_work(wanted: VideoFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.statuses:
+        found.append(conditions.is_in(wanted.statuses))
+    if wanted.stages:
+        found.append(conditions.waits_for(wanted.stages))
+    if wanted.has_transcript is not None:
+        transcribed = conditions.has_transcript()
+        found.append(transcribed if wanted.has_transcript else not_(transcribed))
+    if wanted.language is not None:
+        language = _checked(wanted.language, MAX_LANGUAGE, "A language", "language")
+        found.append(conditions.has_transcript(language=language.lower()))
+    return found
+
+
+def _checked(text: str, most: int, what: str, name: str) -> str:
+    if not 1 <= len(text) <= most or not is_storable(text):
+        raise BadInputError(f"{what} has 1 to {most} characters.", field=("filter", name))
+    return text
+
+
+def holds_metadata(metadata: Mapping[str, Any], *, field: tuple[str, ...]) -> ColumnElement[bool]:
+    """The condition of videos whose metadata hold all of these. Raises BadInputError for what none can hold."""
     if len(metadata) > MAX_METADATA_CONDITIONS:
-        raise BadInputError(f"At most {MAX_METADATA_CONDITIONS} keys can be asked for.", field=("filter", "metadata"))
+        raise BadInputError(f"At most {MAX_METADATA_CONDITIONS} keys can be asked for.", field=field)
     for key, value in metadata.items():
-        if len(key) > MAX_METADATA_KEY or not is_storable(key):
-            raise BadInputError(f"A key has 1 to {MAX_METADATA_KEY} characters.", field=("filter", "metadata"))
+        if not 1 <= len(key) <= MAX_METADATA_KEY or not is_storable(key):
+            raise BadInputError(f"A key has 1 to {MAX_METADATA_KEY} characters.", field=field)
         if not isinstance(value, str | int | float | bool | None):
-            raise BadInputError("Metadata are found by texts, numbers, true and false.", field=("filter", "metadata"))
-        check_scalar(value, field=("filter", "metadata"))
-    return dict(metadata)
+            raise BadInputError("Metadata are found by texts, numbers, true and false.", field=field)
+        check_scalar(value, field=field)
+    return Video.custom_metadata.contains(dict(metadata))

@@ -16,7 +16,7 @@ from cuepoint.features.uploads.models import Upload
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
 
 _RENDITION_KEY = ("video_id", "kind")
-_STEPS = (JobKind.INGEST, *PIPELINE)
+STEPS = (JobKind.INGEST, *PIPELINE)  # whose newest jobs the state of a video follows from
 _RENDITION_FACTS = ("storage_key", "content_type", "size_bytes", "start_ms", "duration_ms", "width", "height")
 
 
@@ -74,7 +74,7 @@ async def newest_jobs_of(session: AsyncSession, video_ids: Sequence[UUID]) -> di
     statement = (
         select(Job)
         .ext(distinct_on(Job.video_id, Job.kind))
-        .where(Job.video_id.in_(video_ids), Job.kind.in_(_STEPS))
+        .where(Job.video_id.in_(video_ids), Job.kind.in_(STEPS))
         .order_by(Job.video_id, Job.kind, Job.created_at.desc(), Job.id.desc())
     )
     found: dict[UUID, list[Job]] = {video_id: [] for video_id in video_ids}
@@ -82,5 +82,5 @@ async def newest_jobs_of(session: AsyncSession, video_ids: Sequence[UUID]) -> di
         if job.video_id is not None:
             found[job.video_id].append(job)
     for jobs in found.values():
-        jobs.sort(key=lambda job: _STEPS.index(job.kind))
+        jobs.sort(key=lambda job: STEPS.index(job.kind))
     return found

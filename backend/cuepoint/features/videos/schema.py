@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from cuepoint.features.uploads.duplicates import OnDuplicate, duplicate_refused
 from cuepoint.features.videos import lists, service
 from cuepoint.features.videos.details import VideoDetails
 from cuepoint.features.videos.loaders import COUNTS_OF_VIDEO
+from cuepoint.features.videos.state import VideoStatus
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
@@ -25,7 +28,7 @@ from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.errors import Payload, UserError, found_or_none, reports_errors
 from cuepoint.graphql.idempotency import IdempotentInput
-from cuepoint.graphql.scalars import decode_id
+from cuepoint.graphql.scalars import MediaTime, decode_id
 
 describe_enum(
     lists.VideoOrder,
@@ -50,6 +53,14 @@ class MetadataCondition:
     value: JSON = strawberry.field(description="A text, a number, true or false that it holds exactly.")
 
 
+def values_by_key(conditions: Sequence[MetadataCondition] | None, *, field: tuple[str, ...]) -> dict[str, JSON]:
+    """The conditions as services take them. Raises BadInputError for a key that is named twice."""
+    found = {one.key: one.value for one in conditions or ()}
+    if len(found) < len(conditions or ()):
+        raise BadInputError("A key of the metadata is named twice, and holds one value at most.", field=field)
+    return found
+
+
 @strawberry.input(name="VideoFilterInput", description="Which videos to list. Conditions are joined by and.")
 class VideoFilter:
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
@@ -61,6 +72,28 @@ class VideoFilter:
     external_id: str | None = strawberry.field(default=None, description="Which another system calls so.")
     metadata: list[MetadataCondition] | None = strawberry.field(
         default=None, description="Whose metadata hold all of these, at most 10."
+    )
+    text: str | None = strawberry.field(
+        default=None, description="Whose title or file name holds this text, whatever its case."
+    )
+    status: list[VideoStatus] | None = strawberry.field(default=None, description="In one of these states.")
+    stage: list[JobKind] | None = strawberry.field(
+        default=None,
+        description="Whose newest job of one of these kinds is not over: what they wait for, or go through.",
+    )
+    min_duration: MediaTime | None = strawberry.field(
+        default=None, description="At least so long; leaves out those whose length is unknown."
+    )
+    max_duration: MediaTime | None = strawberry.field(
+        default=None, description="At most so long; leaves out those whose length is unknown."
+    )
+    created_from: datetime | None = strawberry.field(default=None, description="Created at this time or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Created before this time.")
+    has_transcript: bool | None = strawberry.field(
+        default=None, description="Whether a transcript of it is there, also one of a video in which nobody speaks."
+    )
+    language: str | None = strawberry.field(
+        default=None, description="Whose transcript is in this language, an ISO 639-1 code."
     )
 
     and_: list[VideoFilter] | None = strawberry.field(
@@ -75,18 +108,21 @@ class VideoFilter:
 
     def to_service(self) -> lists.VideoFilter:
         """As the service takes it."""
-        metadata = {one.key: one.value for one in self.metadata or ()}
-        if len(metadata) < len(self.metadata or ()):
-            raise BadInputError(
-                "A key of the metadata is named twice; two conditions on one are joined by `and`.",
-                field=("filter", "metadata"),
-            )
         return lists.VideoFilter(
             project_id=_project_key(self.project_id),
             content_hash=self.content_hash,
             tags=self.tags or (),
             external_id=self.external_id,
-            metadata=metadata,
+            metadata=values_by_key(self.metadata, field=("filter", "metadata")),
+            text=self.text,
+            statuses=self.status or (),
+            stages=self.stage or (),
+            min_duration_ms=self.min_duration,
+            max_duration_ms=self.max_duration,
+            created_from=self.created_from,
+            created_before=self.created_before,
+            has_transcript=self.has_transcript,
+            language=self.language,
             all_of=[one.to_service() for one in self.and_ or ()],
             any_of=[one.to_service() for one in self.or_ or ()],
             none_of=None if self.not_ is None else self.not_.to_service(),
