@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import av
@@ -13,8 +14,9 @@ from cuepoint.adapters.media.base import ClipMode, ReelPart, RenderedClip
 from cuepoint.adapters.media.forms import PLAIN, ClipAspect, ClipForm
 from cuepoint.adapters.media.look_tools import ChildLookTools
 from cuepoint.adapters.media.tools import ChildMediaTools
+from tests.support.colours import pictures
 from tests.support.cuts import media_zero, numbers_by_command_line, source_pictures, wanted
-from tests.support.media import CodedClip, frame_numbers, make_clip, make_coded_clip
+from tests.support.media import CodedClip, frame_numbers, make_clip, make_coded_clip, run_ffmpeg
 from tests.support.woven import ENCODINGS, combs, make_woven
 
 pytestmark = pytest.mark.media
@@ -47,6 +49,13 @@ async def cut(
     return await tools.render_clip(
         source, target, start_ms=start_ms, end_ms=end_ms, info=info, on_progress=lambda _: None, mode=mode, form=form
     )
+
+
+def turned(folder: Path, source: Path, degrees: int) -> Path:
+    """The same packets, which players turn clockwise."""
+    path = folder / f"turned{source.suffix}"
+    run_ffmpeg("-display_rotation", str(-degrees), "-i", str(source), "-c", "copy", str(path))
+    return path
 
 
 class TestProbe:
@@ -159,3 +168,73 @@ class TestOtherPictures:
             with Image.open(path) as picture:
                 assert picture.size == (320, 192)
                 assert combs(numpy.asarray(picture.convert("L"))) < COMBED
+
+    async def test_tiles_of_small_films_are_whole(
+        self, looks: ChildLookTools, sources: dict[str, Path], tmp_path: Path
+    ) -> None:
+        made = await looks.storyboard(
+            sources["mpeg2 ts"], tmp_path / "pack", duration_ms=2000, on_progress=lambda _: None
+        )
+
+        assert made is not None
+        tiles = (tmp_path / "pack").read_bytes()[made.sheet_ends[-1] : made.tile_ends[0]]
+        with Image.open(io.BytesIO(tiles)) as picture:
+            assert picture.size == (320, 192)
+            assert combs(numpy.asarray(picture.convert("L"))) < COMBED
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+class TestTurned:
+    """A camera that lay on its side: fields are lines of the picture as it is stored, not as it is shown."""
+
+    async def test_clips_are_those_of_what_was_not_turned(
+        self, tools: ChildMediaTools, sources: dict[str, Path], tmp_path: Path, degrees: int
+    ) -> None:
+        source = sources["h264 mp4"]
+        await cut(tools, source, tmp_path / "plain.mp4")
+
+        await cut(tools, turned(tmp_path, source, degrees), tmp_path / "clip.mp4")
+
+        assert_alike(tmp_path / "clip.mp4", tmp_path / "plain.mp4", degrees)
+
+    async def test_proxies_are_those_of_what_was_not_turned(
+        self, tools: ChildMediaTools, looks: ChildLookTools, sources: dict[str, Path], tmp_path: Path, degrees: int
+    ) -> None:
+        plain = sources["h264 mp4"]
+        lying = turned(tmp_path, plain, degrees)
+
+        for source, name in ((plain, "plain"), (lying, "proxy")):
+            info = await tools.probe(source)
+            await looks.proxy(source, tmp_path / f"{name}.mp4", info=info, on_progress=lambda _: None)
+
+        assert_alike(tmp_path / "proxy.mp4", tmp_path / "plain.mp4", degrees)
+
+    async def test_stills_and_tiles_are_upright_and_whole(
+        self, tools: ChildMediaTools, looks: ChildLookTools, sources: dict[str, Path], tmp_path: Path, degrees: int
+    ) -> None:
+        source = turned(tmp_path, sources["h264 mp4"], degrees)
+        still, poster, pack = tmp_path / "still.jpg", tmp_path / "poster.jpg", tmp_path / "pack"
+
+        await looks.stills(source, [(still, 640)], at_ms=600)
+        await tools.poster(source, poster, duration_ms=2000)
+        made = await looks.storyboard(source, pack, duration_ms=2000, on_progress=lambda _: None)
+
+        assert made is not None
+        tile = pack.read_bytes()[made.sheet_ends[-1] : made.tile_ends[0]]
+        for path in (still, poster, io.BytesIO(tile)):
+            with Image.open(path) as picture:
+                assert picture.size == ((320, 192) if degrees == 180 else (192, 320))
+                assert combs(as_stored(numpy.asarray(picture.convert("L")), degrees)) < COMBED
+
+
+def as_stored(picture: numpy.ndarray, degrees: int) -> numpy.ndarray:
+    return numpy.rot90(picture, degrees // 90)
+
+
+def assert_alike(shown: Path, plain: Path, degrees: int) -> None:
+    """The same pictures, turned."""
+    found, expected = pictures(shown), pictures(plain)
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        difference = abs(as_stored(one, degrees).astype(int) - other)
+        assert difference.mean() < 1  # the other field, or another turn, makes more than that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from tests.support.colours import brightness, colour, make_colours, make_hdr, make_plain, pictures
 from tests.support.cuts import numbers_by_command_line
-from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -135,6 +136,27 @@ class TestJoinParts:
         made = await join(tools, parts, tmp_path / "reel.mp4", form=ClipForm(loudness_lufs=-20.0))
 
         assert made.loudness_lufs == pytest.approx(-20, abs=1)
+
+    async def test_files_become_as_loud_as_the_first_and_keep_what_is_quiet_in_them(
+        self, tools: ChildMediaTools, folder: Path, tmp_path: Path
+    ) -> None:
+        first, steps = folder / "first.wav", folder / "steps.wav"
+        run_ffmpeg("-f", "lavfi", "-i", "sine=500:d=2", "-af", "volume=-10dB", str(first))
+        run_ffmpeg("-f", "lavfi", "-i", "sine=500:d=4", "-af", "volume='if(lt(t,2),1,0.25)':eval=frame", str(steps))
+        parts = [
+            await part(tools, first, 0, 2000),
+            await part(tools, steps, 0, 2000),
+            await part(tools, steps, 2000, 4000),
+        ]
+
+        made = await join(tools, parts, tmp_path / "reel.mp4")
+
+        samples = read_samples(tmp_path / "reel.mp4")
+        levels = [20 * math.log10(samples[int(at * 48_000) :][:48_000].std()) for at in (0.5, 2.5, 4.5)]
+        mean = 10 * math.log10((10 ** (levels[1] / 10) + 10 ** (levels[2] / 10)) / 2)
+        assert mean == pytest.approx(levels[0], abs=0.5)
+        assert levels[1] - levels[2] == pytest.approx(12, abs=0.5)
+        assert made.loudness_lufs is None
 
     async def test_every_part_is_fitted_into_the_frame_that_was_asked_for(
         self, tools: ChildMediaTools, folder: Path, tmp_path: Path

@@ -74,6 +74,25 @@ class TestGoodFiles:
         assert info.video is not None
         assert (info.video.duration_ms, info.video.bit_rate, info.video.language) == (None, None, None)
 
+    async def test_a_recording_that_does_not_say_how_long_it_is(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        """As browsers write them: there is no way back to the header."""
+        coding = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-live", "1")
+
+        info = await tools.probe(make_coded_clip(tmp_path / "a.webm", CodedClip(arguments=coding)))
+
+        assert (info.duration_ms, info.duration_source) == (pytest.approx(4000, abs=30), "TRACKS")
+
+    async def test_pictures_may_begin_later_than_the_sound_in_front_of_them(
+        self, tools: ChildMediaTools, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "a.flv"
+        sources = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=1", "-f", "lavfi", "-i", "sine=d=1:r=44100")
+        run_ffmpeg(*sources, "-c:v", "flv1", "-c:a", "libmp3lame", str(path))
+
+        info = await tools.probe(path)
+
+        assert [track.codec for track in info.tracks] == ["mp3float", "flv"]
+
     async def test_the_times_of_a_transport_stream_count_from_its_start(
         self, tools: ChildMediaTools, tmp_path: Path
     ) -> None:

@@ -187,6 +187,20 @@ class TestExportAudio:
         before, after = (abs(read_samples(path)[16_000:]).max() for path in (source, target))
         assert 20 * math.log10(after / before) == pytest.approx(gain, abs=1)
 
+    @pytest.mark.parametrize(("layout", "speakers", "channels"), [("5.1(side)", 6, 6), ("4.0", 4, 5)])
+    async def test_opus_takes_speakers_in_any_place(
+        self, tools: ChildLookTools, tmp_path: Path, layout: str, speakers: int, channels: int
+    ) -> None:
+        sides = "|".join(f"c{number}=c0" for number in range(speakers))
+        run_ffmpeg("-f", "lavfi", "-i", f"sine=d=0.5,pan={layout}|{sides}", str(tmp_path / "a.flac"))
+
+        request = AudioRequest(0, AudioFormat.OPUS)
+        made = await tools.export_audio(
+            tmp_path / "a.flac", tmp_path / "a.opus", request=request, duration_ms=500, on_progress=lambda _: None
+        )
+
+        assert made.channels == channels
+
     async def test_another_track_is_refused(self, tools: ChildLookTools, tmp_path: Path) -> None:
         source = make_clip(tmp_path / "a.mp4")
 

@@ -6,8 +6,10 @@ import io
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy
 import pytest
+from av.video.reformatter import Colorspace, Interpolation
 from PIL import Image
 
 from cuepoint.adapters.media.base_looks import StoryboardPack
@@ -112,6 +114,28 @@ class TestStoryboard:
         late = [4 * place - number for place, number in enumerate(numbers)]
         assert min(late) == 0
         assert max(late) <= 6  # one and a half intervals
+
+    async def test_large_key_frames_look_like_those_of_a_plain_decoder(
+        self, tools: ChildLookTools, tmp_path: Path
+    ) -> None:
+        source, target = tmp_path / "a.mp4", tmp_path / "a.pack"
+        coding = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "32", "-g", "1", "-pix_fmt", "yuv420p")
+        run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=640x360:r=1:d=130,noise=alls=6", *coding, str(source))
+
+        made = await tools.storyboard(source, target, duration_ms=130_000, on_progress=lambda _: None)
+
+        assert made is not None
+        assert (made.interval_ms, len(made.tile_ends)) == (1000, 130)
+        data, starts = target.read_bytes(), [made.sheet_ends[-1], *made.tile_ends]
+        with av.open(str(source)) as container:
+            frames = list(container.decode(video=0))
+        for place in range(0, 130, 13):
+            small = frames[place].reformat(320, 180, interpolation=Interpolation.AREA)
+            plain = io.BytesIO()
+            rgb = small.reformat(format="rgb24", src_colorspace=Colorspace.ITU601).to_ndarray()
+            Image.fromarray(rgb).save(plain, "JPEG", quality=75)
+            tile = picture_of(data[starts[place] : starts[place + 1]]).astype(int)
+            assert abs(tile - picture_of(plain.getvalue())).mean() < 1
 
     @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".webm"])
     async def test_other_containers(self, tools: ChildLookTools, tmp_path: Path, suffix: str) -> None:

@@ -220,8 +220,8 @@ class MediaTools(Protocol):
     ) -> JoinedClip:
         """Write the parts one after the other into an MP4 (H.264/AAC), then probe and check it.
 
-        All get the size and the rate of the first one with pictures, or of the form, and its loudness; a picture of
-        another shape stands before its own blurred enlargement. `form.after_joining()` is left to do. The range is
-        [0, its length). Raises also MEDIA_LIMIT_EXCEEDED.
+        All get the size and the rate of the first one with pictures, or of the form, and its loudness, or that of the
+        first file with any; a picture of another shape stands before its own blurred enlargement.
+        `form.after_joining()` is left to do. The range is [0, its length). Raises also MEDIA_LIMIT_EXCEEDED.
         """
         ...

@@ -16,7 +16,7 @@ from cuepoint.adapters.media.cut import check_clip, plan_clip
 from cuepoint.adapters.media.plan import ClipPlan, PictureKind
 from cuepoint.adapters.media.probe import audio_start_ms, probe
 from cuepoint.adapters.media.sniff import image_kind
-from cuepoint.adapters.media.source import FFmpegError, open_source, picture_kind
+from cuepoint.adapters.media.source import FFmpegError, open_source, whole_kind
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 from cuepoint.processes.seccomp import forbid_programs
 
@@ -37,9 +37,9 @@ def _probe(request: Request) -> object:
 
 
 def _picture_kind(request: Request) -> object:
-    streams = open_source(request["descriptor"], MediaCaps(**request["caps"])).container.streams.video
-    stream = next((stream for stream in streams if stream.index == request["index"]), None)
-    return asdict(PictureKind() if stream is None else picture_kind(stream))
+    source = open_source(request["descriptor"], MediaCaps(**request["caps"]))
+    stream = next((one for one in source.container.streams.video if one.index == request["index"]), None)
+    return asdict(PictureKind() if stream is None else whole_kind(source, stream))
 
 
 def _audio_start(request: Request) -> object:

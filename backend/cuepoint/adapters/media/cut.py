@@ -30,9 +30,9 @@ from cuepoint.adapters.media.source import (
     is_moving_picture,
     milliseconds,
     open_source,
-    picture_kind,
     pixel_aspect,
     seek,
+    whole_kind,
 )
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
@@ -113,7 +113,7 @@ def _plan_video(source: Source, stream: VideoStream, start: Fraction, end: Fract
         end=stop,
         frame_duration=min(frame, _LONG_FRAME),
         frame_count=len(inside) + (held is not None),
-        kind=picture_kind(stream),
+        kind=whole_kind(source, stream),
     )
 
 

@@ -53,16 +53,24 @@ class Key:
     position: int | None = None
 
 
-def pictures_at(source: Source, stream: VideoStream, length_ms: int, marks: range) -> Iterator[VideoFrame]:
-    """In order of time: for each mark the picture shown at it, or its key frame where that is hardly older."""
+def pictures_at(
+    source: Source, stream: VideoStream, length_ms: int, marks: range, *, will_shrink: bool = False
+) -> Iterator[VideoFrame]:
+    """In order of time: for each mark the picture shown at it, or its key frame where that is hardly older.
+
+    The edges of blocks are not smoothed, an eighth of all work, in key frames that will shrink to half or less.
+    """
     for other in source.container.streams:
         if other is not stream:
             other.discard = Discard.all
     stream.thread_type = "SLICE"  # several pictures in flight would only delay the one wanted
     keys = _keys(source, stream, length_ms)
+    wanted = _wanted(keys, marks)
+    if will_shrink and not any(late for _, late in wanted):  # further pictures are made of smooth ones
+        stream.codec_context.options |= {"skip_loop_filter": "all"}
     last = -1
-    for number, asked in _wanted(keys, marks):
-        for frame in _pictures_of(source, stream, keys[number], asked, marks.step):
+    for key, late in wanted:
+        for frame in _pictures_of(source, stream, key, late):
             at_ms = time_ms(source, frame)
             if at_ms > last:
                 last = at_ms
@@ -99,8 +107,8 @@ def _shown(source: Source, stream: VideoStream, keys: list[Key]) -> list[Key]:
     return [replace(key, at_ms=_ms(source, stream, key.tick + late), late=late) for key in keys]
 
 
-def _wanted(keys: Sequence[Key], marks: range) -> list[tuple[int, list[int]]]:
-    """The numbers of the key frames to look at, each with the marks that it stands for."""
+def _wanted(keys: Sequence[Key], marks: range) -> list[tuple[Key, list[int]]]:
+    """The key frames to look at, each with those of its marks that lie too far behind it to be shown by it."""
     if not keys:
         return []
     least = median(key.size for key in keys) / SMALL
@@ -110,14 +118,12 @@ def _wanted(keys: Sequence[Key], marks: range) -> list[tuple[int, list[int]]]:
     times = [key.at_ms for key in keys]
     for mark in marks:
         asked.setdefault(max(0, bisect_right(times, mark) - 1), []).append(mark)
-    return sorted(asked.items())
+    stale = marks.step * STALE
+    return [(keys[one], [mark for mark in asked[one] if mark - times[one] > stale]) for one in sorted(asked)]
 
 
-def _pictures_of(
-    source: Source, stream: VideoStream, key: Key, asked: Sequence[int], step_ms: int
-) -> Iterator[VideoFrame]:
-    """The key frame; where marks lie far behind it, the pictures shown at them as well."""
-    late = [mark for mark in asked if mark - key.at_ms > step_ms * STALE]
+def _pictures_of(source: Source, stream: VideoStream, key: Key, late: Sequence[int]) -> Iterator[VideoFrame]:
+    """The key frame, and the pictures shown at the marks far behind it."""
     packets = _packets_from(source, stream, key)
     if late:
         yield from _shown_at(source, decoded(packets), [key.at_ms, *late])

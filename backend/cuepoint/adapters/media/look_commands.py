@@ -30,6 +30,7 @@ _BIT_RATES = {
     AudioFormat.OPUS: {AudioQuality.LOW: 24_000, AudioQuality.STANDARD: 48_000, AudioQuality.HIGH: 80_000},
     AudioFormat.M4A: {AudioQuality.LOW: 48_000, AudioQuality.STANDARD: 80_000, AudioQuality.HIGH: 128_000},
 }
+_OPUS_LAYOUTS = "3.0|quad|5.0|5.1|6.1|7.1"  # RFC 7845, 5.1.1.2; its encoder refuses speakers in other places
 _MOST_CHANNELS = {AudioFormat.MP3: 2}
 TARGET_LUFS = -16.0  # of podcasts and of speech on the web (AES TD1008)
 PEAK_LIMIT = 0.89  # -1 dB, below what lossy decoders overshoot
@@ -91,8 +92,9 @@ def audio_command(
     if gain_db is not None:
         sound = sound.filter("volume", f"{gain_db:.2f}dB").filter("alimiter", limit=PEAK_LIMIT, level="disabled")
     wanted = min(request.channels or channels, _MOST_CHANNELS.get(request.format, 8))
-    if wanted != channels:
-        sound = sound.filter("aformat", channel_layouts="mono" if wanted == 1 else "stereo")
+    if wanted != channels or (wanted > 2 and request.format is AudioFormat.OPUS):
+        layouts = {1: "mono", 2: "stereo"}.get(wanted, _OPUS_LAYOUTS)
+        sound = sound.filter("aformat", channel_layouts=layouts)
     options: dict[str, Any] = {"c:a": codec}
     rates = _BIT_RATES.get(request.format)
     if rates is not None:

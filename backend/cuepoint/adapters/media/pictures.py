@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -23,6 +24,7 @@ from cuepoint.adapters.media.source import (
     milliseconds,
     packets_of,
     pixel_aspect,
+    rewind,
     seek,
 )
 
@@ -30,6 +32,8 @@ _SMPTE_170M = 6  # ITU-T H.273, table 4
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 # Where a container has no index, a seek lands near a time of decoding, which may be behind the one asked for.
 _LEADS_MS = (0, 2_000, 20_000)
+# Kept by what they make: setting one up takes as long as scaling a small picture.
+_scalers: defaultdict[tuple[int, int, str | None], VideoReformatter] = defaultdict(VideoReformatter)
 
 
 def picture_stream(source: Source) -> VideoStream | None:
@@ -68,7 +72,7 @@ def frame_shown_at(source: Source, stream: VideoStream, at_ms: int) -> VideoFram
 def upright(frame: VideoFrame, size: tuple[int, int], kind: PictureKind) -> Image.Image:
     """The picture in that size, turned as players turn it; of two fields, one. `size` is what `shown_size` gave."""
     turn, stored = clockwise_rotation(frame), stored_size(frame, size)
-    return turned(coloured(_one_field(frame), stored, kind), turn)
+    return turned(coloured(one_field(frame), stored, kind), turn)
 
 
 def coloured(frame: VideoFrame, size: tuple[int, int], kind: PictureKind) -> Image.Image:
@@ -77,11 +81,11 @@ def coloured(frame: VideoFrame, size: tuple[int, int], kind: PictureKind) -> Ima
     if kind.is_yuv:
         matrix = Colorspace.ITU601 if kind.matrix == _SMPTE_170M else kind.matrix  # of two equal ones it knows one
         said = {"src_colorspace": matrix, "src_color_range": ColorRange.JPEG if kind.is_full_range else ColorRange.MPEG}
-    stored = frame.reformat(*size, "rgb48le" if kind.is_hdr else "rgb24", threads=1, **said).to_ndarray()
+    stored = scaled(frame, *size, "rgb48le" if kind.is_hdr else "rgb24", **said).to_ndarray()
     return Image.fromarray(stored if (kind.primaries, kind.curve) == (1, 1) else on_screen(stored, kind))
 
 
-def _one_field(frame: VideoFrame) -> VideoFrame:
+def one_field(frame: VideoFrame) -> VideoFrame:
     """Half the lines of a picture that is woven of two moments; others as they are."""
     if not frame.interlaced_frame:
         return frame
@@ -119,11 +123,16 @@ def shown_size(frame: VideoFrame, stream: VideoStream, longest_side: int) -> tup
 
 def grey(frame: VideoFrame, width: int, height: int) -> numpy.ndarray[Any, Any]:
     """A small copy in shades of grey, one byte each; black is 16 in video range and 0 in full range."""
-    return frame.reformat(width, height, "gray", threads=1).to_ndarray()  # starting threads costs more than they save
+    return scaled(frame, width, height, "gray").to_ndarray()
+
+
+def scaled(frame: VideoFrame, width: int, height: int, format: str | None = None, **said: Any) -> VideoFrame:
+    """A copy in that size and format, by one thread: starting more costs more than they save."""
+    return _scalers[width, height, format].reformat(frame, width, height, format, threads=1, **said)
 
 
 def _seek(source: Source, stream: VideoStream, at_ms: int) -> None:
     if at_ms <= 0:
-        source.container.seek(min(0, source.container.start_time or 0))
+        rewind(source)
     else:
         seek(source, stream, Fraction(at_ms, 1000) + source.zero)

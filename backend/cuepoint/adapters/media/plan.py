@@ -20,6 +20,7 @@ class PictureKind:
     is_full_range: bool = False
     is_yuv: bool = True
     may_be_woven: bool = False  # a picture may be made of two fields, of two moments
+    woven_turn: int = 0  # clockwise degrees by which what may be woven is turned when it is shown
 
     @property
     def is_hdr(self) -> bool:

@@ -26,6 +26,7 @@ from cuepoint.adapters.media.source import (
     frames_of,
     open_source,
     picture_kind,
+    rewind,
 )
 
 CANDIDATES = 8
@@ -84,6 +85,6 @@ def _candidates(source: Source, stream: VideoStream, duration_ms: int | None) ->
 
 def _first(source: Source, stream: VideoStream) -> VideoFrame | None:
     stream.codec_context.skip_frame = "DEFAULT"
-    source.container.seek(0)
+    rewind(source)
     frame = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
     return frame if isinstance(frame, VideoFrame) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
@@ -16,6 +17,8 @@ from cuepoint.adapters.media.base import MediaCaps, MediaInfo, TrackInfo
 from cuepoint.adapters.media.sniff import container_name
 from cuepoint.adapters.media.source import (
     MAX_PACKETS_TO_FIRST_FRAME,
+    PROGRESSIVE,
+    FFmpegError,
     Source,
     byte_counts,
     clockwise_rotation,
@@ -24,13 +27,15 @@ from cuepoint.adapters.media.source import (
     milliseconds,
     open_source,
     pixel_aspect,
+    rewind,
     unsupported,
 )
 from cuepoint.errors import CuepointError, ErrorCode
 
 _MAX_LANGUAGE_LENGTH = 35  # the longest registered BCP 47 tag
+_SaidBy = Literal["CONTAINER", "TRACKS"]
+_READING_SECONDS = 30.0  # of the 60 that a probe has; 20 GB from a slow disk take longer
 _HDR_CURVES: dict[int, Literal["PQ", "HLG"]] = {16: "PQ", 18: "HLG"}  # ITU-T H.273, table 3
-_PROGRESSIVE = 1  # AVFieldOrder: 0 is unknown, all above are orders of fields
 _STEADY_MS = Fraction(3, 2)  # containers round times to a millisecond; steady pictures differ by no more
 
 
@@ -40,19 +45,20 @@ def probe(descriptor: int, caps: MediaCaps) -> MediaInfo:
     streams = source.container.streams
     video = next((s for s in streams if is_moving_picture(s)), None)
     picture = _first_frame(source, video) if video is not None else None
-    warnings = _truncation(source)
-    if video is not None and picture is None:
-        warnings += (f"UNDECODABLE: the video track {video.index} cannot be decoded",)
     if picture is None and not any(_first_frame(source, s) for s in streams.audio):
         raise _nothing_decodable(source)
+    duration_ms, said_by = _duration(source, caps)
+    warnings = _truncation(source, duration_ms)
+    if video is not None and picture is None:
+        warnings += (f"UNDECODABLE: the video track {video.index} cannot be decoded",)
     return MediaInfo(
         container=container_name(source.container.format.name, source.head),
-        duration_ms=_container_duration(source),
+        duration_ms=duration_ms,
         size_bytes=source.size_bytes,
         bit_rate=source.container.bit_rate or None,
         tracks=tuple(_track(source, s, picture if s is video else None) for s in streams),
         warnings=warnings,
-        duration_source=_duration_source(source),
+        duration_source=said_by,
     )
 
 
@@ -63,12 +69,12 @@ def audio_start_ms(descriptor: int, caps: MediaCaps, track_index: int) -> int:
     frame = _first_frame(source, stream) if stream is not None else None
     if frame is None:
         raise unsupported(f"The audio track {track_index} cannot be decoded.")
-    time = Fraction(0) if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
-    return max(0, milliseconds(time - source.zero))
+    begin = Fraction(0) if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
+    return max(0, milliseconds(begin - source.zero))
 
 
 def _first_frame(source: Source, stream: av.stream.Stream) -> av.frame.Frame | None:
-    source.container.seek(0)
+    rewind(source)
     return next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
 
 
@@ -84,17 +90,30 @@ def _nothing_decodable(source: Source) -> CuepointError:
     return unsupported("No video or audio track of the file can be decoded.")
 
 
-def _container_duration(source: Source) -> int | None:
+def _duration(source: Source, caps: MediaCaps) -> tuple[int | None, _SaidBy | None]:
+    """How long the media are, and who says it. What browsers record says nothing: it ends with its last packet, unless
+    that lies where no media are accepted."""
     if source.container.duration is not None:
-        return milliseconds(Fraction(source.container.duration, av.time_base))
+        return milliseconds(Fraction(source.container.duration, av.time_base)), "CONTAINER"
     known = [d for s in source.container.streams if (d := _duration_ms(s)) is not None]
-    return max(known, default=None)
+    found = max(known) if known else _end_of_packets(source)
+    return (found, "TRACKS") if 0 < found <= caps.max_duration_ms else (None, None)
 
 
-def _duration_source(source: Source) -> Literal["CONTAINER", "TRACKS"] | None:
-    if source.container.duration is not None:
-        return "CONTAINER"
-    return "TRACKS" if _container_duration(source) is not None else None
+def _end_of_packets(source: Source) -> int:
+    """When the last packet ends, by reading to the end; 0 where they have no times, or are too many for the time that
+    a probe has."""
+    rewind(source)
+    deadline, end = time.monotonic() + _READING_SECONDS, source.zero
+    try:
+        for packet in source.container.demux(*source.container.streams.video, *source.container.streams.audio):
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base))
+            if time.monotonic() > deadline:
+                return 0
+    except FFmpegError:  # it breaks off here
+        pass
+    return milliseconds(end - source.zero)
 
 
 def _duration_ms(stream: av.stream.Stream) -> int | None:
@@ -168,9 +187,9 @@ def _is_variable(stream: av.video.stream.VideoStream) -> bool | None:
 
 def _is_interlaced(field_order: int, picture: av.video.frame.VideoFrame | None) -> bool | None:
     """By the first picture and the headers; None where neither says anything."""
-    if field_order > _PROGRESSIVE or (picture is not None and picture.interlaced_frame):
+    if field_order > PROGRESSIVE or (picture is not None and picture.interlaced_frame):
         return True
-    return False if field_order == _PROGRESSIVE else None
+    return False if field_order == PROGRESSIVE else None
 
 
 def _type(stream: av.stream.Stream) -> Literal["VIDEO", "AUDIO", "SUBTITLE", "DATA"]:
@@ -186,10 +205,9 @@ def _language(stream: av.stream.Stream) -> str | None:
     return language if is_tag and language != "und" else None
 
 
-def _truncation(source: Source) -> tuple[str, ...]:
+def _truncation(source: Source, total: int | None) -> tuple[str, ...]:
     if not source.is_truncated():
         return ()
-    total = _container_duration(source)
     readable = _readable_ms(source)
     if total is None or readable is None:
         return (f"TRUNCATED: {byte_counts(source.extent, source.size_bytes)}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -191,17 +192,44 @@ def _shown(work: _Work, frame: JoinFrame, part: ReelPart, plan: ClipPlan, descri
 async def _sounds(work: _Work, pieces: Sequence[_Piece], loudness: float | None) -> tuple[list[dict[str, Any]], bool]:
     """The sound of each piece that has any, and whether there is any at all."""
     made: list[dict[str, Any]] = []
-    for number, (piece, begin) in enumerate(zip(pieces, _begins(pieces), strict=True)):
+    gains = await _gains(work, pieces, loudness)
+    for number, (piece, begin, gain) in enumerate(zip(pieces, _begins(pieces), gains, strict=True)):
         cut = piece.plan.audio
         if cut is not None:
             count, path = work.samples(piece.frames), work.folder / f"{number}.s16"
-            gain = None if loudness is None else gain_of(await work.renderer.loudness(piece.part.path, cut), loudness)
             with opened(piece.part.path) as descriptor:
                 argv = sound_command(descriptor, cut, path, work.caps, samples=count, gain_db=gain)
                 await work.run(argv, (descriptor,), piece.plan, path)
             fades = {"fade_in": work.samples(piece.head), "fade_out": work.samples(piece.tail)}
             made.append({"path": str(path), "at": work.samples(begin), "count": count} | fades)
     return made, bool(made)
+
+
+async def _gains(work: _Work, pieces: Sequence[_Piece], wanted: float | None) -> list[float | None]:
+    """Decibels for each piece, to the loudness that is wanted. Without one, each file is brought to that of the first,
+    by one gain for all its pieces: they stay as loud and as quiet as they are beside each other."""
+    if wanted is None and len({piece.part.path for piece in pieces}) == 1:
+        return [None] * len(pieces)
+    cuts = [(piece.part.path, piece.plan.audio) for piece in pieces]
+    heard = [None if cut is None else await work.renderer.loudness(path, cut) for path, cut in cuts]
+    if wanted is not None:
+        return [gain_of(one, wanted) for one in heard]
+    files = _loudness_of_files(pieces, heard)
+    first = next(iter(files.values()), 0.0)
+    gains = {path: gain_of(one, first) for path, one in files.items() if one != first}
+    return [gains.get(path) for path, _ in cuts]
+
+
+def _loudness_of_files(pieces: Sequence[_Piece], heard: Sequence[float | None]) -> dict[Path, float]:
+    """That of all pieces of a file together, by their power; those in which nothing is heard do not count."""
+    power: dict[Path, list[tuple[int, float]]] = {}
+    for piece, one in zip(pieces, heard, strict=True):
+        if one is not None:
+            power.setdefault(piece.part.path, []).append((piece.frames, 10 ** (one / 10)))
+    return {
+        path: 10 * math.log10(sum(frames * one for frames, one in parts) / sum(frames for frames, _ in parts))
+        for path, parts in power.items()
+    }
 
 
 def _begins(pieces: Sequence[_Piece]) -> list[int]:

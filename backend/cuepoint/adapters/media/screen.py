@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cuepoint.adapters.media.plan import PictureKind
 
 LABELS = {"range": "tv", "color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
+_WHOLE = {"mode": "send_frame", "deint": "interlaced"}
 _REC_709 = {"p": "bt709", "t": "bt709", "m": "bt709", "r": "tv"}
 # What zscale reads in any size with even sides; ffmpeg chooses the nearest.
 _PLANAR = "yuv420p|yuv422p|yuv444p|yuv420p10le|yuv422p10le|yuv444p10le|gbrp|gbrp10le"
@@ -21,9 +23,19 @@ _TONE_MAP = (
 )
 
 
+# Back as they are stored, and upright once more: ffmpeg has turned them before, and fields are lines only as stored.
+_STORED: Mapping[int, tuple[str, ...]] = {90: ("transpose", "cclock"), 180: ("vflip",), 270: ("transpose", "clock")}
+_UPRIGHT: Mapping[int, tuple[str, ...]] = {90: ("transpose", "clock"), 180: ("vflip",), 270: ("transpose", "cclock")}
+
+
 def woven_apart(pictures: Any, kind: PictureKind) -> Any:
     """As many pictures at the same times: what is marked as two fields is filled up from one of them."""
-    return pictures.filter("bwdif", mode="send_frame", deint="interlaced") if kind.may_be_woven else pictures
+    if not kind.may_be_woven:
+        return pictures
+    if kind.woven_turn not in _STORED:
+        return pictures.filter("bwdif", **_WHOLE)
+    stored = pictures.filter(*_STORED[kind.woven_turn])
+    return stored.filter("bwdif", **_WHOLE).filter(*_UPRIGHT[kind.woven_turn])
 
 
 def on_screen(pictures: Any, size: tuple[int, int], kind: PictureKind) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from typing import Any
@@ -37,6 +37,7 @@ _PIXEL_ASPECT_RANGE = (Fraction(1, 8), Fraction(8))  # beyond it the file lies; 
 _PRIMARIES, _MATRICES = (1, 5, 6, 7, 9, 12), (1, 4, 5, 6, 7, 9)
 _BT2020, _REC_709, _REC_601, _FULL_RANGE = 9, 1, 6, 2
 _HD_LINES = 720  # files that do not say it have the matrix of Rec. 709 from here on, below it that of Rec. 601
+PROGRESSIVE = 1  # AVFieldOrder: 0 is unknown, all above are orders of fields
 _NEVER_WOVEN = ("vp8", "vp9", "av1", "gif", "apng", "webp")
 _LEAST_WOVEN = 8  # pixels of a side: the filter takes no less than 4
 
@@ -186,6 +187,16 @@ def picture_kind(stream: av.video.stream.VideoStream) -> PictureKind:
     )
 
 
+def whole_kind(source: Source, stream: av.video.stream.VideoStream) -> PictureKind:
+    """The same, and how woven pictures are turned: the first one says it, and is not read where none is woven."""
+    kind = picture_kind(stream)
+    if not kind.may_be_woven or stream.codec_context.field_order == PROGRESSIVE:
+        return kind
+    seek(source, stream, None)
+    first = next(frames_of(source, stream, MAX_PACKETS_TO_FIRST_FRAME), None)
+    return replace(kind, woven_turn=clockwise_rotation(first)) if isinstance(first, av.VideoFrame) else kind
+
+
 def frames_of(source: Source, stream: av.stream.Stream, max_packets: int) -> Iterator[av.frame.Frame]:
     """Frames from where the file stands, at most those of `max_packets` packets; broken packets are skipped."""
     return decoded(islice(packets_of(source, stream), max_packets + 1))
@@ -220,7 +231,16 @@ def seek(source: Source, stream: av.stream.Stream, time: Fraction | None) -> Non
             return
     except FFmpegError:  # no seek in this file: read it from the start
         pass
-    source.container.seek(source.container.start_time or 0, backward=True)
+    rewind(source)
+
+
+def rewind(source: Source) -> None:
+    """To the beginning of the file."""
+    start = min(0, source.container.start_time or 0)
+    try:
+        source.container.seek(start)
+    except FFmpegError:  # no key frame lies so early: Flash video whose sound begins first
+        source.container.seek(start, backward=False)
 
 
 def clockwise_rotation(frame: av.video.frame.VideoFrame) -> int:

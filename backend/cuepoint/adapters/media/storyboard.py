@@ -28,7 +28,9 @@ from cuepoint.adapters.media.pictures import (
     coloured,
     frames_from,
     grey,
+    one_field,
     picture_stream,
+    scaled,
     shown_size,
     stored_size,
     time_ms,
@@ -73,7 +75,7 @@ def write_storyboard(
             at_ms = time_ms(source, frame)
             size = shown_size(frame, stream, TILE_SIDE)
             # One pass over the large picture; all that is looked at is made of this small one.
-            small = frame.reformat(*stored_size(frame, size), interpolation=Interpolation.AREA, threads=1)
+            small = scaled(one_field(frame), *stored_size(frame, size), interpolation=Interpolation.AREA)
             maps.add(at_ms, grey(small, *MIDDLE), grey(small, *SMALL))
             if shown:
                 picture = coloured(small, (small.width, small.height), kind)
@@ -121,7 +123,8 @@ def _seen(source: Source, stream: VideoStream, length: int, marks: range) -> Ite
         stream.thread_type = "AUTO"
         pictures = frames_from(source, stream, 0)
     else:
-        pictures = pictures_at(source, stream, length, marks)
+        will_shrink = max(stream.width, stream.height) >= 2 * TILE_SIDE
+        pictures = pictures_at(source, stream, length, marks, will_shrink=will_shrink)
     before, done = None, 0
     for frame in pictures:
         if before is not None:
@@ -142,7 +145,7 @@ class _Board:
     small: list[bytes] = field(default_factory=list)  # the tiles in half their width
     hashes: list[bytes] = field(default_factory=list)
     _sheets: list[bytes] = field(default_factory=list)
-    _sheet: Image.Image | None = None
+    _waiting: list[Image.Image] = field(default_factory=list)  # for the next sheet
 
     def add(self, picture: Image.Image, hash_: bytes, times: int) -> None:
         """One more picture for so many tiles; the first one sets the size of all."""
@@ -152,27 +155,23 @@ class _Board:
             picture = picture.resize(self.size)
         jpeg, small = _jpeg(picture), _jpeg(picture.reduce(2))
         for _ in range(times):
-            self._paste(picture)
+            self._waiting.append(picture)
             self.tiles.append(jpeg)
             self.small.append(small)
             self.hashes.append(hash_)
-
-    def _paste(self, picture: Image.Image) -> None:
-        place = len(self.tiles) % (COLUMNS * ROWS)
-        if place == 0:
-            self._close_sheet()
-            self._sheet = Image.new("RGB", (COLUMNS * self.size[0], ROWS * self.size[1]))
-        if self._sheet is not None:
-            self._sheet.paste(picture, (place % COLUMNS * self.size[0], place // COLUMNS * self.size[1]))
+            if len(self._waiting) == COLUMNS * ROWS:
+                self._close_sheet()
 
     def _close_sheet(self) -> None:
-        """Without the columns and rows that nothing is in."""
-        if self._sheet is not None:
-            filled = len(self.tiles) - len(self._sheets) * COLUMNS * ROWS
-            columns = min(COLUMNS, len(self.tiles))
-            wide, high = columns * self.size[0], -(-filled // COLUMNS) * self.size[1]
-            self._sheets.append(_jpeg(self._sheet.crop((0, 0, wide, high))))
-            self._sheet = None
+        """No columns and rows that nothing is in."""
+        if self._waiting:
+            wide, high = self.size
+            rows, columns = -(-len(self._waiting) // COLUMNS), min(COLUMNS, len(self.tiles))
+            sheet = Image.new("RGB", (columns * wide, rows * high))
+            for place, picture in enumerate(self._waiting):
+                sheet.paste(picture, (place % COLUMNS * wide, place // COLUMNS * high))
+            self._sheets.append(_jpeg(sheet))
+            self._waiting.clear()
 
     def write(self, file: io.BufferedWriter) -> tuple[list[int], ...]:
         """The sheets, the tiles, and the small ones; where each ends."""

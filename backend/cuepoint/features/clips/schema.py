@@ -94,8 +94,9 @@ class CreateReelInput(IdempotentInput):
     )
     output: ClipOutputInput | None = strawberry.field(
         default=None,
-        description="Form of the whole: MP4, MOV or WEBM. `loudness` is what each piece is brought to. The frame is "
-        "that of the first piece unless it says otherwise; other shapes stand before their own blur.",
+        description="Form of the whole: MP4, MOV or WEBM. `loudness` is what each piece is brought to; null = that of "
+        "the first file, to which the others are brought. The frame is that of the first piece unless it says "
+        "otherwise; other shapes stand before their own blur.",
     )
 
 
