@@ -244,7 +244,8 @@ def _noise() -> Iterator[HostileFile]:
         yield _raw(f"{name}-then-random", magic + noise)
     yield _raw("avi-then-random", b"RIFF\xff\xff\xff\xffAVI LIST" + noise)
     yield _raw("ogg-then-random", b"OggS\x00\x02" + noise)
-    yield _raw("flv-then-random", b"FLV\x01\x05\x00\x00\x00\x09" + noise)
+    # By its seed a tag of ADPCM sound, which begins on the fortieth day: noise, but every byte of it can be heard.
+    yield _raw("flv-then-random", b"FLV\x01\x05\x00\x00\x00\x09" + noise, OK, OK, NO_PICTURE)
     yield _raw("ts-then-random", (b"\x47" + noise[:187]) * 300)
     yield _raw("asf-then-random", bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + noise)
     for seed in range(4):
