@@ -44,13 +44,19 @@ class Killer:
         self.hits: set[str] = set()
 
     async def run(self, client: CuepointClient, project: str) -> None:
-        """Until cancelled."""
+        """Until cancelled. What is over is not hunted any more: the next job would be hit in its place."""
+        hunts: dict[str, asyncio.Task[None]] = {}
         async for told in watch_project(client, project):
-            update = told["update"]
-            if update and update["status"] == "RUNNING" and told["kind"] not in self.seen:
-                self.seen.add(told["kind"])
-                if await self._hit():
-                    self.hits.add(told["kind"])
+            kind, update = told["kind"], told["update"]
+            if update and update["status"] != "RUNNING" and kind in hunts:
+                hunts.pop(kind).cancel()
+            elif update and update["status"] == "RUNNING" and kind not in self.seen:
+                self.seen.add(kind)
+                hunts[kind] = asyncio.create_task(self._hunt(kind))
+
+    async def _hunt(self, kind: str) -> None:
+        if await self._hit():
+            self.hits.add(kind)
 
     async def _hit(self) -> bool:
         with suppress(psutil.NoSuchProcess):
