@@ -210,10 +210,17 @@ class TestEnd:
             return
             yield {}, None
 
+        given_up: list[Message] = []
+
         async def send(message: Message) -> None:
             if message["type"] == "http.response.body" and not message["more_body"]:
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    given_up.append(message)
 
         with web.gateway.streams.connection("1.2.3.4") as stream:
             response = StreamResponse(stream, nothing(), EventFraming(), "r1", ExitStack())
             await asyncio.wait_for(response({}, asyncio.Event().wait, send), 5)  # type: ignore[arg-type]
+
+        assert [message["more_body"] for message in given_up] == [False]
