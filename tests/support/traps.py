@@ -92,11 +92,11 @@ def children() -> set[int]:
 
 def holders_of(folder: Path) -> list[int]:
     """Those of our own children that have something below the folder open."""
-    pids = [pid for listing in Path("/proc/self/task").glob("*/children") for pid in listing.read_text().split()]
-    return [int(pid) for pid in pids if any(path.is_relative_to(folder) for path in _open_files(pid))]
+    pids = [process.pid for process in psutil.Process().children()]
+    return [pid for pid in pids if any(path.is_relative_to(folder) for path in _open_files(pid))]
 
 
-def _open_files(pid: str) -> list[Path]:
+def _open_files(pid: int) -> list[Path]:
     try:
         return [entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir()]
     except OSError:  # it has ended
