@@ -23,12 +23,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
+from cuepoint.db.driver import ERRORS, is_lost
+
 MAX_SHAPES = 1_000  # the product has some hundreds; a shape takes about 20 KiB
 
 _LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_(\w+)\]\)")  # what SQLAlchemy leaves open until it has the values
-
-# What asyncpg raises; InternalClientError where the server hung up just before the statement.
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
@@ -234,7 +233,7 @@ class Reader(AsyncSession):
         engine = self._selects.engine
         try:
             return await greenlet_spawn(engine.raw_connection)
-        except (*_ERRORS, engine.dialect.loaded_dbapi.Error) as error:  # the socket's come bare, as from any session
+        except (*ERRORS, engine.dialect.loaded_dbapi.Error) as error:  # the socket's come bare, as from any session
             raise DBAPIError(shape.sql, values, error, connection_invalidated=True) from error
 
     async def _fetch_alone(self, shape: _Shape, values: list[Any]) -> Sequence[asyncpg.Record]:
@@ -248,11 +247,10 @@ class Reader(AsyncSession):
             if not shape.makers:
                 await shape.learn(driver, self._selects.engine.dialect)
             records: list[asyncpg.Record] = await driver.fetch(shape.sql, *values)
-        except (*_ERRORS, OSError) as error:
-            is_lost = driver.is_closed() or isinstance(error, asyncpg.InternalClientError)
-            if is_lost:
+        except (*ERRORS, OSError) as error:
+            if has_lost := is_lost(driver, error):
                 await self._give_up()
-            raise DBAPIError(shape.sql, values, error, connection_invalidated=is_lost) from error
+            raise DBAPIError(shape.sql, values, error, connection_invalidated=has_lost) from error
         except BaseException:  # cancelled: nobody knows what the server is at
             await self._give_up()
             raise

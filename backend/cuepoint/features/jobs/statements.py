@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.db.driver import fetch
 from cuepoint.db.outages import DATABASE_ERRORS, is_conflict, is_outage
 
 __all__ = ["DATABASE_ERRORS", "InSession", "Statements", "is_conflict", "is_outage", "to_json", "use_json_text"]
@@ -29,10 +30,7 @@ class InSession:
 
     async def fetch(self, query: str, *args: Any) -> Sequence[Any]:
         """Rows of one statement."""
-        await self._session.flush()
-        connection = await self._session.connection()
-        result = await connection.exec_driver_sql(query, args)
-        return result.mappings().all()
+        return await fetch(self._session, query, *args)
 
 
 async def use_json_text(connection: Any) -> None:
