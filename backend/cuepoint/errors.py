@@ -129,6 +129,19 @@ class NotFoundError(CuepointError):
         self.noun = noun
 
 
+class MissingFileError(NotFoundError):
+    """A file that the database knows of is not in the storage."""
+
+    def __init__(self) -> None:
+        CuepointError.__init__(
+            self,
+            ErrorCode.NOT_FOUND,
+            "A stored file that this needs is no longer in the storage.",
+            hint="auditStorage lists what is missing. Put it back from a backup, or upload the video again.",
+        )
+        self.noun = "stored file"
+
+
 class ForbiddenError(CuepointError):
     """The caller sees the object but lacks the right to do this with it."""
 

@@ -124,6 +124,19 @@ class TestProbe:
         assert refused.value.code is ErrorCode.UNSUPPORTED_MEDIA
         assert (await reload(db, video)).probed_at is None
 
+    async def test_an_original_that_is_gone_says_how_to_get_it_back(
+        self, db: Database, settings: Settings, storage: LocalStorage
+    ) -> None:
+        video = await stored_video(db, storage)
+        await storage.delete(video.storage_key)
+        context, _ = await begin_attempt(db, settings, JobKind.PROBE, video)
+
+        with pytest.raises(NotFoundError, match="no longer in the storage") as raised:
+            await probe(context)
+
+        assert raised.value.hint is not None
+        assert "auditStorage" in raised.value.hint
+
     async def test_a_deleted_video_ends_quietly(self, db: Database, settings: Settings, storage: LocalStorage) -> None:
         video = await stored_video(db, storage)
         context, _ = await begin_attempt(db, settings, JobKind.PROBE, video)

@@ -14,7 +14,7 @@ from cuepoint.adapters.storage.refusals import demand_space
 from cuepoint.adapters.storage.s3_errors import translated, unavailable
 from cuepoint.adapters.storage.s3_objects import BucketObjects, ChangedError
 from cuepoint.adapters.storage.threads import in_thread
-from cuepoint.errors import NotFoundError
+from cuepoint.errors import MissingFileError
 
 OBJECTS = "objects/"
 READ_BYTES = 1 << 20  # pieces of an answer; the port promises about this much
@@ -114,5 +114,5 @@ class StoredInBucket:
     async def _existing(self, key: str) -> ObjectInfo:
         info = await self.head(key)
         if info is None:
-            raise NotFoundError("stored file")
+            raise MissingFileError
         return info

@@ -23,7 +23,7 @@ from cuepoint.adapters.storage.listing import UNFINISHED, listed
 from cuepoint.adapters.storage.locks import try_lock, unlock
 from cuepoint.adapters.storage.refusals import FULL, bytes_missing, demand_space, full, upload_taken, upload_too_large
 from cuepoint.adapters.storage.threads import in_thread
-from cuepoint.errors import AdapterError, ErrorCode, NotFoundError
+from cuepoint.errors import AdapterError, ErrorCode, MissingFileError, NotFoundError
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore
@@ -235,7 +235,7 @@ class LocalStorage:
     async def _existing(self, key: str) -> ObjectInfo:
         info = await self.head(key)
         if info is None:
-            raise NotFoundError("stored file")
+            raise MissingFileError
         return info
 
     def _make_root(self) -> None:
@@ -292,7 +292,7 @@ def _drop_begun(target: Path) -> None:
 
 def _existing_file(path: Path) -> Path:
     if not path.is_file():
-        raise NotFoundError("stored file")
+        raise MissingFileError
     return path
 
 
