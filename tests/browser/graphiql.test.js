@@ -142,4 +142,18 @@ describe("GraphiQL", { timeout: 120_000 }, () => {
 
     await page.getByRole("link", { name: "SemanticSearchInput" }).first().waitFor();
   });
+
+  test("clicks a query together", async () => {
+    const { page } = graphiql;
+    await graphiql.openTab("Me");
+    await graphiql.authorize();
+
+    await page.getByRole("button", { name: "Show GraphiQL Explorer" }).click();
+    const pane = page.locator(".graphiql-plugin");
+    await pane.getByText("projects", { exact: true }).first().click();
+    await pane.getByText("totalCount", { exact: true }).click();
+    await graphiql.run('"totalCount": ');
+
+    assert.match(await page.getByRole("region", { name: "Query Editor" }).innerText(), /projects \{\s*\S*\s*totalCount/);
+  });
 });

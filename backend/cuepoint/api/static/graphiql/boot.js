@@ -26,6 +26,7 @@
   const examples = answer.ok ? await answer.json() : [];
   const page = React.createElement(GraphiQL, {
     fetcher,
+    plugins: [GraphiQLPluginExplorer.explorerPlugin()], // click a query together
     defaultHeaders: headers,
     defaultTabs: examples.map((example) => ({ headers, ...example })),
     defaultEditorToolsVisibility: 'headers',
