@@ -6,11 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from cuepoint.cli.product import failing_parts, is_ready, until_ready
+from cuepoint.cli.product import Product, failing_parts, is_ready, until_ready
+from cuepoint.cli.up import ready_lines
 from cuepoint.config import Settings
+from cuepoint.embedded.running import Running
 
 
 @asynccontextmanager
@@ -63,3 +66,19 @@ class TestFailingParts:
         async with api(body) as port:
             assert await failing_parts("127.0.0.1", port) is None
             assert not await is_ready("127.0.0.1", port)
+
+
+class TestReadyLines:
+    @pytest.mark.parametrize("is_terminal", [True, False], ids=["terminal", "pipe"])
+    @pytest.mark.parametrize("new_token", ["cp_new", None], ids=["first-start", "later"])
+    async def test_a_new_token_goes_to_a_terminal_only(
+        self, settings: Settings, is_terminal: bool, new_token: str | None
+    ) -> None:
+        ended = asyncio.create_task(asyncio.sleep(0, 0))
+        product = Product(settings, Running(1), "http://here", Path("/home/admin-token"), new_token, ended)
+
+        lines = ready_lines(product, settings, 1.25, shows_token=is_terminal)
+
+        assert ("cp_new (shown this once)" in lines) == (is_terminal and new_token is not None)
+        assert "Admin token  /home/admin-token" in lines
+        assert await ended == 0

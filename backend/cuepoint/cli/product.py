@@ -38,12 +38,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Product:
-    """A product that answers. `ended` completes, with an exit code, when it gives up or was told to stop."""
+    """A product that answers. `ended` completes, with an exit code, when it gives up or was told to stop.
+
+    `new_token` is what the file with the admin token holds, if this start has made it.
+    """
 
     settings: Settings
     running: Running
     api_url: str
     token_file: Path
+    new_token: str | None
     ended: asyncio.Task[int]
 
 
@@ -61,7 +65,7 @@ async def product(settings: Settings, *, workers: int = 1, logs: Path | None = N
         stack = Stack(settings.home, postgres=settings.database_url is None, redis=settings.redis_url is None)
         async with stack:
             settings = _completed(settings, stack, listener)
-            token_file = await _prepare(settings)
+            token_file, new_token = await _prepare(settings)
             api_url = settings.public_url or local_url(settings.host, settings.port)
             supervisor = Supervisor(
                 _programs(settings, listener, workers, logs),
@@ -71,7 +75,7 @@ async def product(settings: Settings, *, workers: int = 1, logs: Path | None = N
             try:
                 await until_ready(settings, supervision)
                 running = stack.publish(api_url=api_url, pids=supervisor.pids)
-                yield Product(settings, running, api_url, token_file, supervision)
+                yield Product(settings, running, api_url, token_file, new_token, supervision)
             finally:
                 stop.set()
                 await asyncio.wait([supervision])
@@ -165,8 +169,8 @@ def _completed(settings: Settings, stack: Stack, listener: socket.socket) -> Set
     return settings.model_copy(update=changes)
 
 
-async def _prepare(settings: Settings) -> Path:
-    """Bring the schema up to date, and see to it that the file with the admin token exists."""
+async def _prepare(settings: Settings) -> tuple[Path, str | None]:
+    """Bring the schema up to date, and see to it that the file with the admin token exists; a token that is new."""
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
     facts = await checked_facts(url)
@@ -181,7 +185,8 @@ async def _prepare(settings: Settings) -> Path:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{secret}\n")
         draft.replace(token_file)
-    return token_file
+        return token_file, secret
+    return token_file, None
 
 
 async def _migrate(url: str) -> None:

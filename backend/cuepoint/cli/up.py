@@ -13,6 +13,7 @@ import click
 from cuepoint.cli.environment import open_settings
 
 if TYPE_CHECKING:
+    from cuepoint.cli.product import Product
     from cuepoint.config import Settings
 
 
@@ -49,12 +50,21 @@ async def _serve(settings: Settings, workers: int) -> int:
 
     began = time.monotonic()
     async with product(settings, workers=workers) as running:
-        click.echo(
-            f"Cuepoint is ready after {time.monotonic() - began:.1f} s.\n"
-            f"  GraphiQL     {running.api_url}/graphql\n"
-            f"  Admin token  {running.token_file} (send it as: Authorization: Bearer <token>)\n"
-            f"  Data         {settings.home}\n"
-            "Ctrl-C, or `cuepoint down` (or `make down`) elsewhere, stops it."
-        )
+        seconds = time.monotonic() - began
+        click.echo(ready_lines(running, settings, seconds, shows_token=sys.stdout.isatty()))
         await asyncio.wait({running.ended})
         return running.ended.result()
+
+
+def ready_lines(running: Product, settings: Settings, seconds: float, *, shows_token: bool) -> str:
+    """What the operator reads. A token goes to a terminal only, and once: what else takes these lines keeps them."""
+    lines = [
+        f"Cuepoint is ready after {seconds:.1f} s.",
+        f"  GraphiQL     {running.api_url}/graphql",
+        f"  Admin token  {running.token_file} (send it as: Authorization: Bearer <token>)",
+        f"  Data         {settings.home}",
+        "Ctrl-C, or `cuepoint down` (or `make down`) elsewhere, stops it.",
+    ]
+    if shows_token and running.new_token is not None:
+        lines.insert(3, f"               {running.new_token} (shown this once)")
+    return "\n".join(lines)
