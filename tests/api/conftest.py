@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.applications import Starlette
 
 import cuepoint.tables  # noqa: F401  # all tables, whatever a test imports by itself
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from tests.support.serve import Serving, serving
-from tests.support.web import Web, running_web
+from tests.support.web import Web, running_product, running_web
 
 
 @pytest.fixture
@@ -25,3 +26,10 @@ async def served(web: Web, settings: Settings) -> AsyncIterator[Serving]:
     """The same behind a real server."""
     async with serving(web.app, settings) as server:
         yield server
+
+
+@pytest.fixture
+async def product(db: Database, settings: Settings) -> AsyncIterator[Starlette]:
+    """The product's schema behind the whole endpoint."""
+    async with running_product(settings, db) as app:
+        yield app

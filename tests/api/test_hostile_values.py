@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -11,20 +10,16 @@ import pytest
 from graphql import GraphQLField, get_named_type, is_leaf_type, is_non_null_type
 from starlette.applications import Starlette
 
-from cuepoint.api.app import create_app
-from cuepoint.api.auth import Authenticator
-from cuepoint.api.gateway import Gateway
 from cuepoint.api.schema import schema
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
-from cuepoint.graphql.scalars import encode_id
 from tests.support.builders.projects import make_project
 from tests.support.builders.videos import make_video
 from tests.support.calls import Calls
-from tests.support.graphql import Api, api_of, process_of
-from tests.support.hostile_requests import send
+from tests.support.graphql import Api, api_of
+from tests.support.hostile_requests import ONE, PAGE, VIDEOS, send, wrong_ids, wrong_pages
 from tests.support.sockets import accept, open_socket
-from tests.support.web import bearer, make_token, opener
+from tests.support.web import bearer, make_token
 
 QUERIES = schema._schema.query_type.fields if schema._schema.query_type else {}
 LISTS = sorted(name for name, field in QUERIES.items() if "first" in field.args)
@@ -89,19 +84,6 @@ class TestIds:
         assert answers == [{"data": {name: None}}] * len(WRONG_IDS)
 
 
-PAGE = "query ($first: Int!, $after: String) { projects(first: $first, after: $after) { pageInfo { endCursor } } }"
-ONE = "query ($id: ID!) { project(id: $id) { name } }"
-VIDEOS = "{ videos(first: 1) { pageInfo { endCursor } } }"
-
-
-@pytest.fixture
-async def app(db: Database, settings: Settings) -> AsyncIterator[Starlette]:
-    """The product's schema behind the whole endpoint."""
-    app = create_app(settings, opener(Gateway(schema, process_of(db, settings), Authenticator(db))))
-    async with app.router.lifespan_context(app):
-        yield app
-
-
 def outcome(answer: Any) -> Any:
     """The data of an answer, or the codes of its errors."""
     return [error["extensions"]["code"] for error in answer.get("errors", ())] or answer["data"]
@@ -116,21 +98,18 @@ async def by_http(app: Starlette, secret: str, query: str, **variables: Any) -> 
 
 class TestOverTheWire:
     async def test_sizes_cursors_and_ids_are_refused_by_http_and_by_sockets_alike(
-        self, db: Database, app: Starlette
+        self, db: Database, product: Starlette
     ) -> None:
         viewer, secret = await make_token(db)
         mine, theirs = await make_project(db, owner_id=viewer.user_id), await make_project(db)
         await make_video(db, mine)
-        cursor = (await by_http(app, secret, PAGE, first=1))["projects"]["pageInfo"]["endCursor"]
-        foreign = (await by_http(app, secret, VIDEOS))["videos"]["pageInfo"]["endCursor"]
-        key = encode_id("Project", mine.id)
-        wrong_pages = [{"first": first} for first in (0, -1, 101, 2**31)]
-        wrong_pages += [{"first": 1, "after": after} for after in ("forged", cursor[:-4], foreign)]
-        wrong_ids = ["forged", key[:-1], encode_id("Project", theirs.id), encode_id("Video", mine.id)]
-        asked = [(PAGE, page) for page in wrong_pages] + [(ONE, {"id": wrong}) for wrong in wrong_ids]
+        cursor = (await by_http(product, secret, PAGE, first=1))["projects"]["pageInfo"]["endCursor"]
+        foreign = (await by_http(product, secret, VIDEOS))["videos"]["pageInfo"]["endCursor"]
+        asked = [(PAGE, page) for page in wrong_pages(cursor, foreign).values()]
+        asked += [(ONE, one) for one in wrong_ids(mine.id, theirs.id).values()]
 
-        http = [await by_http(app, secret, query, **variables) for query, variables in asked]
-        async with open_socket(app) as socket:
+        http = [await by_http(product, secret, query, **variables) for query, variables in asked]
+        async with open_socket(product) as socket:
             await accept(socket)
             await socket.init(bearer(secret))
             sockets = []

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from graphql import GraphQLError, parse, specified_rules
+from graphql import validate as core_validate
 
+from cuepoint.api.schema import schema
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
+from cuepoint.graphql.validation import LONG, MAX_CHARACTERS, RULES, validate
 from tests.support.calls import Calls
+from tests.support.hostile_requests import WRONG
 from tests.support.web import Web, errors_of, running_web
 
+OPERATIONS = Path(__file__).parents[2] / "frontend-schema/operations"
 NEW = {"Accept": "application/graphql-response+json"}
 # One for each kind of suggestion: fields, arguments, types, enum values and input fields.
 MISSPELT = [
@@ -75,3 +85,55 @@ class TestErrors:
 
         assert len(response.json()["errors"]) == 11  # the last one says that there are more
         assert calls.count < 100_000  # all 300 make 229,000
+
+    @pytest.mark.parametrize("number", [150, 400], ids=["in long messages", "in a long text"])
+    def test_only_the_first_is_told(self, number: int) -> None:
+        text = (
+            "{ jobs(filter: {" + " ".join(f"statu{n}_{'x' * 20}: QUEUED" for n in range(number)) + "}) { totalCount } }"
+        )
+        document = parse(text)
+
+        with Calls() as calls:
+            first, end = validate(schema._schema, document, RULES, max_errors=10, hide_suggestions=True)
+
+        assert "unknown field 'statu0_" in first.message
+        assert end.message == "There may be more validation errors. Validation aborted."
+        assert calls.count < 75 * number  # ten make ten times as many
+
+
+def texts() -> list[str]:
+    """Operations that are right, the same with a name or two replaced, and whatever else somebody has thought of."""
+    random = Random(7)
+    right = random.sample([path.read_text() for path in sorted(OPERATIONS.glob("*.graphql"))], 20)
+    names = sorted({name for text in right for name in re.findall(r"[$@]?\b[_a-zA-Z]\w*", text)})
+    spoilt = []
+    for text in right * 3:
+        pieces = re.split(r"([$@]?\b[_a-zA-Z]\w*)", text)
+        for _ in range(2):
+            pieces[2 * random.randrange(len(pieces) // 2) + 1] = random.choice(names)
+        spoilt.append("".join(pieces))
+    return [*right, *spoilt, *(json.loads(one.body)["query"] for one in WRONG)]
+
+
+def told(errors: list[GraphQLError]) -> list[tuple[str, Any]]:
+    return [(error.message.partition(" Did you mean")[0], error.locations) for error in errors]
+
+
+class TestTheWalk:
+    def test_the_errors_are_those_of_graphql_core(self) -> None:
+        rules = (*specified_rules, *RULES[len(specified_rules) :])
+        faults = 0
+        for text in texts():
+            try:
+                document = parse(text, max_lexical_tokens=3_000)
+            except GraphQLError:
+                continue
+            ours = validate(schema._schema, document, RULES, max_errors=3, hide_suggestions=True)
+            theirs = core_validate(schema._schema, document, rules, max_errors=3, hide_suggestions=True)
+            if document.token_count > LONG:
+                assert told(ours)[:1] == told(theirs)[:1], text
+            elif sum(len(error.message) for error in theirs) < MAX_CHARACTERS:
+                assert told(ours) == told(theirs), text
+            faults += bool(ours)
+
+        assert faults > 60

@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from starlette.types import ASGIApp, Message
 
+from cuepoint.graphql.scalars import encode_id
+
 NEW = "application/graphql-response+json"
-ECHO = '{ echo(text: "x") }'
+SMALL = "{ serverInfo { version } }"
 
 
 @dataclass(frozen=True)
 class Hostile:
-    """One request, and how it must be refused."""
+    """One request to the product's schema, and how it must be refused."""
 
     name: str
     body: bytes
@@ -30,52 +33,147 @@ def _query(text: str, **more: Any) -> bytes:
     return json.dumps({"query": text, **more}).encode()
 
 
+def _many(number: int, unit: str) -> str:
+    """The unit so often, with its number for each `#`."""
+    return " ".join(unit.replace("#", str(n)) for n in range(number))
+
+
 def _doubling(levels: int) -> str:
     chain = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels))
-    return f"{{ ...F0 }} {chain} fragment F{levels} on Query {{ me }}"
+    return f"{{ ...F0 }} {chain} fragment F{levels} on Query {{ serverInfo {{ version }} }}"
 
 
-_VARIABLES = b'{"query": "{ me }", "variables": %s}'
-_PAGE = "things(first: 100) { nodes { number %s } }"
+def _of_video(selections: str) -> bytes:
+    return _query(f'{{ video(id: "x") {{ {selections} }} }}')
+
+
+def _keys(number: int) -> dict[str, int]:
+    return {f"titel{n}": n for n in range(number)}
+
+
+def _keyframes(number: int) -> dict[str, Any]:
+    frames: list[dict[str, Any]] = [{"at": n, "x": 0.5, "y": 0.5} for n in range(number - 1)]
+    return {"videoId": "x", "output": {"keyframes": [*frames, {"at": 1, "x": "wrong"}]}}
+
+
 COSTLY, DEEP = "QUERY_TOO_COSTLY", "QUERY_TOO_DEEP"
-HOSTILE = [
+_VARIABLES = b'{"query": "{ serverInfo { version } }", "variables": %s}'
+_NESTED = b"[" * 20_000 + b"]" * 20_000
+_PAGE = "projects(first: 100) { nodes { id %s } }"
+_PAGES = "videos(first: 100) { nodes { id title jobs(first: 100) { nodes { id title } } } }"
+_NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+_UPDATE = "mutation($input: UpdateVideoInput!) { updateVideo(input: $input) { video { id } } }"
+_CLIP = "mutation($input: CreateClipInput!) { createClip(input: $input) { clip { id } } }"
+_LONG = _many(
+    18,
+    'a#: video(id: "x") { id project { id name } clips(first: 1) { totalCount edges { node { id title } } } '
+    "moments(first: 1) { totalCount edges { node { id title } } } jobs(first: 1) { totalCount nodes { id } } }",
+)
+
+_BODIES = [
+    Hostile("nothing", b""),
     Hostile("invalid UTF-8", b'{"query": "\xff\xfe"}'),
     Hostile("null", b"null"),
     Hostile("a number", b"7"),
-    Hostile("a string", b'"{ me }"'),
+    Hostile("a string", b'"{ me { id } }"'),
     Hostile("an array", b"[{}]"),
-    Hostile("20,000 nested arrays as body", b"[" * 20_000 + b"]" * 20_000),
-    Hostile("20,000 nested arrays as variables", _VARIABLES % (b"[" * 20_000 + b"]" * 20_000)),
-    Hostile("variables nested 100 deep", _VARIABLES % (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}"), 400, DEEP),
-    Hostile("100,000 values in variables", _query("{ me }", variables={"a": [1] * 100_000}), 400, COSTLY),
-    Hostile("NaN", b'{"query": "{ me }", "variables": {"a": NaN}}'),
-    Hostile("Infinity", b'{"query": "{ me }", "variables": {"a": Infinity}}'),
-    Hostile("a key twice", b'{"query": "{ me }", "query": "{ baseUrl }"}'),
-    Hostile("a variable twice", b'{"query": "{ me }", "variables": {"a": 1, "a" : 2}}'),
-    Hostile("200 kB of commas", _query("{ me " + "," * 200_000 + "}"), 400, COSTLY),
-    Hostile("200 kB in one string", _query('{ echo(text: "' + "a" * 200_000 + '") }'), 400, COSTLY),
-    Hostile("200 kB of comments", _query("# a\n" * 50_000 + "{ me }"), 400, COSTLY),
-    Hostile("10,000 aliases", _query("{ " + " ".join(f"a{n}: me" for n in range(10_000)) + " }"), 400, COSTLY),
-    Hostile("300 aliases", _query("{ " + " ".join(f"a{n}: me" for n in range(300)) + " }"), 400, COSTLY),
-    Hostile("doubling fragments", _query(_doubling(40)), 400, COSTLY),
-    Hostile("300 overlapping selections", _query("{ things { nodes { " + "number " * 300 + "} } }"), 400, COSTLY),
-    Hostile("overlapping objects", _query("{ things { nodes { " + "parts { label } " * 60 + "} } }"), 400, COSTLY),
-    Hostile("a directive 300 times", _query("{ me " + "@include(if: true) " * 300 + "}"), 400, COSTLY),
-    Hostile("nested 100 deep", _query("{ things { nodes " * 50 + "{ number }" + "} }" * 50), 400, DEEP),
-    Hostile("a page of pages", _query("{ " + _PAGE % (_PAGE % "size") + " }"), 400, COSTLY),
-    Hostile("a circle of fragments", _query("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }")),
-    Hostile("an unknown operation", _query("query A { me }", operationName="B")),
-    Hostile("no operation", _query("fragment A on Query { me }")),
-    Hostile("a lone surrogate", b'{"query": "{ echo(text: \\"\\ud800\\") }"}'),
-    Hostile("a null character", _query("query($t: String!) { echo(text: $t) }", variables={"t": "a\0b"})),
-    Hostile("60 unknown fields", _query("{ things { nodes { " + " ".join(f"n{n}" for n in range(60)) + " } } }")),
+    Hostile("NaN", b"NaN"),
+    Hostile("20,000 nested arrays", _NESTED),
+    Hostile("a key twice", b'{"query": "{ me { id } }", "query": "{ health { ready } }"}'),
+    Hostile("a lone surrogate", b'{"query": "{ video(id: \\"\\ud800\\") { id } }"}'),
     Hostile("a form", b"query={me}", 415, headers={"content-type": "application/x-www-form-urlencoded"}),
-    Hostile("text", _query("{ me }"), 415, headers={"content-type": "text/plain"}),
+    Hostile("text", _query(SMALL), 415, headers={"content-type": "text/plain"}),
     Hostile("32 MiB", b"", 413, headers={"content-length": str(32 * 1024 * 1024)}),
-    Hostile("nothing acceptable", _query("{ me }"), 406, headers={"accept": "image/png"}),
-    Hostile("another scheme", _query("{ me }"), 401, "UNAUTHENTICATED", {"authorization": "Basic eDp5"}),
-    Hostile("a token of other bytes", _query("{ me }"), 401, "UNAUTHENTICATED", {"authorization": "Bearer \xe9"}),
+    Hostile("nothing acceptable", _query(SMALL), 406, headers={"accept": "image/png"}),
+    Hostile("another scheme", _query(SMALL), 401, "UNAUTHENTICATED", {"authorization": "Basic eDp5"}),
+    Hostile("a token of other bytes", _query(SMALL), 401, "UNAUTHENTICATED", {"authorization": "Bearer \xe9"}),
+]
+_VALUES = [
+    Hostile("variables: invalid UTF-8", _VARIABLES % b'{"a": "\xff\xfe"}'),
+    Hostile("variables: null for one that must be", _query(_NODES, variables=None)),
+    Hostile("variables: a number", _VARIABLES % b"7"),
+    Hostile("variables: a string", _VARIABLES % b'"{}"'),
+    Hostile("variables: an array", _VARIABLES % b"[{}]"),
+    Hostile("variables: 20,000 nested arrays", _VARIABLES % _NESTED),
+    Hostile("variables: nested 100 deep", _VARIABLES % (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}"), 400, DEEP),
+    Hostile("variables: 100,000 values", _query(SMALL, variables={"a": [1] * 100_000}), 400, COSTLY),
+    Hostile("variables: 20,000 values", _query(SMALL, variables={"a": [1] * 20_000}), 400, COSTLY),
+    Hostile("variables: NaN", _VARIABLES % b'{"a": NaN}'),
+    Hostile("variables: Infinity", _VARIABLES % b'{"a": Infinity}'),
+    Hostile("variables: one twice", _VARIABLES % b'{"a": 1, "a" : 2}'),
+    Hostile("variables: a null character", _query(_NODES, variables={"ids": ["a\0b"]})),
+    Hostile("variables: 19,000 ids", _query(_NODES, variables={"ids": ["x"] * 19_000}), 400, COSTLY),
+    Hostile("variables: 2,490 wrong ids", _query(_NODES, variables={"ids": [{}] * 2_490})),
+    Hostile("variables: 2,490 ids, the last one wrong", _query(_NODES, variables={"ids": ["x"] * 2_489 + [{}]})),
+    Hostile("variables: 600 keyframes, the last one wrong", _query(_CLIP, variables={"input": _keyframes(600)})),
+    Hostile("variables: 2,490 wrong keys", _query(_UPDATE, variables={"input": _keys(2_490)})),
+    Hostile("variables: 19,000 values of metadata", _query(_UPDATE, variables={"input": {"metadata": ["x"] * 19_000}})),
+    Hostile("variables: of another type", _query(_UPDATE, variables={"input": {"id": 1.5, "version": "x", "tags": 7}})),
 ]  # fmt: skip
+_LIMITS = [
+    Hostile("200 kB of commas", _query("{ me " + "," * 200_000 + "}"), 400, COSTLY),
+    Hostile("200 kB in one string", _query('{ video(id: "' + "a" * 200_000 + '") { id } }'), 400, COSTLY),
+    Hostile("200 kB of comments", _query("# a\n" * 50_000 + SMALL), 400, COSTLY),
+    Hostile("10,000 aliases", _query("{ " + _many(10_000, "a#: serverInfo { version }") + " }"), 400, COSTLY),
+    Hostile("300 aliases", _query("{ " + _many(300, "a#: serverInfo { version }") + " }"), 400, COSTLY),
+    Hostile("doubling fragments", _query(_doubling(40)), 400, COSTLY),
+    Hostile("300 overlapping selections", _of_video("title " * 300), 400, COSTLY),
+    Hostile("overlapping objects", _of_video("project { name } " * 60), 400, COSTLY),
+    Hostile("a directive 300 times", _of_video("id " + "@include(if: true) " * 300), 400, COSTLY),
+    Hostile("nested 100 deep", _query("{ projects { nodes " * 50 + "{ id }" + "} }" * 50), 400, DEEP),
+    Hostile("a page of pages", _query("{ " + _PAGE % _PAGES + " }"), 400, COSTLY),
+]
+WRONG = [
+    Hostile("a circle of fragments", _query("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }")),
+    Hostile("an unknown operation", _query("query A { me { id } }", operationName="B")),
+    Hostile("no operation", _query("fragment A on Query { me { id } }")),
+    Hostile("no end", _query("{ " + _LONG)),
+    Hostile("aliases of different fields", _of_video(_many(15, "a#: id a#: title"))),
+    Hostile("a directive 40 times", _of_video("id " + "@include(if: true) " * 40)),
+    Hostile("40 unknown directives", _of_video("id " + _many(40, "@includes#"))),
+    Hostile("misspelt mutations", _query("mutation { " + _many(20, "deleteProjec#(input: {}) { id }") + " }")),
+    Hostile("misspelt queries", _query("{ " + _many(20, "trashedVideo#") + " }")),
+    Hostile("misspelt fields", _of_video(_many(60, "durationSecond#"))),
+    Hostile("misspelt arguments", _of_video("clips(" + _many(60, "firs#: 1") + ") { totalCount }")),
+    Hostile("misspelt types", _query('{ node(id: "x") { ' + _many(40, "... on Vide# { id }") + " } }")),
+    Hostile("misspelt types of variables", _query("query(" + _many(250, "$a#: UpdateVideoInpu#") + ") { me { id } }")),
+    Hostile("misspelt values", _query("{ jobs(filter: {status: [" + _many(60, "SUCCEEDE#") + "]}) { totalCount } }")),
+    Hostile("misspelt input fields", _query("{ jobs(filter: {" + _many(400, "statu#: QUEUED") + "}) { totalCount } }")),
+    Hostile("misspelt fragments", _of_video(_many(100, "...Vide#"))),
+    Hostile("unused fragments", _query(SMALL + _many(99, "fragment F# on Query { serverInfo { version } }"))),
+    Hostile("fields without selections", _query("{ " + _many(20, "projects") + " }")),
+    Hostile("unused variables", _query("query(" + _many(280, "$a#: Int! = 1") + ") { me { id } }")),
+    Hostile("undefined variables", _of_video(_many(30, "a#: clips(first: $a#) { totalCount }"))),
+    Hostile("1,980 wrong literals", _query("{ nodes(ids: [" + "1.5 " * 1_980 + "]) { id } }")),
+    Hostile("1,980 literals, the last one wrong", _query('{ nodes(ids: [' + '"x" ' * 1_980 + "1.5]) { id } }")),
+    Hostile("1,200 tokens, the first one wrong", _query("{ serverInf " + _LONG + " }")),
+    Hostile("1,200 tokens, the last one wrong", _query("{ " + _LONG + " serverInf }")),
+]  # fmt: skip
+HOSTILE = [*_BODIES, *_VALUES, *_LIMITS, *WRONG]
+
+
+PAGE = "query ($first: Int!, $after: String) { projects(first: $first, after: $after) { pageInfo { endCursor } } }"
+ONE = "query ($id: ID!) { project(id: $id) { name } }"
+VIDEOS = "{ videos(first: 1) { pageInfo { endCursor } } }"
+
+
+def wrong_pages(cursor: str, foreign: str) -> dict[str, dict[str, Any]]:
+    """Variables of `PAGE`: a cursor of its own is spoilt, one of another list is not its own."""
+    sizes = {f"first {size}": {"first": size} for size in (0, -1, 101, 2**31)}
+    cursors = {"a forged cursor": "forged", "a truncated cursor": cursor[:-4], "a foreign cursor": foreign}
+    return sizes | {name: {"first": 1, "after": after} for name, after in cursors.items()}
+
+
+def wrong_ids(mine: UUID, theirs: UUID) -> dict[str, dict[str, Any]]:
+    """Variables of `ONE`: ids of no project that the viewer may see."""
+    key = encode_id("Project", mine)
+    ids = {
+        "a forged id": "forged",
+        "a truncated id": key[:-1],
+        "a foreign id": encode_id("Project", theirs),
+        "an id of another kind": encode_id("Video", mine),
+    }
+    return {name: {"id": value} for name, value in ids.items()}
 
 
 async def _pieces(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -132,7 +230,7 @@ def mutations(seed: int, count: int) -> list[tuple[bytes, dict[str, str], str, s
     random = Random(seed)
     requests = []
     for _ in range(count):
-        body = bytearray(random.choice([h.body for h in HOSTILE if len(h.body) < 5_000] + [_query(ECHO)]))
+        body = bytearray(random.choice([h.body for h in HOSTILE if len(h.body) < 5_000] + [_query(SMALL)]))
         for _ in range(random.randrange(4)):
             place = random.randrange(len(body) + 1)
             match random.randrange(4):
@@ -157,7 +255,14 @@ def mutations(seed: int, count: int) -> list[tuple[bytes, dict[str, str], str, s
         kept = {name: headers[name] for name in random.sample(sorted(headers), random.randrange(len(headers) + 1))}
         method = random.choice(["POST", "POST", "POST", "GET", "PUT"])
         query = random.choice(
-            ["", "query={me}", "query=%ff", "variables=%00", "extensions={}&query={me}", "query={me}&variables=["]
+            [
+                "",
+                "query={me{id}}",
+                "query=%ff",
+                "variables=%00",
+                "extensions={}&query={me{id}}",
+                "query={me{id}}&variables=[",
+            ]
         )
         requests.append((bytes(body), kept, method, query))
     return requests

@@ -19,6 +19,7 @@ from cuepoint.adapters.storage.signed_urls import UrlSigner
 from cuepoint.api.app import create_app
 from cuepoint.api.auth import Authenticator
 from cuepoint.api.gateway import Gateway
+from cuepoint.api.schema import schema as products_schema
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
@@ -26,6 +27,7 @@ from cuepoint.features.users import service as users
 from cuepoint.features.users.models import User
 from cuepoint.graphql.context import Process
 from cuepoint.viewer import Viewer
+from tests.support.graphql import process_of
 from tests.support.tiny_schema import BINDINGS, Script, schema
 
 BASE = "http://testserver"
@@ -67,6 +69,14 @@ async def running_web(settings: Settings, db: Database, storage: Storage | None 
                 yield Web(app, client, process, gateway)
     finally:
         await adapters.live.close()
+
+
+@asynccontextmanager
+async def running_product(settings: Settings, db: Database) -> AsyncIterator[Starlette]:
+    """The product's schema behind the whole endpoint, without a Redis."""
+    app = create_app(settings, opener(Gateway(products_schema, process_of(db, settings), Authenticator(db))))
+    async with app.router.lifespan_context(app):
+        yield app
 
 
 def opener(gateway: Gateway) -> Callable[[Settings], AbstractAsyncContextManager[Gateway]]:

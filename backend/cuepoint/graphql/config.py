@@ -11,11 +11,16 @@ from typing import Any
 
 import strawberry
 from graphql import (
+    DocumentNode,
     ExperimentalIncrementalExecutionResults,
     GraphQLError,
+    NameNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
     experimental_execute_incrementally,
     is_abstract_type,
 )
+from graphql import OperationType as GraphQLOperationType
 from strawberry.exceptions import MissingQueryError
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.extensions import SchemaExtension
@@ -27,7 +32,7 @@ from strawberry.types.graphql import OperationType
 from cuepoint.graphql.context import Context
 from cuepoint.graphql.documents import MAX_ERRORS, Document, Documents, RefusedDocumentError, hides_suggestions
 from cuepoint.graphql.executor import QuickExecutor
-from cuepoint.graphql.limits import MAX_COMMENTS, MAX_COST, MAX_TOKENS
+from cuepoint.graphql.limits import MAX_COST
 from cuepoint.graphql.list_sizes import Cost, ListSize, publish_list_sizes
 from cuepoint.graphql.public_errors import PublicErrors, public_errors
 from cuepoint.graphql.resolvers import shorten_resolvers
@@ -115,6 +120,7 @@ class _StoredDocuments(SchemaExtension):
     """The same for streams. Errors are set rather than raised: streams do not catch what hooks raise."""
 
     _document: Document | None = None
+    _refused: RefusedDocumentError | None = None
 
     def on_parse(self) -> Iterator[None]:
         """Parse in Strawberry's place."""
@@ -123,14 +129,17 @@ class _StoredDocuments(SchemaExtension):
             reveals = _reveals_schema(operation.context)
             self._document = self._store().parsed(operation.query or "", reveals_schema=reveals)
             operation.graphql_document = self._document.whole
-        except RefusedDocumentError:  # Strawberry parses it then, with the same limits, and reports the error
-            options: Any = operation.parse_options
-            options.update(max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
+        except RefusedDocumentError as refused:
+            if operation.query:
+                self._refused = refused
+                operation.graphql_document = _stand_in(operation)
         yield
 
     def on_validate(self) -> Iterator[None]:
         """Weigh and validate in Strawberry's place, which finds no rule left to apply."""
         operation = self.execution_context
+        if self._refused is not None:
+            operation.pre_execution_errors = self._refused.errors
         if self._document is not None:
             try:
                 self._store().weighed(
@@ -149,6 +158,21 @@ class _StoredDocuments(SchemaExtension):
         schema = self.execution_context.schema
         assert isinstance(schema, CuepointSchema)
         return schema.documents
+
+
+def _stand_in(operation: ExecutionContext) -> DocumentNode:
+    """What gets as far as `on_validate` for a text that is no GraphQL, which Strawberry would parse once more."""
+    kind = next(iter(operation.allowed_operations))
+    name = operation.operation_name
+    return DocumentNode(
+        definitions=(
+            OperationDefinitionNode(
+                operation=GraphQLOperationType(kind.value),
+                name=None if name is None else NameNode(value=name),
+                selection_set=SelectionSetNode(selections=()),
+            ),
+        )
+    )
 
 
 def _reveals_schema(context: Any) -> bool:

@@ -19,31 +19,20 @@ from graphql import (
     OperationDefinitionNode,
     Visitor,
     VisitorAction,
-    parse,
-    specified_rules,
-    validate,
     visit,
 )
 from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.graphql import OperationType
 
 from cuepoint.errors import ErrorCode
-from cuepoint.graphql.limits import (
-    MAX_COMMENTS,
-    MAX_TOKENS,
-    LimitExceededError,
-    check_variables,
-    check_weights,
-    size_variables,
-    weigh_document,
-)
+from cuepoint.graphql.limits import LimitExceededError, check_weights, size_variables, weigh_document
+from cuepoint.graphql.parsing import parse_document
+from cuepoint.graphql.suggestions import Countdown
+from cuepoint.graphql.validation import RULES, validate
+from cuepoint.graphql.variables import MAX_INPUT_VALUES, check_inputs, check_variables
 
 MAX_ERRORS = 10
-# Each unknown name is compared with every known one for what to suggest: 4 ms among the mutations, more than all else
-# that a short text costs. A field asks twice whether it may: for types that have it, and for names like it.
-SUGGESTIONS = 2
+SUGGESTIONS = 1  # of the errors of an operation; each takes half a millisecond
 # Parsed, a text takes about a hundred times its length: 50 MiB at most.
 MAX_CHARACTERS = 512 * 1024
 MAX_COSTS = 64  # combinations of page sizes that are remembered of one text
@@ -73,15 +62,19 @@ class Document:
 
     def kind(self, operation_name: str | None) -> OperationType:
         """Query, mutation or subscription. Raises CannotGetOperationTypeError for an unknown or a missing name."""
+        return OperationType(self._operation(operation_name).operation.value)
+
+    def _operation(self, name: str | None) -> OperationDefinitionNode:
         operations = [d for d in self.node.definitions if isinstance(d, OperationDefinitionNode)]
-        chosen = [d for d in operations if operation_name is None or (d.name and d.name.value == operation_name)]
-        if not chosen or (operation_name is None and len(operations) > 1):
-            raise CannotGetOperationTypeError(operation_name)
-        return OperationType(chosen[0].operation.value)
+        chosen = [d for d in operations if name is None or (d.name and d.name.value == name)]
+        if not chosen or (name is None and len(operations) > 1):
+            raise CannotGetOperationTypeError(name)
+        return chosen[0]
 
     def cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
         """Points of the operation with these variables. Raises GraphQLError beyond a limit."""
-        check_variables(variables)
+        if check_variables(variables) > MAX_INPUT_VALUES:
+            check_inputs(self._schema, self._operation(operation_name), variables)
         key = tuple(_size(variables[name]) if name in variables else "absent" for name in self._sizes)
         costs = self._costs.get(key)
         if costs is None:
@@ -112,7 +105,7 @@ class Documents:
             self._known.move_to_end((text, reveals_schema))
             return known
         try:
-            node = parse(text, max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
+            node = parse_document(text)
             return Document(self._schema, text, node)
         except GraphQLError as error:
             raise RefusedDocumentError([error]) from None
@@ -143,9 +136,7 @@ class Documents:
         return cost
 
     def _validate(self, document: Document, *, reveals_schema: bool) -> list[GraphQLError]:
-        rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
-        if not reveals_schema:
-            rules = (*rules, NoSchemaIntrospectionCustomRule)
+        rules = RULES if reveals_schema else (*RULES, NoSchemaIntrospectionCustomRule)
         hides = hides_suggestions(reveals_schema=reveals_schema)
         return validate(self._schema, document.node, rules, max_errors=MAX_ERRORS, hide_suggestions=hides)
 
@@ -159,18 +150,7 @@ class Documents:
 
 def hides_suggestions(*, reveals_schema: bool) -> Any:
     """What graphql-core asks for each unknown name of one operation: whether to leave out names like it."""
-    return _Countdown(SUGGESTIONS) if reveals_schema else True
-
-
-class _Countdown:
-    """False as often as it may be asked for names to suggest, then true."""
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-
-    def __bool__(self) -> bool:
-        self._left -= 1
-        return self._left < 0
+    return Countdown(SUGGESTIONS) if reveals_schema else True
 
 
 def _size(value: Any) -> Any:

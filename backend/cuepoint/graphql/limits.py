@@ -7,9 +7,9 @@ commonly do, doubles the work with each fragment and is itself a denial of servi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -53,8 +53,6 @@ MAX_REPEATS = 2_000
 MAX_COST = 20_000
 # GraphiQL's own introspection nests 15 deep; cycles in it are stopped by graphql-core's introspection rule.
 MAX_INTROSPECTION_DEPTH = 20
-MAX_VARIABLE_DEPTH = 64
-MAX_VARIABLE_VALUES = 20_000
 
 # `first` counts for no more than the largest page of any list: beyond it the field refuses by itself.
 MAX_LIST = 500
@@ -101,6 +99,26 @@ class Weight:
 
 
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
+
+
+class _Facts(NamedTuple):
+    """What of a field's definition enters a cost."""
+
+    weight: int
+    kind: GraphQLNamedType
+    is_list: bool
+    page_argument: str | None
+
+
+_FACTS = "cuepoint-facts"
+
+
+def _facts_of(field: GraphQLField) -> _Facts:
+    facts: _Facts | None = field.extensions.get(_FACTS)
+    if facts is None:
+        facts = _Facts(weight_of(field), get_named_type(field.type), is_list(field.type), page_argument(field))
+        field.extensions[_FACTS] = facts
+    return facts
 
 
 class LimitExceededError(GraphQLError):
@@ -199,38 +217,10 @@ def _with_defaults(operation: OperationDefinitionNode, variables: dict[str, Any]
     return {**defaults, **variables}
 
 
-def check_variables(variables: Mapping[str, Any]) -> None:
-    """Refuse deep nesting, and text that Postgres cannot store, before anything recursive touches the values."""
-    level: list[Any] = [variables]
-    values = 0
-    for _ in range(MAX_VARIABLE_DEPTH):
-        following: list[Any] = []
-        for value in level:
-            kind = type(value)  # JSON has no others, and three questions for each value would double the cost
-            if kind is dict:
-                following.extend(value.keys())
-                following.extend(value.values())
-            elif kind is list:
-                following.extend(value)
-            elif kind is str and not is_storable(value):
-                raise GraphQLError("A variable holds a null character or half of a surrogate pair.")
-            else:
-                continue
-            if len(following) + values > MAX_VARIABLE_VALUES:
-                raise LimitExceededError(
-                    ErrorCode.QUERY_TOO_COSTLY, f"The variables hold more than {MAX_VARIABLE_VALUES} keys and values."
-                )
-        if not following:
-            return
-        values += len(following)
-        level = following
-    raise LimitExceededError(
-        ErrorCode.QUERY_TOO_DEEP, f"The variables nest deeper than the {MAX_VARIABLE_DEPTH} levels allowed."
-    )
-
-
 def _check_strings(document: DocumentNode) -> None:
     token = document.loc.start_token if document.loc else None
+    if document.loc and "\\" not in document.loc.source.body and is_storable(document.loc.source.body):
+        return  # without escapes, strings hold what the text holds
     while token is not None:
         if token.kind in (TokenKind.STRING, TokenKind.BLOCK_STRING) and not is_storable(token.value or ""):
             raise GraphQLError("A string holds a null character or half of a surrogate pair.")
@@ -260,9 +250,7 @@ class _Scale:
         total = Weight()
         for node in selections.selections:
             if isinstance(node, FieldNode):
-                weight = self._field(node, parent)
-                total.add(weight)
-                total.select((node.alias or node.name).value, 1, weight.fields)
+                self._field(node, parent, total)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 inner = self._schema.get_type(condition.name.value) if condition else parent
@@ -282,27 +270,33 @@ class _Scale:
             self._weights[name] = self.weigh(fragment.selection_set, inner)
         return self._weights[name]
 
-    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Weight:
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, total: Weight) -> None:
+        """Add a field to the set that it stands in."""
         name = node.name.value
-        aliases = 1 if node.alias else 0
+        total.width += 1
+        total.aliases += node.alias is not None
         is_introspection = name in INTROSPECTION_FIELDS
         definition = None if is_introspection else getattr(parent, "fields", {}).get(name)
+        facts = None if definition is None else _facts_of(definition)
+        fields = 1
         if node.selection_set is None:
-            cost = 1 if definition is None else weight_of(definition)
-            return Weight(width=1, depth=1, fields=1, aliases=aliases, cost=cost)
-        inner = self.weigh(node.selection_set, get_named_type(definition.type) if definition else None)
-        cost, per_item = self._cost(node, definition, inner)
-        return Weight(
-            width=1,
-            depth=1 if is_introspection else 1 + inner.depth,
-            introspection_depth=1 + inner.depth if is_introspection else inner.introspection_depth,
-            fields=1 + inner.fields,
-            aliases=aliases + inner.aliases,
-            directives=inner.directives,
-            repeats=inner.repeats,
-            cost=1 if is_introspection else cost,
-            per_item=per_item,
-        )
+            total.depth = max(total.depth, 1)
+            total.cost += 1 if facts is None else facts.weight
+        else:
+            inner = self.weigh(node.selection_set, None if facts is None else facts.kind)
+            cost, per_item = self._cost(node, definition, inner)
+            total.depth = max(total.depth, 1 if is_introspection else 1 + inner.depth)
+            total.introspection_depth = max(
+                total.introspection_depth, 1 + inner.depth if is_introspection else inner.introspection_depth
+            )
+            fields += inner.fields
+            total.aliases += inner.aliases
+            total.directives += inner.directives
+            total.repeats += inner.repeats
+            total.cost += 1 if is_introspection else cost
+            total.per_item += per_item
+        total.fields += fields
+        total.select((node.alias or node.name).value, 1, fields)
 
     def _cost(self, node: FieldNode, field: GraphQLField | None, inner: Weight) -> tuple[int, int]:
         """Cost of a field itself, and what it adds for each item of the page around it.
@@ -312,18 +306,18 @@ class _Scale:
         each = inner.cost + PLAIN_LIST * inner.per_item
         if field is None:
             return 1 + each, 0
-        own = weight_of(field)
+        facts = _facts_of(field)
         size = self._size(node, field)
         if size is not None:
-            return own + (size * each if is_list(field.type) else inner.cost + size * inner.per_item), 0
-        return (own, each) if is_list(field.type) else (own + each, 0)
+            return facts.weight + (size * each if facts.is_list else inner.cost + size * inner.per_item), 0
+        return (facts.weight, each) if facts.is_list else (facts.weight + each, 0)
 
     def _size(self, node: FieldNode, field: GraphQLField) -> int | None:
         """`first` of the field or of its input, capped; None where the field has no page size."""
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        argument = page_argument(field)
+        argument = _facts_of(field).page_argument
         if argument is None:
             return None
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
         if argument == "first":
             size = self._value(given.get("first"), field.args["first"].default_value)
         elif argument == "ids":

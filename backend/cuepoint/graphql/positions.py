@@ -19,11 +19,10 @@ from graphql import (
     OperationType,
     VariableNode,
     Visitor,
-    parse,
     visit,
 )
 
-from cuepoint.graphql.limits import MAX_TOKENS
+from cuepoint.graphql.parsing import parse_document
 
 POSITION = "after"
 MAX_TEXTS = 64  # of those that are shared at the same time
@@ -35,7 +34,7 @@ def position_variable(text: str, operation_name: str | None) -> str | None:
 
     `text` is a document that has run.
     """
-    document = parse(text)
+    document = parse_document(text)
     variables = _Variables()
     visit(document, variables)
     operation = _operation(document, operation_name)
@@ -52,8 +51,8 @@ def position_variable(text: str, operation_name: str | None) -> str | None:
 def subscribed(text: str, operation_name: str | None) -> tuple[str, str | None] | None:
     """Names of a subscription's root field and of itself; None for other operations. `text` may be anything."""
     try:
-        document = parse(text, max_lexical_tokens=MAX_TOKENS)
-    except (GraphQLError, RecursionError):
+        document = parse_document(text)
+    except GraphQLError:
         return None
     operation = _operation(document, operation_name)
     if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
