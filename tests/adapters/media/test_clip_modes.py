@@ -9,10 +9,11 @@ import av
 import pytest
 
 from cuepoint.adapters.media.base import ClipMode, RenderedClip
+from cuepoint.adapters.media.forms import ClipForm, ClipFormat
 from cuepoint.adapters.media.tools import ChildMediaTools
 from tests.support.cut_sources import CUT_SOURCES, cut_source, places
 from tests.support.cuts import assert_exact, assert_in_sync, rendered
-from tests.support.media import frame_numbers, make_wav, names
+from tests.support.media import click_times, frame_numbers, make_clip, make_wav, names, read_samples, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -117,3 +118,41 @@ class TestModes:
             )
 
         assert names(tmp_path) == []
+
+
+class TestSound:
+    async def test_that_begins_late_and_ends_early_is_no_failure(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        whole, source = make_clip(tmp_path / "whole.mp4", seconds=4), tmp_path / "a.mp4"
+        sound = "atrim=end=2,asetpts=PTS+1/TB"
+        run_ffmpeg("-i", str(whole), "-c:v", "copy", "-af", sound, "-c:a", "aac", "-ar", "48000", str(source))
+
+        for mode in ClipMode:
+            made, _ = await cut(tools, source, tmp_path / "clip.mp4", 0, 4000, mode)
+
+            assert (made.mode, made.end_ms) == (mode, 4000)
+        info, form = await tools.probe(source), ClipForm(format=ClipFormat.MP3)
+        made = await tools.render_clip(
+            source, tmp_path / "a.mp3", start_ms=0, end_ms=4000, info=info, on_progress=lambda _: None, form=form
+        )
+        assert 3000 <= made.duration_ms <= 3100
+
+    async def test_a_packet_that_is_lost_leaves_the_others_in_their_places(
+        self, tools: ChildMediaTools, tmp_path: Path
+    ) -> None:
+        whole, source = make_clip(tmp_path / "whole.mp4", seconds=4), tmp_path / "a.mp4"
+        lost = "noise=drop='eq(n,20)'"  # 64 ms at 1.2 s
+        run_ffmpeg("-i", str(whole), "-c", "copy", "-bsf:a", lost, str(source))
+
+        await cut(tools, source, tmp_path / "clip.mp4", 0, 4000, ClipMode.RENDER)
+
+        assert click_times(read_samples(tmp_path / "clip.mp4")) == pytest.approx([0, 1, 2, 3], abs=0.01)
+
+    async def test_what_cannot_be_decoded_is_silence(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        whole, source = make_clip(tmp_path / "whole.mp4", seconds=4), tmp_path / "a.mp4"
+        broken = "noise=amount='between(n,21,35)'"  # 1.3 to 2.3 s
+        run_ffmpeg("-i", str(whole), "-c", "copy", "-bsf:a", broken, str(source))
+
+        made, _ = await cut(tools, source, tmp_path / "clip.mp4", 0, 2000, ClipMode.RENDER)
+
+        assert (made.mode, made.duration_ms) == (ClipMode.RENDER, 2000)
+        assert len(read_samples(tmp_path / "clip.mp4")) / 48_000 == pytest.approx(2, abs=0.03)

@@ -15,7 +15,7 @@ from cuepoint.adapters.media.base import MediaCaps
 from cuepoint.adapters.media.cut import check_clip, plan_clip
 from cuepoint.adapters.media.plan import ClipPlan
 from cuepoint.errors import AdapterError, ErrorCode
-from tests.support.media import make_clip, make_text, make_wav
+from tests.support.media import make_clip, make_text, make_wav, run_ffmpeg
 
 pytestmark = pytest.mark.media
 
@@ -79,6 +79,36 @@ class TestCheckClip:
 
         assert refusal(made, plan_of(source, 0, 2000, audio_index=1)) == "The clip lacks a track of the source."
         assert refusal(make_wav(tmp_path / "c.wav"), plan_of(made, 0, 2000)) == "The clip lacks a track of the source."
+
+    @pytest.mark.parametrize(
+        ("sound", "found"),
+        [
+            ("atrim=end=1.7", "from 0.000 s to 1.7"),
+            ("apad=whole_dur=2.3", "from 0.000 s to 2.3"),
+            ("asetpts=PTS+0.3/TB", "from 0.236 s to 2.3"),  # with the packet before it
+        ],
+        ids=["too short", "too long", "too late"],
+    )
+    def test_sound_of_another_length(self, tmp_path: Path, sound: str, found: str) -> None:
+        source = make_clip(tmp_path / "a.mp4", seconds=2)
+        run_ffmpeg("-i", str(source), "-c:v", "copy", "-af", sound, "-c:a", "aac", str(tmp_path / "b.mp4"))
+
+        said = refusal(tmp_path / "b.mp4", plan_of(source, 0, 2000, audio_index=1))
+
+        assert said.startswith(f"The clip's sound goes {found}")
+        assert said.endswith("it was to go from 0.000 s to 2.000 s.")
+
+    def test_sound_that_ends_early_in_the_source_as_well_passes(self, tmp_path: Path) -> None:
+        whole, source = make_clip(tmp_path / "a.mp4", seconds=2), tmp_path / "b.mp4"
+        run_ffmpeg("-i", str(whole), "-c:v", "copy", "-af", "atrim=end=1.2", "-c:a", "aac", str(source))
+        plan = plan_of(source, 500, 2000, audio_index=1)
+
+        assert plan.audio is not None
+        assert plan.audio.heard_until is not None
+        assert 1.2 <= plan.audio.heard_until < 1.3
+        with opened(source) as descriptor:
+            whole_plan = plan_of(source, 0, 2000, audio_index=1)
+            assert check_clip(descriptor, CAPS, whole_plan).duration_ms == 2000
 
     def test_no_media_at_all(self, tmp_path: Path) -> None:
         plan = plan_of(make_clip(tmp_path / "a.mp4", seconds=2, audio=None), 0, 2000)

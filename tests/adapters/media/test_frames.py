@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cuepoint.adapters.media.forms import ClipAspect, ClipFit, ClipForm, ClipFormat, CropKey
-from cuepoint.adapters.media.frames import Frame, _path, _place, frame_of
+from cuepoint.adapters.media.frames import Frame, _inside, _path, _place, frame_of
 
 HD = (1920, 1080)
 
@@ -38,6 +38,17 @@ class TestFrameOf:
         made = frame_of(ClipForm(aspect=ClipAspect.R9_16), (322, 182))
 
         assert made.crop == made.size == (102, 182)
+
+
+class TestInside:
+    @pytest.mark.parametrize(
+        ("source", "size", "made"),
+        [(HD, (1080, 1920), (1080, 608)), ((1000, 16), (16, 28), (16, 2)), ((16, 1000), (1920, 1080), (18, 1080))],
+    )
+    def test_the_whole_picture_as_large_as_it_fits(
+        self, source: tuple[int, int], size: tuple[int, int], made: tuple[int, int]
+    ) -> None:
+        assert _inside(source, size) == made
 
 
 class TestPlace:

@@ -1,6 +1,7 @@
 """Every hostile file ends as expected within its caps: no other file opened, no connection made, nothing left behind.
 
-All files are worked on once, two at a time, by a fixture; each test looks at what happened to its file.
+All files are worked on, two at a time, by a fixture: in one round by what takes a video in, in another, which is long,
+by what is made of it for watching. Each test looks at what happened to its file.
 """
 
 from __future__ import annotations
@@ -10,26 +11,26 @@ import contextlib
 import os
 import resource
 import stat
-import time
-from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import av.error
 import pytest
 
-from cuepoint.adapters.media.base import MediaCaps, MediaInfo
+from cuepoint.adapters.media.base import MediaCaps
 from cuepoint.adapters.media.boxes import check_boxes
 from cuepoint.adapters.media.commands import ffmpeg_binary, wav_command
 from cuepoint.adapters.media.sniff import DEMUXERS
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
-from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.errors import CuepointError, ErrorCode
 from cuepoint.processes.child import run_child
 from cuepoint.processes.sandbox import Box
 from tests.support import hostile_bytes as b
-from tests.support.hostile import NO_PICTURE, OK, HostileFile, Trap, corpus, playlists
+from tests.support.hostile import HostileFile, Trap, corpus, playlists
+from tests.support.hostile_steps import INTAKE, LOOKS, Outcome, Steps
 from tests.support.media import make_wav
 from tests.support.traps import CANARY, adopted_orphans, children, holders_of, traps_in
 
@@ -42,20 +43,10 @@ MAX_OUTPUT_BYTES = 40 * 1024**2
 
 
 @dataclass
-class Outcome:
-    """What became of one file."""
-
-    said: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    left: list[str] = field(default_factory=list)
-    processes: list[int] = field(default_factory=list)
-    outputs: list[bytes] = field(default_factory=list)
-
-
-@dataclass
 class Round:
     """What became of all of them."""
 
+    steps: Steps
     outcomes: dict[str, Outcome]
     calls: list[bytes]
     canary_opened: bool
@@ -66,17 +57,18 @@ class Round:
     descriptors: int
 
 
-@pytest.fixture(scope="module")
-async def worked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Round]:
+@pytest.fixture(scope="module", params=[INTAKE, pytest.param(LOOKS, marks=pytest.mark.long)], ids=lambda one: one.name)
+async def worked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Round]:
     folder, temporary = tmp_path_factory.mktemp("hostile"), tmp_path_factory.mktemp("temporary")
     async with traps_in(folder) as traps:
         with pytest.MonkeyPatch.context() as patch, adopted_orphans():
             patch.setenv("TMPDIR", str(temporary))
             memory, descriptors, processes = _memory_kib(), _descriptors(), children()
-            outcomes = await _work_on_all(folder, traps.trap)
+            outcomes = await _work_on_all(request.param, folder, traps.trap)
             canary_opened = traps.opened.has_seen_one()
             traps.trap.canary.read_bytes()
             yield Round(
+                steps=request.param,
                 outcomes=outcomes,
                 calls=traps.calls,
                 canary_opened=canary_opened,
@@ -88,57 +80,26 @@ async def worked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Roun
             )
 
 
-async def _work_on_all(folder: Path, trap: Trap) -> dict[str, Outcome]:
-    tools, places = ChildMediaTools(Settings()), asyncio.Semaphore(2)
+async def _work_on_all(steps: Steps, folder: Path, trap: Trap) -> dict[str, Outcome]:
+    places = asyncio.Semaphore(2)
 
     async def work(number: int, file: HostileFile) -> tuple[str, Outcome]:
-        place = folder / str(number)
+        place, made = folder / str(number), Outcome()
         place.mkdir()
         async with places:
-            return file.id, await _work_on(tools, file, place, trap)
+            path = file.write(place, trap)
+            await steps.work(file, path, place, made)
+            _look_at(place, {path.name}, steps.outputs, made)
+            return file.id, made
 
     return dict(await asyncio.gather(*(work(number, file) for number, file in enumerate(FILES))))
 
 
-async def _work_on(tools: ChildMediaTools, file: HostileFile, place: Path, trap: Trap) -> Outcome:
-    path, made = file.write(place, trap), Outcome()
-    infos: list[MediaInfo] = []
-
-    async def probe() -> MediaInfo:
-        infos.append(await tools.probe(path))
-        return infos[0]
-
-    await _note(made, "probe", probe())
-    info = infos[0] if infos else None
-    index = info.audio.index if info is not None and info.audio is not None else 0
-    duration = info.duration_ms if info is not None else None
-    if "sound" in file.expected:
-        work = tools.extract_audio(path, place / "a.wav", track_index=index, duration_ms=duration, on_progress=_ignore)
-        await _note(made, "sound", work)
-    if "poster" in file.expected:
-        await _note(made, "poster", tools.poster(path, place / "a.jpg", duration_ms=duration))
-    _look_at(place, path.name, made)
-    return made
-
-
-def _look_at(place: Path, source: str, made: Outcome) -> None:
-    found = {path.name: path for path in place.iterdir() if path.name != source}
-    made.outputs = [found.pop(name).read_bytes() for name in ("a.wav", "a.jpg") if name in found]
-    made.left = sorted(found)
+def _look_at(place: Path, source: set[str], outputs: tuple[str, ...], made: Outcome) -> None:
+    found = {path.name: path for path in place.iterdir()}
+    made.outputs = [found[name].read_bytes() for name in outputs if name in found]
+    made.left = sorted(found.keys() - source - set(outputs))
     made.processes = holders_of(place)
-
-
-async def _note(made: Outcome, operation: str, work: Awaitable[object]) -> None:
-    start = time.monotonic()
-    try:
-        made.said[operation] = NO_PICTURE if await work is None else OK
-    except (CuepointError, AdapterError) as error:
-        made.said[operation] = error.code.value
-    made.seconds[operation] = time.monotonic() - start
-
-
-def _ignore(done_ms: int) -> None:
-    pass
 
 
 def _memory_kib() -> int:
@@ -155,7 +116,7 @@ class TestHostileFiles:
     async def test_ends_as_expected(self, worked: Round, file: HostileFile) -> None:
         outcome = worked.outcomes[file.id]
 
-        assert outcome.said == file.expected
+        assert outcome.said == worked.steps.expected(file)
         assert max(outcome.seconds.values()) < MAX_SECONDS
         assert (outcome.left, outcome.processes) == ([], [])
         assert not any(CANARY in output for output in outcome.outputs)

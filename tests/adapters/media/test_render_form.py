@@ -127,6 +127,15 @@ class TestFrame:
         assert grain(middle) > 10 * max(grain(top), grain(bottom))
         assert min(top.mean(), bottom.mean()) > 100  # not bars of black
 
+    async def test_a_ribbon_stands_before_its_blur_as_a_line(self, tools: ChildMediaTools, tmp_path: Path) -> None:
+        source = tmp_path / "a.mp4"
+        run_ffmpeg("-f", "lavfi", "-i", "color=white:s=1000x16:d=0.2", "-pix_fmt", "yuv420p", str(source))
+        form = ClipForm(aspect=ClipAspect.R9_16, fit=ClipFit.BLUR)
+
+        made = await render(tools, source, tmp_path / "clip.mp4", form, end_ms=200)
+
+        assert (made.width, made.height) == (16, 28)
+
     async def test_key_frames_move_the_part_that_is_cut_out(
         self, tools: ChildMediaTools, colours: Path, tmp_path: Path
     ) -> None:

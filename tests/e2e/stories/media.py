@@ -38,6 +38,9 @@ async def media(run: Run, sample: Sample) -> None:
     await _cover(run, sample)
     playback = await run("Playback", videoId=sample.video_id)
     assert (playback["playback"]["kind"], playback["playback"]["contentType"]) == ("ORIGINAL", "video/mp4")
+    files = {one["kind"]: one for one in playback["artifacts"]}
+    assert list(files) == ["ASR_AUDIO", "POSTER", "POSTER_MEDIUM", "POSTER_SMALL", "STORYBOARD", "WAVEFORM", "PROXY"]
+    assert (await run.client.http.get(files["ASR_AUDIO"]["url"])).content.startswith(b"RIFF")
     [file] = playback["audioFiles"]["nodes"]
     assert (await run.client.http.get(file["url"])).content.startswith(b"OggS")
     assert await run("SimilarVideos", videoId=sample.video_id) == []

@@ -12,7 +12,7 @@ from cuepoint.adapters.media.forms import PLAIN, ClipForm
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
-from cuepoint.features.clips import bulk
+from cuepoint.features.clips import bulk, service
 from cuepoint.features.clips.models import Clip
 from cuepoint.features.clips.requests import ClipRequest, Place
 from cuepoint.features.clips.spans import AutoRule
@@ -22,7 +22,7 @@ from tests.support.builders.clips import make_moment
 from tests.support.builders.projects import make_project
 from tests.support.builders.transcripts import make_transcript
 from tests.support.builders.users import make_viewer
-from tests.support.builders.videos import make_video
+from tests.support.builders.videos import make_maps, make_video
 
 RULE = AutoRule(length_ms=30_000, overlap_ms=0, max_clips=10, respects_sentences=False)
 
@@ -98,6 +98,19 @@ class TestMomentRequests:
         assert [request.place.moment_id for request in made] == [moments[1].id, moments[0].id]
         assert {request.form for request in made} == {form}
 
+    async def test_their_borders_go_into_silence(self, db: Database, viewer: Viewer, video: Video) -> None:
+        moment = await make_moment(db, video)  # 4-9 s
+        await make_transcript(db, video, "One two three.")  # to 0.9 s
+        await make_maps(db, video, silences=[3_500, 3_900, 9_100, 9_500], black=[])
+
+        async with db.read() as session:
+            [made] = await bulk.moment_requests(session, viewer, video.id, 1, PLAIN)
+        async with db.write() as session:
+            clip, _ = await service.request_clip(session, viewer, made)
+
+        assert (clip.moment_id, clip.requested_start_ms, clip.requested_end_ms) == (moment.id, 4_000, 9_000)
+        assert service.cut_range(clip) == (3_850, 9_150)
+
     async def test_without_moments(self, db: Database, viewer: Viewer, video: Video) -> None:
         async with db.read() as session:
             with pytest.raises(CuepointError) as caught:
@@ -122,6 +135,16 @@ class TestAutoRequests:
         rule = replace(RULE, length_ms=2_000, respects_sentences=True)
 
         assert await self.ask(db, viewer, video, rule) == [(0, 1_200), (1_600, 3_800)]
+
+    async def test_borders_go_into_silence_and_out_of_black(self, db: Database, viewer: Viewer, video: Video) -> None:
+        await make_transcript(db, video, *["One two three four."] * 10)  # 1.2 s each, 0.4 s between them
+        await make_maps(db, video, silences=[29_700, 30_200], black=[59_800, 60_100])
+
+        async with db.read() as session:
+            made = await bulk.auto_requests(session, viewer, video.id, RULE, mode=None, form=PLAIN)
+
+        assert [request.cut for request in made] == [(0, 30_000), (30_000, 59_800), (60_100, 81_500)]
+        assert [request.place.end_ms for request in made] == [30_000, 60_000, 81_500]
 
     async def test_fewer_than_wanted_is_an_error_with_the_reason(
         self, db: Database, viewer: Viewer, video: Video

@@ -326,7 +326,7 @@ class TestCreateReel:
             "items": [of(video, start=0, end=2), of(video, start=80, end=90)],
         }
 
-        payload = (await api.data(REEL, {"input": given}))["createReel"]
+        payload = (await api.data(REEL, {"input": given | {"order": "SOURCE_TIME"}}))["createReel"]
 
         assert payload["errors"] == [{"code": "RANGE_OUTSIDE_MEDIA", "field": ["items", "1", "end"]}]
         assert (await count(db, Reel), await count(db, ReelItem)) == (0, 0)

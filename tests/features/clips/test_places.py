@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select
 
@@ -13,12 +15,13 @@ from cuepoint.features.clips.models import Clip
 from cuepoint.features.clips.requests import ClipRequest, Place
 from cuepoint.features.clips.spans import ClipSnap, SilenceRule
 from cuepoint.features.jobs.models import Job, JobKind
+from cuepoint.features.projects.models import Project
 from cuepoint.features.transcripts import service as transcripts
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_project
 from tests.support.builders.transcripts import make_transcript
-from tests.support.builders.videos import make_video
+from tests.support.builders.videos import INFO, make_maps, make_video
 
 # 300 ms a word, 400 ms between sentences: 0-1500, 1900-3400, 3800-5300.
 TEXTS = ("The seed lies in earth.", "It waits for warm rain.", "The seed lies no longer.")
@@ -115,6 +118,14 @@ class TestSnap:
         assert (clip.requested_start_ms, clip.requested_end_ms) == (1_000, 2_000)
         assert service.cut_range(clip) == (clip.snapped_start_ms, clip.snapped_end_ms) == (0, 3_400)
 
+    async def test_from_there_it_goes_into_the_silence(self, db: Database, viewer: Viewer, said: Video) -> None:
+        await make_maps(db, said, silences=[1_550, 1_850], black=[])
+
+        clip = await ask(db, viewer, said, Place(1_000, 1_200), snap=ClipSnap.SENTENCE)
+        plain = await ask(db, viewer, said, Place(0, 1_500))
+
+        assert (service.cut_range(clip), service.cut_range(plain)) == ((0, 1_600), (0, 1_500))
+
     async def test_what_stays_is_not_noted(self, db: Database, viewer: Viewer, said: Video) -> None:
         clip = await ask(db, viewer, said, Place(1_900, 3_400), snap=ClipSnap.SENTENCE)
 
@@ -145,6 +156,21 @@ class TestSilences:
         error = await refusal(db, viewer, said, place, silences=rule)
 
         assert (error.code, error.field) == (code, field)
+
+
+class TestLength:
+    async def test_what_does_not_tell_its_length_cannot_be_cut(
+        self, db: Database, viewer: Viewer, project: Project
+    ) -> None:
+        endless = await make_video(db, project, info=replace(INFO, duration_ms=None))
+        unprobed = await make_video(db, project, info=None)
+
+        refused = await refusal(db, viewer, endless, Place(0, 1_000))
+        early = await refusal(db, viewer, unprobed, Place(0, 1_000))
+
+        assert (refused.code, refused.field) == (ErrorCode.UNSUPPORTED_MEDIA, ("videoId",))
+        assert refused.message.endswith("it cannot be cut. Convert it to MP4; upload that.")
+        assert early.code is ErrorCode.NOT_READY
 
 
 class TestRange:

@@ -13,7 +13,7 @@ from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode, ForbiddenError, NotFoundError
 from cuepoint.features.clips import reels
 from cuepoint.features.clips.models import Reel, ReelItem
-from cuepoint.features.clips.reels import ReelPiece, ReelRequest
+from cuepoint.features.clips.reels import ReelOrder, ReelPiece, ReelRequest
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.videos.models import Video
@@ -72,6 +72,22 @@ class TestRequestReel:
         ]
         assert (job.kind, job.video_id, job.args) == (JobKind.REEL_RENDERING, None, {"reel_id": str(reel.id)})
         assert (reel.title, reel.cross_fade_ms, reel.form) == ("Reel of 3", 400, form.to_json())
+
+    async def test_may_be_in_the_order_of_their_sources(
+        self, db: Database, viewer: Viewer, project: Project, video: Video
+    ) -> None:
+        younger = await make_video(db, project)
+        given = [piece(younger), piece(video, 3_000, 4_000), piece(video, 500, 1_500)]
+
+        reel, _ = await ask(db, viewer, project, *given, order=ReelOrder.SOURCE_TIME)
+
+        async with db.read() as session:
+            items = (await reels.items_of(session, [reel.id]))[reel.id]
+        assert [(item.position, item.video_id, item.start_ms) for item in items] == [
+            (0, video.id, 500),
+            (1, video.id, 3_000),
+            (2, younger.id, 0),
+        ]
 
     async def test_refuses_nothing_and_too_much(
         self, db: Database, viewer: Viewer, project: Project, video: Video

@@ -7,9 +7,11 @@ import pytest
 from cuepoint.features.clips.spans import (
     AutoRule,
     ClipSnap,
+    Maps,
     SilenceRule,
     divided,
     find_text,
+    settled,
     snapped,
     without_silences,
 )
@@ -72,6 +74,37 @@ class TestSnapped:
     )
     def test_grows_to_what_it_touches(self, given: tuple[int, int], snap: ClipSnap, found: tuple[int, int]) -> None:
         assert snapped(self.WORDS, *given, snap) == found
+
+
+class TestSettled:
+    WORDS = said("One two three.", "Four five six.")  # 0-900, 1300-2200
+
+    @pytest.mark.parametrize(
+        ("given", "silences", "black", "found"),
+        [
+            ((0, 900), [(950, 1250)], [], (0, 1000)),
+            ((1300, 2200), [(950, 1250), (2300, 9000)], [], (1200, 2350)),
+            ((1300, 2200), [(800, 1400), (2100, 9000)], [], (1300, 2200)),  # words win over what the map says
+            ((1100, 2300), [(950, 1250), (2200, 9000)], [], (1100, 2300)),
+            ((450, 2000), [(300, 700), (1900, 2100)], [], (450, 2000)),  # inside words
+            ((3000, 7000), [(3340, 3600), (6700, 6900)], [], (3000, 6850)),  # one is too far
+            ((0, 10_000), [(9900, 10_000)], [], (0, 9950)),
+            ((3000, 7000), [], [(2900, 3200), (6800, 7100)], (3200, 6800)),
+            ((3000, 7000), [], [(2900, 3400), (6600, 7100)], (3000, 7000)),
+            ((1200, 2300), [], [(1000, 1400), (2100, 2400)], (1200, 2300)),  # nothing but black up to the words
+            ((3000, 7000), [(2800, 3000)], [(2700, 2900)], (2950, 7000)),
+            ((3000, 3150), [(3200, 3400)], [(2990, 3140)], (3000, 3150)),  # nothing would be left
+        ],
+        ids=str,
+    )
+    def test_borders_go_into_silence_and_out_of_black(
+        self,
+        given: tuple[int, int],
+        silences: list[tuple[int, int]],
+        black: list[tuple[int, int]],
+        found: tuple[int, int],
+    ) -> None:
+        assert settled(self.WORDS, Maps(silences, black, 10_000), *given) == found
 
 
 class TestWithoutSilences:

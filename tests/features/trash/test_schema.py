@@ -28,7 +28,7 @@ RESTORE = """mutation ($input: RestoreVideoInput!) { restoreVideo(input: $input)
   video { id title } errors { code } } }"""
 TRASH = """query ($project: ID, $first: Int!, $after: String) {
   trashedVideos(projectId: $project, first: $first, after: $after) {
-    totalCount nodes { id title sizeBytes deletedAt restorableUntil project { id } }
+    totalCount nodes { id title status sizeBytes deletedAt restorableUntil project { id } }
     pageInfo { endCursor hasNextPage } } }"""
 # Every way to a video and to what was made of it.
 EVERYWHERE = """query ($video: ID!, $project: ID!, $hash: String!, $nodes: [ID!]!) {
@@ -195,6 +195,7 @@ class TestTrashedVideos:
 
         assert [node["title"] for node in first["nodes"] + second["nodes"]] == ["Video 2", "Video 1", "Video 0"]
         assert (first["totalCount"], first["pageInfo"]["hasNextPage"]) == (3, True)
+        assert {node["status"] for node in first["nodes"]} == {"DELETING"}
         assert first["nodes"][0]["sizeBytes"] == 1000
         assert first["nodes"][0]["project"] == {"id": variables["project"]}
 

@@ -31,7 +31,7 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.jobs import connect, ended
-from tests.support.s3_server import S3Server
+from tests.support.s3_server import S3Server, put_presigned
 from tests.support.uploads import expire_now
 from tests.support.workers import worker_for_tests
 
@@ -117,11 +117,14 @@ class TestParts:
         stored = [piece async for piece in world.storage.read(made.video.storage_key, 0, len(FILE))]
         assert b"".join(stored) == FILE
 
-    async def test_the_usual_client_understands_what_was_sent(self, world: World, s3: S3Server) -> None:
-        upload = await world.create()
-        [first] = await world.urls(upload, 1)
-        await put(first, FILE[:PART])
+    async def test_the_usual_client_sends_the_parts_and_finds_them(
+        self, world: World, s3: S3Server, database_url: str
+    ) -> None:
+        upload = await world.create(sha256=SHA256)
+        first, second = await world.urls(upload, 1, 2)
 
+        sent = [(first, FILE[:PART]), (second, FILE[PART:])]
+        answers = await asyncio.gather(*(asyncio.to_thread(put_presigned, *one) for one in sent))
         with closing(s3.client()) as client:
             [open_upload] = [
                 found
@@ -132,7 +135,9 @@ class TestParts:
                 "Parts"
             ]
 
-        assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, PART)]
+        assert (answers, await world.check(database_url, await world.complete(upload))) == ([200, 200], ["SUCCEEDED"])
+        assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, PART), (2, len(FILE) - PART)]
+        assert (await world.row(upload)).content_hash == SHA256
 
     async def test_what_is_missing_is_named(self, world: World) -> None:
         upload = await world.create()

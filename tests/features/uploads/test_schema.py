@@ -8,11 +8,13 @@ from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.projects.models import ProjectRole
+from cuepoint.features.uploads.models import Upload
 from cuepoint.graphql.scalars import encode_id
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload, make_video
 from tests.support.graphql import api_of
+from tests.support.rows import count
 
 CREATE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
   upload { id url filename sizeBytes offsetBytes status contentHash project { name } }
@@ -46,6 +48,37 @@ class TestCreateUpload:
 
         assert payload["upload"] is None
         assert [(e["code"], e["field"]) for e in payload["errors"]] == [("BAD_USER_INPUT", ["sizeBytes"])]
+
+    @pytest.mark.parametrize(
+        ("content_type", "code"),
+        [
+            ("text/plain", "UNSUPPORTED_MEDIA"),
+            ("Application/PDF; version=1.7", "UNSUPPORTED_MEDIA"),
+            ("application/vnd.openxmlformats-officedocument.presentationml.presentation", "UNSUPPORTED_MEDIA"),
+            ("mp4", "BAD_USER_INPUT"),
+            ("video/mp4\n", None),
+            ("image/png", None),  # whatever the bytes are: they tell
+            ('video/mp4; codecs="avc1.42E01E, mp4a.40.2"', None),
+            ("text/vnd.trolltech.linguist", None),  # so do desktops call MPEG transport streams
+            ("application/octet-stream", None),
+            ("", None),
+            (None, None),
+        ],
+    )
+    async def test_what_is_surely_no_media_is_refused_before_a_byte_is_sent(
+        self, db: Database, settings: Settings, content_type: str | None, code: str | None
+    ) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db, owner_id=viewer.user_id)
+        given = {"projectId": encode_id("Project", project.id), "filename": "a.mp4", "sizeBytes": 1}
+
+        api = api_of(db, settings, viewer)
+        payload = (await api.data(CREATE, {"input": given | {"contentType": content_type}}))["createUpload"]
+
+        assert [(e["code"], e["field"]) for e in payload["errors"]] == (
+            [] if code is None else [(code, ["contentType"])]
+        )
+        assert (await count(db, Upload), payload["upload"] is None) == ((1, False) if code is None else (0, True))
 
     async def test_strangers_and_malformed_ids_find_no_project(self, db: Database, settings: Settings) -> None:
         project = await make_project(db)

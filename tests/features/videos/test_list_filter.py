@@ -8,12 +8,14 @@ from itertools import product
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.projects.models import Project
 from cuepoint.features.users.models import User
+from cuepoint.features.videos.conditions import is_in
 from cuepoint.features.videos.models import Video
 from cuepoint.features.videos.state import VideoStatus
 from tests.support.builders.attempts import make_job
@@ -72,13 +74,28 @@ class TestStatus:
                     await make_job(db, kind, video, status=status)
         everything = await listed(api)
 
-        for state in VideoStatus:
+        for state in set(VideoStatus) - {VideoStatus.DELETING}:  # of those no list shows any
             shown = {video["id"] for video in everything if video["status"] == state.value}
             assert shown
             assert {video["id"] for video in await listed(api, status=[state.value])} == shown
         either = [video for video in everything if video["status"] in ("READY", "FAILED")]
         assert await listed(api, status=["READY", "FAILED"]) == either
         assert await listed(api, **{"not": {"status": [state.value for state in VideoStatus]}}) == []
+
+    async def test_a_deleted_one_is_in_no_other_state_and_in_no_list(
+        self, db: Database, api: Api, project: Project
+    ) -> None:
+        gone, probed = await make_video(db, project), await make_video(db, project)
+        async with db.write() as session:
+            (await session.get_one(Video, gone.id)).deleted_at = gone.created_at
+            await session.flush()
+            found = {state: set(await session.scalars(select(Video.id).where(is_in([state])))) for state in VideoStatus}
+
+        assert {state: ids for state, ids in found.items() if ids} == {
+            VideoStatus.READY: {probed.id},
+            VideoStatus.DELETING: {gone.id},
+        }
+        assert await listed(api, status=["DELETING"]) == []
 
     async def test_the_newest_job_of_a_kind_counts(self, db: Database, api: Api, project: Project) -> None:
         video = await make_video(db, project)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,13 +34,16 @@ LOOKS = """query ($id: ID!) { video(id: $id) {
   blackRanges { totalCount nodes { startSeconds endSeconds accuracySeconds } }
   freezeRanges(minDuration: 3) { totalCount } } }"""
 PLAY = """query ($id: ID!) { video(id: $id) { playback { kind contentType url expiresAt }
-  original: playback(kind: ORIGINAL) { contentType } proxy: playback(kind: PROXY) { contentType } } }"""
+  original: playback(kind: ORIGINAL) { contentType } proxy: playback(kind: PROXY) { contentType } proxyReason } }"""
+ARTIFACTS = """query ($id: ID!) { video(id: $id) {
+  artifacts { kind contentType sizeBytes createdAt url } } }"""
 POSTER = "mutation ($input: SetPosterInput!) { setPoster(input: $input) { job { kind } errors { code field } } }"
 PROXY = "mutation ($input: CreateProxyInput!) { createProxy(input: $input) { job { id kind } errors { code field } } }"
 AUDIO = """mutation ($input: ExtractAudioInput!) { extractAudio(input: $input) {
   audioFile { id format quality trackIndex isNormalized url job { kind } } errors { code field } } }"""
 MANY = """query ($first: Int!) { videos(first: $first) { nodes { storyboard { tileCount } silences { totalCount }
-  playback { kind } proxy: playback(kind: PROXY) { kind } poster { url } audioFiles { totalCount nodes { id } } } } }"""
+  playback { kind } proxy: playback(kind: PROXY) { kind } poster { url } artifacts { kind }
+  audioFiles { totalCount nodes { id } } } } }"""
 
 PACK = StoryboardPack(
     tile_width=320,
@@ -142,7 +146,7 @@ class TestPlayback:
 
         assert (found["playback"]["kind"], found["playback"]["contentType"]) == ("ORIGINAL", "video/mp4")
         assert "/media/videos/" in found["playback"]["url"]
-        assert found["proxy"] is None
+        assert (found["proxy"], found["proxyReason"]) == (None, None)
 
     async def test_else_the_proxy(self, db: Database, api: Api, project: Project) -> None:
         info = fake_media_info()
@@ -155,6 +159,23 @@ class TestPlayback:
 
         assert (before["playback"], before["original"]) == (None, {"contentType": "video/mp4"})
         assert (after["playback"]["kind"], after["proxy"]) == ("PROXY", {"contentType": "video/mp4"})
+        assert after["proxyReason"] == "VIDEO_CODEC"
+
+    async def test_the_first_track_until_there_is_a_proxy_with_the_chosen_one(
+        self, db: Database, api: Api, project: Project
+    ) -> None:
+        info = fake_media_info()
+        second = dataclasses.replace(info.tracks[1], index=2, is_default=False)
+        video = await make_video(db, project, info=dataclasses.replace(info, tracks=(*info.tracks, second)))
+        async with db.write() as session:
+            await session.execute(update(Video).values(audio_track=2))
+        before = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
+        await make_rendition(db, video, RenditionKind.PROXY, content_type="video/mp4")
+
+        after = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
+
+        assert (before["playback"]["kind"], before["proxyReason"]) == ("ORIGINAL", "AUDIO_TRACK")
+        assert after["playback"]["kind"] == "PROXY"
 
     async def test_files_that_were_given_up_do_not_play(self, db: Database, api: Api, video: Video) -> None:
         async with db.write() as session:
@@ -162,7 +183,45 @@ class TestPlayback:
 
         found = (await api.data(PLAY, {"id": encode_id("Video", video.id)}))["video"]
 
-        assert found == {"playback": None, "original": None, "proxy": None}
+        assert found == {"playback": None, "original": None, "proxy": None, "proxyReason": "CONTAINER"}
+
+
+class TestArtifacts:
+    async def test_are_its_own_files_in_the_order_of_their_kinds(
+        self, db: Database, api: Api, project: Project, video: Video
+    ) -> None:
+        await make_rendition(db, await make_video(db, project), RenditionKind.PROXY)
+        made = [await make_rendition(db, video, kind) for kind in reversed(RenditionKind)][::-1]
+
+        found = (await api.data(ARTIFACTS, {"id": encode_id("Video", video.id)}))["video"]["artifacts"]
+
+        paths = [None if one["url"] is None else one["url"].partition("?")[0] for one in found]
+        base = "https://video.example.org/media/renditions"
+        assert paths == [
+            None
+            if row.kind in (RenditionKind.STORYBOARD, RenditionKind.WAVEFORM)
+            else f"{base}/{row.id.hex}/{row.kind.value.lower()}.wav"
+            for row in made
+        ]
+        assert [(one["kind"], one["contentType"], one["sizeBytes"]) for one in found] == [
+            (kind.value, "audio/wav", 10) for kind in RenditionKind
+        ]
+
+    async def test_are_as_old_as_the_file(self, db: Database, api: Api, video: Video) -> None:
+        old = await make_rendition(db, video, RenditionKind.PROXY, created_at=video.created_at - timedelta(days=1))
+
+        async with db.write() as session:
+            await looks.record_proxy(session, video.id, rendition(video, RenditionKind.PROXY))
+
+        [found] = (await api.data(ARTIFACTS, {"id": encode_id("Video", video.id)}))["video"]["artifacts"]
+        assert (found["sizeBytes"], datetime.fromisoformat(found["createdAt"]) > old.created_at) == (1170, True)
+
+    async def test_take_one_statement_for_all_videos(self, db: Database, api: Api, project: Project) -> None:
+        for _ in range(3):
+            await make_rendition(db, await make_video(db, project), RenditionKind.PROXY)
+        bare = await api.statements("{ videos { nodes { id } } }")
+
+        assert await api.statements("{ videos { nodes { id artifacts { kind url } } } }") == bare + 1
 
 
 class TestMutations:

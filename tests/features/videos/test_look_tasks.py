@@ -304,6 +304,17 @@ class TestMakeProxy:
 
         assert await avi.rendition(RenditionKind.PROXY) is not None
 
+    async def test_sound_that_is_not_the_first_track_gets_one(self, db: Database, dubbed: Studio) -> None:
+        async with db.write() as session:
+            (await session.get_one(Video, dubbed.video.id)).audio_track = 1
+
+        context = await dubbed.run(JobKind.PROXY, make_proxy)
+
+        proxy = await dubbed.rendition(RenditionKind.PROXY)
+        assert proxy is not None
+        assert abs((proxy.duration_ms or 0) - 1000) < 50  # the second track lasts a second, the first one two
+        assert await told(db, context) == {"sizeBytes": proxy.size_bytes}
+
 
 class TestWriteAudio:
     async def test_offers_the_file(self, db: Database, film: Studio) -> None:

@@ -19,6 +19,7 @@ from cuepoint.features.videos.looks import (
     BoardFile,
     SmallerPosters,
     drawn_track,
+    maps_for_cuts,
     record_posters,
     replace_sound_map,
     replace_storyboard,
@@ -28,7 +29,7 @@ from cuepoint.features.videos.models import Rendition, RenditionKind, SoundMap, 
 from cuepoint.features.videos.service import record_media_info
 from tests.support.builders.projects import make_project
 from tests.support.builders.users import make_viewer
-from tests.support.builders.videos import INFO, make_rendition, make_upload, make_video
+from tests.support.builders.videos import INFO, make_maps, make_rendition, make_upload, make_video
 from tests.support.rows import count
 
 PACK = StoryboardPack(320, 180, 1, 10, 1000, (10,), (20,), bytes(8), 1000, (), ())
@@ -158,3 +159,15 @@ class TestDrawnTrack:
             16_000,
             16_000,
         ]
+
+
+class TestMapsForCuts:
+    async def test_black_counts_where_it_is_known_well_enough(self, db: Database) -> None:
+        video = await make_video(db, await make_project(db, owner_id=(await make_viewer(db)).user_id))
+        async with db.read() as session:
+            assert await maps_for_cuts(session, video.id, 300) == (81_500, [], [])
+        await make_maps(db, video, silences=[0, 500], black=[100, 400], step_ms=300)
+
+        async with db.read() as session:
+            assert await maps_for_cuts(session, video.id, 300) == (81_500, [0, 500], [100, 400])
+            assert await maps_for_cuts(session, video.id, 299) == (81_500, [0, 500], [])

@@ -150,8 +150,9 @@ class TestStartPipeline:
             JobKind.AUDIO_EXTRACTION,
             JobKind.TRANSCRIPTION,
             JobKind.WAVEFORM,
+            JobKind.PROXY,
         ]
-        assert [job.args for job in jobs] == [{"audio_track": 2, "sources": {"audio_track": "CALL"}}, {}, {}, {}]
+        assert [job.args for job in jobs] == [{"audio_track": 2, "sources": {"audio_track": "CALL"}}, {}, {}, {}, {}]
 
     async def test_a_track_that_is_not_there_starts_nothing(self, db: Database) -> None:
         video = await make_video(db, await make_project(db), info=info_of(True, False))

@@ -10,7 +10,16 @@ from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.projects.models import Project
 from cuepoint.features.uploads.models import Upload, UploadStatus
-from cuepoint.features.videos.models import AudioFile, AudioFormat, AudioQuality, Rendition, RenditionKind, Video
+from cuepoint.features.videos.models import (
+    AudioFile,
+    AudioFormat,
+    AudioQuality,
+    Rendition,
+    RenditionKind,
+    SoundMap,
+    Storyboard,
+    Video,
+)
 
 INFO = MediaInfo(
     container="mov,mp4,m4a,3gp,3g2,mj2",
@@ -74,6 +83,15 @@ async def make_rendition(db: Database, video: Video, kind: RenditionKind, **valu
     async with db.write() as session:
         session.add(rendition)
     return rendition
+
+
+async def make_maps(db: Database, video: Video, *, silences: list[int], black: list[int], step_ms: int = 40) -> None:
+    """What is known of the sound and the pictures of the video, without their files."""
+    grid = {"tile_width": 320, "tile_height": 180, "columns": 1, "rows": 1, "interval_ms": 1000}
+    none = {"sheet_ends": [], "tile_ends": [], "hashes": b"", "bands": [], "freeze_ranges": []}
+    async with db.write() as session:
+        session.add(SoundMap(video_id=video.id, samples=0, start_ms=0, silences=silences, sounds=[]))
+        session.add(Storyboard(video_id=video.id, step_ms=step_ms, black_ranges=black, **grid, **none))
 
 
 async def make_audio_file(db: Database, video: Video, *, is_written: bool = True) -> AudioFile:

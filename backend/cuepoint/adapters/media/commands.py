@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from fractions import Fraction
 from functools import cache
@@ -22,6 +23,9 @@ CLIP_PRESET = "veryfast"
 MAX_THREADS = 8
 # Sound before a cut that the decoder needs to come to its full output (AAC 1 frame, Opus 80 ms, MP3 2 frames).
 _AUDIO_LEAD_SECONDS = 1
+# A gap in the sound that is filled: with ffmpeg's own 0.1 s, what follows a lost packet comes early. Files that tell
+# times by bytes (AVI) are off by up to a packet of MP3, 26 ms, and have no gap there.
+_LEAST_GAP_SECONDS = 0.03
 # Containers with an index jump to the very key frame asked for; in the others a seek lands near a time of decoding.
 _INDEXED = ("mp4", "mov", "m4a", "3gp")
 _STREAM_LEAD_SECONDS = 1
@@ -77,7 +81,7 @@ def clip_command(
         streams.append(on_screen(pictures, size, plan.video.kind))
         options |= video_options(plan.video)
     if plan.audio is not None:
-        streams.append(cut_sound(audio_descriptor, plan.audio, caps))
+        streams.append(cut_sound(audio_descriptor, plan.audio, caps, has_pictures=plan.video is not None))
         options |= {
             "c:a": "aac",
             "b:a": CLIP_AUDIO_BIT_RATE_PER_CHANNEL * plan.audio.channels,
@@ -108,15 +112,18 @@ def cut_pictures(descriptor: int, cut: VideoCut, container: str, caps: MediaCaps
     )
 
 
-def cut_sound(descriptor: int, cut: AudioCut, caps: MediaCaps) -> Any:
-    """The sound of the cut at 48 kHz, mono or stereo, exact to the sample; silence where there is none."""
+def cut_sound(descriptor: int, cut: AudioCut, caps: MediaCaps, *, has_pictures: bool = False) -> Any:
+    """The sound of the cut at 48 kHz, mono or stereo, exact to the sample; silence where there is none before its end,
+    and beside pictures where what is there cannot be decoded."""
     source = open_input(descriptor, caps, **_seek(cut.start - _AUDIO_LEAD_SECONDS), vn=None, sn=None, dn=None)
     start = f"({cut.start.numerator}/{cut.start.denominator})"
+    until = cut.heard_until if has_pictures and cut.heard_until is not None else cut.start
     return (
         source[str(cut.index)]
         .filter("atrim", start=decimal(cut.start), end=decimal(cut.end))
         .filter("asetpts", f"PTS-{start}/TB")
-        .filter("aresample", CLIP_AUDIO_RATE, **{"async": 1, "first_pts": 0})
+        .filter("aresample", CLIP_AUDIO_RATE, **{"async": 1, "min_hard_comp": _LEAST_GAP_SECONDS, "first_pts": 0})
+        .filter("apad", whole_len=math.floor((until - cut.start) * CLIP_AUDIO_RATE))
         .filter("aformat", channel_layouts="mono" if cut.channels == 1 else "stereo")
     )
 

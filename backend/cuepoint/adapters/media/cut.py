@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from cuepoint.adapters.media.base import MediaCaps, RenderedClip
 from cuepoint.adapters.media.fields import FieldPairs
+from cuepoint.adapters.media.heard import check_heard, heard
 from cuepoint.adapters.media.plan import AudioCut, ClipPlan, VideoCut
 from cuepoint.adapters.media.source import (
     LOOK_BACK_SECONDS,
@@ -70,18 +71,14 @@ def plan_clip(
     cut = _plan_video(source, video, start, end) if isinstance(video, VideoStream) else None
     base = cut.base_seconds if cut else start
     stop = cut.stop_seconds(end) if cut else end
-    has_audio = audio is not None and _has_packets(source, audio, base, stop)
-    if cut is None and not has_audio:
+    sound = None if audio is None else _plan_sound(source, audio, base, stop)
+    if cut is None and sound is None:
         raise CuepointError(
             ErrorCode.RANGE_OUTSIDE_MEDIA,
             f"The media hold no picture and no sound that begins between {start_ms / 1000:.3f} s and "
             f"{end_ms / 1000:.3f} s. Choose a range inside the media.",
         )
-    return ClipPlan(
-        zero=source.zero,
-        video=cut,
-        audio=AudioCut(audio.index, base, stop, _channels(audio)) if audio is not None and has_audio else None,
-    )
+    return ClipPlan(zero=source.zero, video=cut, audio=sound)
 
 
 def _or(index: int | None) -> int:
@@ -183,20 +180,11 @@ def _until(listed: Iterator[tuple[Fraction | None, _Shot]], end: Fraction) -> It
             return
 
 
-def _has_packets(source: Source, stream: av.stream.Stream, start: Fraction, end: Fraction) -> bool:
-    tick = Fraction(stream.time_base or 1)
-    seek(source, stream, start - 1)
-    try:
-        for packet in source.container.demux(stream):
-            if packet.pts is None:
-                continue
-            if packet.pts * tick >= end:
-                return False
-            if (packet.pts + (packet.duration or 0)) * tick > start:
-                return True
-    except FFmpegError:
-        return False
-    return False
+def _plan_sound(source: Source, stream: av.stream.Stream, start: Fraction, end: Fraction) -> AudioCut | None:
+    found = heard(source, stream, start, end)
+    if found is None:
+        return None
+    return AudioCut(stream.index, start, end, _channels(stream), found.begin, found.end)
 
 
 def _channels(stream: av.stream.Stream) -> int:
@@ -228,6 +216,8 @@ def check_clip(descriptor: int, caps: MediaCaps, plan: ClipPlan) -> RenderedClip
     if (plan.video is None) != (video is None) or (plan.audio is None) != (audio is None):
         raise _failed("The clip lacks a track of the source.")
     start, end = _checked_pictures(source, video, plan) if video is not None else _audio_range(source, plan)
+    if audio is not None and plan.audio is not None:
+        check_heard(source, audio, plan.audio, plan.video.frame_duration if plan.video else None)
     width, height = displayed_size(source, video) if video is not None else (None, None)
     return RenderedClip(
         start_ms=milliseconds(start - plan.zero),

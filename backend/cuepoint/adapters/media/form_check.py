@@ -11,12 +11,11 @@ from PIL import Image, UnidentifiedImageError
 
 from cuepoint.adapters.media.base import MediaCaps, RenderedClip
 from cuepoint.adapters.media.cut import check_clip, displayed_size
-from cuepoint.adapters.media.plan import ClipPlan, VideoCut
+from cuepoint.adapters.media.heard import SOUND_TOLERANCE, check_heard
+from cuepoint.adapters.media.plan import AudioCut, ClipPlan, VideoCut
 from cuepoint.adapters.media.source import milliseconds, open_source
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
 
-# Packets of sound last up to 60 ms (Opus), and an encoder adds its delay (MP3: two frames of 26 ms).
-_SOUND_TOLERANCE = Fraction(1, 10)
 # GIF counts hundredths, so that each picture of 12 a second is up to 5 ms short or long; WebP counts thousandths.
 _TICK_TOLERANCE_PER_PICTURE = Fraction(1, 200)
 
@@ -30,8 +29,6 @@ def check_form(
     made = check_clip(descriptor, caps, plan)
     if size is not None and (made.width, made.height) != size:
         raise failed(f"The clip has {made.width} x {made.height} pixels instead of {size[0]} x {size[1]}.")
-    if plan.video is None and abs(made.duration_ms - plan.seconds * 1000) > _SOUND_TOLERANCE * 1000:
-        raise failed(f"The clip lasts {made.duration_ms} ms instead of {plan.seconds * 1000:.0f} ms.")
     return made
 
 
@@ -106,13 +103,16 @@ def check_joined(
     if bool(streams.video) != (frames is not None) or bool(streams.audio) != has_sound:
         raise failed("The file lacks a track of its pieces.")
     duration = Fraction(source.container.duration or 0, av.time_base)
-    if abs(duration - seconds) > _SOUND_TOLERANCE:
+    if abs(duration - seconds) > SOUND_TOLERANCE:
         raise failed(f"The file lasts {float(duration):.3f} s instead of {float(seconds):.3f} s.")
     if streams.video:
         count = sum(1 for packet in source.container.demux(streams.video[0]) if packet.size)
         found = displayed_size(source, streams.video[0])
         if count != frames or found != size:
             raise failed(f"The file has {count} pictures of {found}; {frames} of {size} were to be joined.")
+    if has_sound:
+        cut = AudioCut(streams.audio[0].index, Fraction(0), seconds, 2, heard_from=Fraction(0), heard_until=seconds)
+        check_heard(source, streams.audio[0], cut, seconds / frames if frames else None)
     return RenderedClip(
         start_ms=0,
         end_ms=milliseconds(seconds),

@@ -79,7 +79,8 @@ def form_command(
         streams.append(finished_pictures(pictures, plan.video, form, finish))
         options |= _picture_options(plan.video, form, finish)
     if plan.audio is not None:
-        streams.append(finished_sound(cut_sound(sources.audio, plan.audio, caps), plan.audio, form, finish))
+        sound = cut_sound(sources.audio, plan.audio, caps, has_pictures=plan.video is not None)
+        streams.append(finished_sound(sound, plan.audio, form, finish))
         options |= _sound_options(plan.audio, form)
     if sources.captions is not None:
         streams.append(_text_input(sources.captions))

@@ -82,19 +82,28 @@ def framed(pictures: Any, frame: Frame, kind: PictureKind, keys: Sequence[CropKe
 
 
 def _over_blur(upright: Any, frame: Frame) -> Any:
+    """What lies behind is cut out before it is enlarged, and the front is sized here: whatever the shape of the source,
+    no picture on the way is larger than it or the frame, and none has a side of 0."""
     parts = upright.split()
     width, height = frame.size
     small = _even(Fraction(width, _BLUR_SHRINK)), _even(Fraction(height, _BLUR_SHRINK))
+    cut = _largest(Fraction(width, height), frame.source)
     behind = (
         parts[0]
-        .filter("scale", w=small[0], h=small[1], force_original_aspect_ratio="increase", force_divisible_by=2)
-        .filter("crop", w=small[0], h=small[1])
+        .filter("crop", w=cut[0], h=cut[1])
+        .filter("scale", w=small[0], h=small[1])
         .filter("gblur", sigma=f"{float(min(small) * _BLUR_SIGMA_SHARE):.2f}", steps=2)
         .filter("scale", w=width, h=height)
         .filter("setsar", 1)
     )
-    front = parts[1].filter("scale", w=width, h=height, force_original_aspect_ratio="decrease", force_divisible_by=2)
-    return behind.overlay(front, x="(W-w)/2", y="(H-h)/2", format="auto")
+    front = _inside(frame.source, frame.size)
+    return behind.overlay(parts[1].filter("scale", w=front[0], h=front[1]), x="(W-w)/2", y="(H-h)/2", format="auto")
+
+
+def _inside(source: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """The whole source as large as it fits."""
+    scale = min(Fraction(size[0], source[0]), Fraction(size[1], source[1]))
+    return _even(source[0] * scale), _even(source[1] * scale)
 
 
 def _place(frame: Frame, keys: Sequence[CropKey]) -> tuple[str, str]:

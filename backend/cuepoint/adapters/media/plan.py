@@ -62,12 +62,15 @@ class VideoCut:
 
 @dataclass(frozen=True)
 class AudioCut:
-    """Sound to take, in seconds of the source's own time stamps."""
+    """Sound to take, in seconds of the source's own time stamps; where the source has any of it, if that was looked
+    at."""
 
     index: int
     start: Fraction
     end: Fraction
     channels: int
+    heard_from: Fraction | None = None
+    heard_until: Fraction | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from cuepoint.adapters.media.groups import (
     packets_from,
     tick_of,
 )
+from cuepoint.adapters.media.heard import heard
 from cuepoint.adapters.media.plan import ClipPlan, VideoCut
 from cuepoint.adapters.media.recoding import Recoder, Sample
 from cuepoint.adapters.media.sound import SoundEncoder, copied_packets, is_copyable
@@ -72,7 +73,7 @@ def cut_clip(files: Files, caps: MediaCaps, plan: ClipPlan, mode: ClipMode, on_d
     try:
         source = open_source(files.video, caps)
         pictures = _pictures(source, plan, mode)
-        plan = _widened(plan, pictures.cut) if pictures else plan
+        plan = _widened(source, plan, pictures.cut) if pictures else plan
         _write(files, caps, plan, pictures, on_done)
     except (FFmpegError, ValueError, MemoryError) as error:
         raise NotSmartError(f"copying failed: {error}") from error
@@ -204,12 +205,15 @@ def _plain_tag(stream: VideoStream) -> str | None:
     return "hvc1" if stream.codec.canonical_name == "hevc" else None
 
 
-def _widened(plan: ClipPlan, cut: VideoCut) -> ClipPlan:
+def _widened(source: Source, plan: ClipPlan, cut: VideoCut) -> ClipPlan:
     if plan.video is None or cut is plan.video:
         return plan
     audio = plan.audio
     if audio is not None:
-        audio = replace(audio, start=cut.base_seconds, end=cut.stop_seconds(audio.end))
+        begin, end = cut.base_seconds, cut.stop_seconds(audio.end)
+        found = heard(source, source.container.streams[audio.index], begin, end)
+        if found is not None:
+            audio = replace(audio, start=begin, end=end, heard_from=found.begin, heard_until=found.end)
     return replace(plan, video=cut, audio=audio)
 
 

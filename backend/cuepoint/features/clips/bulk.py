@@ -13,15 +13,14 @@ from cuepoint.adapters.media.forms import ClipForm
 from cuepoint.db.keyset import PageRequest
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
-from cuepoint.features.clips import glyphs, service
+from cuepoint.features.clips import glyphs, places, service
 from cuepoint.features.clips.models import Clip
-from cuepoint.features.clips.places import MIN_CLIP_MS
 from cuepoint.features.clips.requests import ClipRequest, Place
-from cuepoint.features.clips.spans import MAX_CLIP_MS, AutoRule, divided
+from cuepoint.features.clips.spans import MAX_CLIP_MS, MIN_CLIP_MS, AutoRule, divided, settled
 from cuepoint.features.jobs.models import Job
 from cuepoint.features.moments import service as moments
 from cuepoint.features.transcripts import service as transcripts
-from cuepoint.features.transcripts.words import timed_words
+from cuepoint.features.transcripts.words import Word, timed_words
 from cuepoint.features.videos import service as videos
 from cuepoint.viewer import Viewer
 
@@ -90,7 +89,8 @@ async def _request(
 async def moment_requests(
     session: AsyncSession, viewer: Viewer, video_id: UUID, count: int, form: ClipForm
 ) -> list[ClipRequest]:
-    """A request for each moment of the video, best first. Raises NOT_READY where it has none."""
+    """A request for each moment of the video, best first; its borders go into the silence beside them. Raises NOT_READY
+    where it has none."""
     if not 1 <= count <= MAX_ITEMS:
         raise BadInputError(f"count must lie between 1 and {MAX_ITEMS}.", field=("count",))
     page = await moments.list_moments(session, viewer, video_id, PageRequest(count))
@@ -98,7 +98,21 @@ async def moment_requests(
         raise CuepointError(
             ErrorCode.NOT_READY, "The video has no moments; call generateMoments first.", field=("momentsOf",)
         )
-    return [ClipRequest(video_id, Place(moment_id=moment.id), form=form) for moment in page.rows]
+    maps = await places.maps_of(session, video_id)
+    words = [] if maps.is_empty else await _words(session, video_id)
+    return [
+        ClipRequest(
+            video_id,
+            Place(moment_id=moment.id),
+            form=form,
+            cut=settled(words, maps, moment.start_ms, moment.end_ms),
+        )
+        for moment in page.rows
+    ]
+
+
+async def _words(session: AsyncSession, video_id: UUID) -> list[Word]:
+    return timed_words(await transcripts.active_segments(session, video_id))
 
 
 async def auto_requests(
@@ -109,7 +123,8 @@ async def auto_requests(
     _check_rule(rule)
     video = await videos.get_video(session, viewer, video_id)
     length = videos.require_time_line(video)
-    words = timed_words(await transcripts.active_segments(session, video_id)) if rule.respects_sentences else []
+    maps = await places.maps_of(session, video_id)
+    words = await _words(session, video_id) if rule.respects_sentences or not maps.is_empty else []
     found = [(start, end) for start, end in divided(words, length, rule) if end - start >= MIN_CLIP_MS]
     if len(found) < rule.min_clips:
         raise CuepointError(
@@ -118,7 +133,9 @@ async def auto_requests(
             f"minClips asks for {rule.min_clips}. Lower minClips or clipDuration.",
             field=("minClips",),
         )
-    return [ClipRequest(video_id, Place(start, end), mode=mode, form=form) for start, end in found]
+    return [
+        ClipRequest(video_id, Place(*piece), mode=mode, form=form, cut=settled(words, maps, *piece)) for piece in found
+    ]
 
 
 def _check_rule(rule: AutoRule) -> None:

@@ -101,7 +101,8 @@ describe_enum(
         ClipSnap.WORD: "A border inside a word moves to the word's own border, so that it is heard whole.",
         ClipSnap.SENTENCE: "The clip holds exactly the sentences that the range touches.",
     },
-    description="What the borders of a clip are moved to, by the transcript.",
+    description="What the borders of a clip are moved to, by the transcript; and from there into a silence beside it "
+    "and out of black (`Video.silences`, `blackRanges`), by 0.3 s at most and across no word.",
 )
 describe_enum(
     CaptionFormat,

@@ -77,7 +77,9 @@ class CreateClipsInput(IdempotentInput):
         default=None, description="1 to 100 clips, of one video or of many; or null with `momentsOf`."
     )
     moments_of: strawberry.ID | None = strawberry.field(
-        default=None, description="A clip of each moment of this video, best first; or null with `items`."
+        default=None,
+        description="A clip of each moment of this video, best first, its borders moved into the silence beside "
+        "them by 0.3 s at most; or null with `items`.",
     )
     count: int = strawberry.field(default=100, description="With `momentsOf`: at most so many moments, 1 to 100.")
     output: ClipOutputInput | None = strawberry.field(
@@ -100,7 +102,9 @@ class AutoClipsInput(IdempotentInput):
     max_clips: int = strawberry.field(default=10, description="No more than so many, 1 to 100.")
     min_clips: int = strawberry.field(default=1, description="With fewer, nothing is cut and the error says why.")
     respect_sentences: bool = strawberry.field(
-        default=True, description="Begin and end with sentences of the transcript, where there is one."
+        default=True,
+        description="Begin and end with sentences of the transcript, where there is one. Either way borders go "
+        "into a silence beside them and out of black, by 0.3 s at most and across no word.",
     )
     mode: ClipMode | None = strawberry.field(default=None, description="As of createClip.")
     output: ClipOutputInput | None = strawberry.field(default=None, description="As of createClip.")

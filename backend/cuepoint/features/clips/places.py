@@ -7,26 +7,31 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cuepoint.adapters.media.ranges import pairs
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundError
 from cuepoint.features.clips.requests import ClipRequest, Place, Span
 from cuepoint.features.clips.spans import (
+    BORDER_MS,
     MAX_CLIP_MS,
+    MIN_CLIP_MS,
     ClipSnap,
+    Maps,
     Range,
     SilenceRule,
     find_text,
+    settled,
     snapped,
     without_silences,
 )
 from cuepoint.features.moments import service as moments
 from cuepoint.features.transcripts import service as transcripts
 from cuepoint.features.transcripts.words import Word, timed_words
+from cuepoint.features.videos import looks
 from cuepoint.features.videos import service as videos
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 
 MAX_TITLE = 300
-MIN_CLIP_MS = 100
 MAX_TEXT = 2_000
 MAX_KEPT = 200  # each piece is a render of its own
 SILENCES_MS, MARGINS_MS = (200, 60_000), (0, 5_000)
@@ -39,12 +44,14 @@ async def find_span(session: AsyncSession, viewer: Viewer, video: Video, request
     _check_silences(request.silences)
     asked, title, moment_id = await _asked(session, viewer, video, request.place)
     check_range(video, *asked)
-    cut, kept = asked, None
+    cut, kept = request.cut or asked, None
     if request.snap is not ClipSnap.NONE or request.silences is not None:
         words = await words_of(session, video.id)
         start_ms, end_ms = snapped(words, *asked, request.snap)
         cut = max(0, start_ms), min(length, end_ms)
         check_range(video, *cut)
+        if request.snap is not ClipSnap.NONE:
+            cut = settled(words, await maps_of(session, video.id), *cut)
         if request.silences is not None:
             kept = _kept(words, cut, request.silences)
     return Span(asked, cut, title, moment_id, kept)
@@ -54,6 +61,12 @@ async def words_of(session: AsyncSession, video_id: UUID) -> list[Word]:
     """The words of the ACTIVE revision. Raises NOT_READY without one."""
     transcript = await transcripts.active_revision(session, video_id)
     return timed_words(await transcripts.segments_of(session, transcript.id))
+
+
+async def maps_of(session: AsyncSession, video_id: UUID) -> Maps:
+    """What borders may be moved by; empty before the sound was drawn, and the pictures looked through."""
+    length, silences, black = await looks.maps_for_cuts(session, video_id, BORDER_MS)
+    return Maps(pairs(silences), pairs(black), length) if length else Maps()
 
 
 def check_range(video: Video, start_ms: int, end_ms: int) -> None:

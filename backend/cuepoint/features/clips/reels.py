@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import PurePath
 from uuid import UUID
 
@@ -37,6 +38,13 @@ MAX_REEL_MS = 3600 * 1000
 _PLAYABLE = ("video/", "audio/")
 
 
+class ReelOrder(Enum):
+    """In which order pieces are joined. Values are the names clients see."""
+
+    GIVEN = "GIVEN"
+    SOURCE_TIME = "SOURCE_TIME"
+
+
 @dataclass(frozen=True)
 class ReelPiece:
     """A piece that is wanted: exactly one of a range of a video, a moment, or a clip."""
@@ -57,6 +65,7 @@ class ReelRequest:
     title: str | None = None
     cross_fade_ms: int = 0
     form: ClipForm = PLAIN
+    order: ReelOrder = ReelOrder.GIVEN
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,10 @@ async def request_reel(session: AsyncSession, viewer: Viewer, request: ReelReque
         await _located(session, viewer, request.project_id, reel_id, number, piece)
         for number, piece in enumerate(request.pieces)
     ]
+    if request.order is ReelOrder.SOURCE_TIME:
+        pieces.sort(key=_source_time)
+        for number, piece in enumerate(pieces):
+            piece.item.position = number
     _check(request, pieces)
     job = await jobs.enqueue(
         session,
@@ -114,6 +127,11 @@ async def request_reel(session: AsyncSession, viewer: Viewer, request: ReelReque
     await session.flush()
     await session.refresh(reel)
     return reel, job
+
+
+def _source_time(piece: _Piece) -> tuple[UUID | None, int, int]:
+    """Keys of videos rise with the time at which they were made."""
+    return piece.item.video_id, piece.item.start_ms, piece.item.end_ms
 
 
 async def _located(

@@ -24,7 +24,8 @@ class Place:
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """A clip that is wanted. `mode` is None where nobody said one."""
+    """A clip that is wanted. `mode` is None where nobody said one; `cut` is where a rule has moved the borders of the
+    place."""
 
     video_id: UUID
     place: Place
@@ -34,6 +35,7 @@ class ClipRequest:
     silences: SilenceRule | None = None
     form: ClipForm = PLAIN
     preset_id: UUID | None = None
+    cut: Range | None = None
 
 
 @dataclass(frozen=True)

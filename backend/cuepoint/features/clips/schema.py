@@ -32,6 +32,7 @@ from cuepoint.features.jobs.types import Job
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
+from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.error_policy import ErrorPolicy
 from cuepoint.graphql.errors import Payload, found_or_none, reports_errors
 from cuepoint.graphql.idempotency import IdempotentInput
@@ -82,12 +83,25 @@ class ReelItemInput:
     )
 
 
+describe_enum(
+    reels.ReelOrder,
+    {
+        reels.ReelOrder.GIVEN: "As `items` name them.",
+        reels.ReelOrder.SOURCE_TIME: "Of the oldest video (`Video.createdAt`) first, and of each video by their start.",
+    },
+    description="In which order the pieces of a reel are joined.",
+)
+
+
 @strawberry.input(description="Pieces to join into one file.")
 class CreateReelInput(IdempotentInput):
     """Input of createReel."""
 
     project_id: strawberry.ID = strawberry.field(description="Whose videos and clips it shows; you must be an EDITOR.")
-    items: list[ReelItemInput] = strawberry.field(description="1 to 50 pieces, as shown.")
+    items: list[ReelItemInput] = strawberry.field(description="1 to 50 pieces.")
+    order: reels.ReelOrder = strawberry.field(
+        default=reels.ReelOrder.GIVEN, description="In which order they are shown."
+    )
     title: str | None = strawberry.field(default=None, description="Shown name; null = one that counts the items.")
     cross_fade: MediaTime = strawberry.field(
         default=0, description="Two pieces overlap and fade for so long, at most 5 s and half of the shortest."
@@ -289,6 +303,7 @@ class ClipMutation:
             title=input.title,
             cross_fade_ms=input.cross_fade,
             form=form_of(input.output),
+            order=input.order,
         )
         async with info.context.db.write() as session:
             reel, job = await reels.request_reel(session, viewer, request)

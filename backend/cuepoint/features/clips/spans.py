@@ -1,12 +1,13 @@
 """Where to cut, by what is said: words found, borders moved to words or sentences, silences left out; pure.
 
-Times are milliseconds on the media's time line, ranges half-open. "Silence" means here that nobody speaks: a stretch
-between two words of the transcript. Music is silence by this rule.
+Times are milliseconds on the media's time line, ranges half-open. A silence that is left out means that nobody speaks:
+a stretch between two words of the transcript, music as well. One that a border is moved into is quiet indeed.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +17,12 @@ from cuepoint.features.transcripts.words import Word
 
 Range = tuple[int, int]
 
+MIN_CLIP_MS = 100
 MAX_CLIP_MS = 3600 * 1000  # an hour: longer cuts are renditions, not clips
+# How far a border may go for a silence or out of black: recognisers place words to about 0.2 s, the map of sound to
+# 50 ms, and pauses between sentences last 0.3 s and more. So it reaches the pause beside a word, and not the next one.
+BORDER_MS = 300
+_EDGE_MS = 50  # a silence is known to that
 
 
 class ClipSnap(Enum):
@@ -25,6 +31,20 @@ class ClipSnap(Enum):
     NONE = "NONE"
     WORD = "WORD"
     SENTENCE = "SENTENCE"
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Where it is quiet, and where the screen is black, in media of this length; empty where nobody has looked."""
+
+    silences: Sequence[Range] = ()
+    black: Sequence[Range] = ()
+    length_ms: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to move a border by."""
+        return not self.silences and not self.black
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,35 @@ def snapped(words: Sequence[Word], start_ms: int, end_ms: int, snap: ClipSnap) -
     if snap is ClipSnap.WORD:  # a border in a pause stays where it is
         return min(start_ms, first), max(end_ms, last)
     return first, last
+
+
+def settled(words: Sequence[Word], maps: Maps, start_ms: int, end_ms: int) -> Range:
+    """The range with each border in a silence beside it, and not in black; never across a word, and by no more than
+    `BORDER_MS`. A border stays that has no such place, or lies inside a word."""
+    if maps.is_empty:
+        return start_ms, end_ms
+    start = _settled(words, maps, start_ms, is_start=True)
+    end = _settled(words, maps, end_ms, is_start=False)
+    return (start, end) if MIN_CLIP_MS <= end - start <= MAX_CLIP_MS else (start_ms, end_ms)
+
+
+def _settled(words: Sequence[Word], maps: Maps, at: int, *, is_start: bool) -> int:
+    following = bisect_left(words, at, key=lambda word: word.start_ms)
+    before = words[following - 1].end_ms if following else 0
+    if before > at:
+        return at
+    behind = words[following].start_ms if following < len(words) else maps.length_ms
+    low, high = max(before, at - BORDER_MS), min(behind, at + BORDER_MS)
+    for first, until in maps.black:  # a clip does not begin before it ends, nor end behind where it begins
+        if is_start:
+            low, high = (max(low, until), high) if first <= at else (low, min(high, first - 1))
+        else:
+            low, high = (low, min(high, first)) if at <= until else (max(low, until + 1), high)
+    if low > high:
+        return at
+    inside = [(max(low, first + _EDGE_MS), min(high, until - _EDGE_MS)) for first, until in maps.silences]
+    places = [(first, last) for first, last in inside if first <= last] or [(low, high)]
+    return min((min(max(at, first), last) for first, last in places), key=lambda place: abs(place - at))
 
 
 def without_silences(words: Sequence[Word], start_ms: int, end_ms: int, rule: SilenceRule) -> list[Range]:

@@ -108,7 +108,7 @@ class Clip(Node):
         description="Once rendered: why it was rendered although it was to be cut otherwise; null = as asked for."
     )
     snapped_range: MediaRange | None = strawberry.field(
-        description="In and out after they were moved to words or sentences; null = as asked for."
+        description="In and out after they were moved to words, sentences or silences; null = as asked for."
     )
     kept_ranges: list[MediaRange] | None = strawberry.field(
         description="What is left without the silences, in order, 200 at most; null = the whole range."

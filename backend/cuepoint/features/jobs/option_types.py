@@ -72,8 +72,8 @@ class JobOptionsInput:
     audio_track: int | None = strawberry.field(
         default=None,
         description="`MediaTrack.index` of the audio track that is the sound from now on: it is transcribed, drawn, "
-        "and taken by clips and audio files that name none; PROBE, AUDIO_EXTRACTION and WAVEFORM run with the other "
-        "steps. Without it: the one chosen before, else the one that the file flags, else the first with speech.",
+        "and taken by clips and audio files that name none; PROBE, AUDIO_EXTRACTION, WAVEFORM and PROXY run with the "
+        "other steps. Without it: the one chosen before, else the one that the file flags, else the first with speech.",
     )
 
     def to_service(self) -> options.JobOptions:

@@ -14,6 +14,7 @@ from cuepoint.features.files.models import StoredFile
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.videos.models import Video
+from cuepoint.features.videos.state import VideoStatus, video_status
 from cuepoint.viewer import Viewer
 
 
@@ -24,6 +25,7 @@ class Trashed:
     id: UUID
     project_id: UUID
     title: str
+    status: VideoStatus
     deleted_at: datetime
     purge_at: datetime
     size_bytes: int
@@ -48,7 +50,15 @@ async def list_trash(
     found = await fetch_page(session, statement, keys, page, descending=True)
     sizes = await _sizes(session, [video.id for video in found.rows])
     rows = [
-        Trashed(video.id, video.project_id, video.title, video.deleted_at, video.purge_at, sizes.get(video.id, 0))
+        Trashed(
+            video.id,
+            video.project_id,
+            video.title,
+            video_status(video, []),
+            video.deleted_at,
+            video.purge_at,
+            sizes.get(video.id, 0),
+        )
         for video in found.rows
         if video.deleted_at is not None and video.purge_at is not None
     ]

@@ -10,6 +10,7 @@ import strawberry
 from cuepoint.features.clips.models import Clip, Reel
 from cuepoint.features.projects.types import Project, load_project
 from cuepoint.features.trash.service import Trashed
+from cuepoint.features.videos.state import VideoStatus
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.scalars import BigInt, encode_id
 
@@ -23,6 +24,7 @@ class TrashedVideo:
     project_key: strawberry.Private[UUID]
     id: strawberry.ID = strawberry.field(description="Global id of the video, for restoreVideo.")
     title: str = strawberry.field(description="Shown name.")
+    status: VideoStatus = strawberry.field(description="DELETING, as of every deleted video.")
     size_bytes: BigInt = strawberry.field(description="What it and all that was made of it hold in storage.")
     deleted_at: datetime = strawberry.field(description="When it was deleted.")
     restorable_until: datetime = strawberry.field(description="When its files are removed.")
@@ -38,6 +40,7 @@ class TrashedVideo:
             project_key=row.project_id,
             id=encode_id("Video", row.id),
             title=row.title,
+            status=row.status,
             size_bytes=BigInt(row.size_bytes),
             deleted_at=row.deleted_at,
             restorable_until=row.purge_at,

@@ -34,6 +34,13 @@ class CreateUploadInput(IdempotentInput):
         description="SHA-256 of the file, lower-case hexadecimal: checked at the end, and an upload of yours with "
         "the same hash in the project that has not become a video is continued instead of begun anew.",
     )
+    content_type: str | None = strawberry.field(
+        default=None,
+        description="Its MIME type as far as you know it, such as a browser's `File.type`; null or empty = unknown. "
+        "What is surely no media (text/plain, application/pdf) is refused before a byte is sent: UNSUPPORTED_MEDIA. "
+        "Else it changes nothing, even if it is wrong: what a file is, is found in its bytes, and told by "
+        "`Video.contentType`.",
+    )
     protocol: UploadProtocol = strawberry.field(
         default=UploadProtocol.TUS,
         description="TUS, or S3_MULTIPART where the instance's storage is an object store that clients reach.",
@@ -95,6 +102,7 @@ class UploadMutation:
                     filename=input.filename,
                     size_bytes=input.size_bytes,
                     sha256=input.sha256,
+                    content_type=input.content_type,
                 )
             row = await info.context.back_edge(VIDEO_OF_CONTENT).load((project_id, input.sha256))
             duplicate = converter(info, "Video")(row)
@@ -112,6 +120,7 @@ class UploadMutation:
                 filename=input.filename,
                 size_bytes=input.size_bytes,
                 sha256=input.sha256,
+                content_type=input.content_type,
                 part_bytes=part_bytes,
             )
             return CreateUploadPayload(upload=Upload.from_row(upload), duplicate_of=duplicate)

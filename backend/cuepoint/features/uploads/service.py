@@ -31,6 +31,12 @@ from cuepoint.viewer import Viewer
 
 MAX_FILENAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
+# What is surely no media. No more than that: browsers guess by suffix, and call MPEG transport streams (.ts) a text.
+_NO_MEDIA = re.compile(
+    r"text/(plain|html|css|csv|markdown|xml|vtt|calendar)|font/.+|application/(pdf|rtf|json|xml|javascript|zip|gzip|"
+    r"x-tar|x-7z-compressed|msword|vnd\.(ms-excel|ms-powerpoint|openxmlformats|oasis\.opendocument).*)"
+)
 OPEN_PREFIX = "uploads/"  # in storage, until an upload becomes a video and its bytes are moved to the video's files
 
 
@@ -47,12 +53,20 @@ async def create_upload(
     filename: str,
     size_bytes: int | None,
     sha256: str | None = None,
+    content_type: str | None = None,
     part_bytes: int | None = None,
 ) -> Upload:
     """An upload that waits for its bytes; or the viewer's own of the same declared hash that is no video yet. The
     size may be told later, by `set_size`. With `part_bytes` it comes in parts past this instance, else by tus."""
     await check_new_upload(
-        session, viewer, settings, project_id=project_id, filename=filename, size_bytes=size_bytes, sha256=sha256
+        session,
+        viewer,
+        settings,
+        project_id=project_id,
+        filename=filename,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        content_type=content_type,
     )
     protocol = UploadProtocol.TUS if part_bytes is None else UploadProtocol.S3_MULTIPART
     if sha256 is not None and (
@@ -90,6 +104,7 @@ async def check_new_upload(
     filename: str,
     size_bytes: int | None,
     sha256: str | None,
+    content_type: str | None,
 ) -> None:
     """Pass if the viewer may send such a file to the project."""
     await access.require(session, viewer, project_id, ProjectRole.EDITOR)
@@ -99,6 +114,22 @@ async def check_new_upload(
         check_size(size_bytes, settings)
     if sha256 is not None:
         check_sha256(sha256, "sha256")
+    if content_type:
+        _check_content_type(content_type)
+
+
+def _check_content_type(declared: str) -> None:
+    """Pass if it may be media: more a declared type does not say, as names and browsers are often wrong."""
+    media_type = declared.partition(";")[0].strip().lower()
+    if not _MIME_TYPE.fullmatch(media_type):
+        raise BadInputError("contentType must be a MIME type, such as video/mp4.", field=("contentType",))
+    if _NO_MEDIA.fullmatch(media_type):
+        raise CuepointError(
+            ErrorCode.UNSUPPORTED_MEDIA,
+            f"A file of the type {media_type} is no video, sound or picture.",
+            field=("contentType",),
+            hint="Choose another file; or leave contentType out: what a file is, is found in its bytes.",
+        )
 
 
 def check_sha256(value: str, *field: str) -> None:

@@ -19,11 +19,12 @@ _TRANSCRIPTS = table("transcripts", column("video_id", Uuid), column("status", S
 
 def is_in(statuses: Sequence[VideoStatus]) -> ColumnElement[bool]:
     """The state of the video, by the rules of `video_status`."""
+    is_living = Video.deleted_at.is_(None)
     is_stored, is_probed = Video.content_hash.is_not(None), Video.probed_at.is_not(None)
     is_live, is_coming = _newest(STEPS, UNFINISHED), _newest([JobKind.INGEST], UNFINISHED)
     has_failed = and_(not_(is_probed), _newest([JobKind.PROBE], [JobStatus.FAILED]))
     at_rest = and_(is_stored, not_(is_live))
-    of_each: Mapping[VideoStatus, ColumnElement[bool]] = {
+    of_living: Mapping[VideoStatus, ColumnElement[bool]] = {
         VideoStatus.UPLOADING: and_(not_(is_stored), is_coming),
         VideoStatus.REGISTERED: and_(at_rest, not_(is_probed), not_(has_failed)),
         VideoStatus.PROBING: and_(is_stored, is_live, not_(is_probed)),
@@ -31,6 +32,8 @@ def is_in(statuses: Sequence[VideoStatus]) -> ColumnElement[bool]:
         VideoStatus.READY: and_(at_rest, is_probed),
         VideoStatus.FAILED: or_(and_(not_(is_stored), not_(is_coming)), and_(at_rest, has_failed)),
     }
+    of_each = {status: and_(is_living, condition) for status, condition in of_living.items()}
+    of_each[VideoStatus.DELETING] = Video.deleted_at.is_not(None)
     return or_(*[of_each[status] for status in statuses])
 
 

@@ -14,6 +14,7 @@ from cuepoint.features.videos.look_loaders import (
     AudioFilesOfVideo,
     PostersOfVideo,
     ProxyOfVideo,
+    RenditionsOfVideo,
     SoundMapOfVideo,
     StoryboardOfVideo,
 )
@@ -24,6 +25,7 @@ from cuepoint.features.videos.look_types import (
     Playback,
     PlaybackKind,
     Thumbnail,
+    VideoArtifact,
     VideoStoryboard,
     Waveform,
     check_columns,
@@ -32,7 +34,7 @@ from cuepoint.features.videos.look_types import (
     read_waveform,
 )
 from cuepoint.features.videos.looks import drawn_track
-from cuepoint.features.videos.playability import plays_in_browsers
+from cuepoint.features.videos.playability import ProxyReason, proxy_reason
 from cuepoint.features.videos.service import stored_media_info
 from cuepoint.features.videos.tracks import track_of
 from cuepoint.graphql.arguments import After, First
@@ -187,8 +189,23 @@ class VideoLooks:
         return _of_pictures(row, [] if row is None else row.freeze_ranges, min_duration, first, after)
 
     @strawberry.field(
+        description="Why browsers need a proxy of the original; null where they play it, and until it was probed."
+    )
+    def proxy_reason(self) -> ProxyReason | None:
+        """The first reason there is."""
+        return None if self.row.media is None else proxy_reason(stored_media_info(self.row))
+
+    async def _what_plays(self, info: Info) -> PlaybackKind:
+        """The first track of an original is better than nothing."""
+        reason = ProxyReason.CONTAINER if self.row.media is None else proxy_reason(stored_media_info(self.row))
+        if reason is ProxyReason.AUDIO_TRACK and await info.context.loader(ProxyOfVideo).load(self.key) is None:
+            reason = None
+        return PlaybackKind.ORIGINAL if reason is None else PlaybackKind.PROXY
+
+    @strawberry.field(
         description="The file to play. Without `kind` it is the original where browsers play it, else the proxy; null "
-        "where there is no such file yet."
+        "where there is no such file yet. Where browsers would only play another audio track (`proxyReason` "
+        "AUDIO_TRACK), it is the original until there is a proxy."
     )
     async def playback(
         self,
@@ -199,8 +216,7 @@ class VideoLooks:
         if self.row.content_hash is None or self.row.files_removed_at is not None:
             return None
         if kind is None:
-            plays = self.row.media is not None and plays_in_browsers(stored_media_info(self.row))
-            kind = PlaybackKind.ORIGINAL if plays else PlaybackKind.PROXY
+            kind = await self._what_plays(info)
         if kind is PlaybackKind.ORIGINAL:
             url = info.context.media_url("videos", self.key, self.row.filename)
             return Playback(kind=kind, url=url, expires_at=expiry(info), content_type=self.row.content_type)
@@ -209,6 +225,15 @@ class VideoLooks:
             return None
         url = info.context.media_url("renditions", proxy.id, "proxy.mp4")
         return Playback(kind=kind, url=url, expires_at=expiry(info), content_type=proxy.content_type)
+
+    @strawberry.field(
+        description="The files that the pipeline made of it and that are there: one of each kind, hence 7 at most. "
+        "What people asked for stands in `clips` and `audioFiles`."
+    )
+    async def artifacts(self, info: Info) -> list[VideoArtifact]:
+        """Its renditions."""
+        rows = await info.context.loader(RenditionsOfVideo).load(self.key)
+        return [VideoArtifact.from_row(info, row) for row in rows]
 
     @strawberry.field(description="Sound tracks written as files, oldest first.")
     def audio_files(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AudioFile]:

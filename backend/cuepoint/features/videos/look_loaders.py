@@ -32,6 +32,20 @@ class PostersOfVideo(Loader[UUID, list[Rendition]]):
         return found
 
 
+class RenditionsOfVideo(Loader[UUID, list[Rendition]]):
+    """Every rendition of each video, in the order of their kinds."""
+
+    async def fetch(self, keys: Sequence[UUID]) -> Mapping[UUID, list[Rendition]]:
+        """One statement for all keys."""
+        statement = select(Rendition).where(Rendition.video_id.in_(keys))
+        found: dict[UUID, list[Rendition]] = {key: [] for key in keys}
+        async with self.context.db.read() as session:
+            for row in await session.scalars(statement):
+                found[row.video_id].append(row)
+        order = list(RenditionKind)
+        return {key: sorted(rows, key=lambda row: order.index(row.kind)) for key, rows in found.items()}
+
+
 class ProxyOfVideo(Loader[UUID, Rendition | None]):
     """The proxy of each video."""
 

@@ -17,7 +17,7 @@ from cuepoint.features.jobs.freshness import MadeOf, fresh_by
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.videos import looks, service
 from cuepoint.features.videos.models import Rendition, RenditionKind, Video
-from cuepoint.features.videos.playability import plays_in_browsers
+from cuepoint.features.videos.playability import proxy_reason
 from cuepoint.features.videos.tasks import keeps_poster, original, report_media_time, stored_rendition
 
 SPEECH_RATE = 16_000
@@ -279,7 +279,7 @@ async def make_proxy(ctx: TaskContext) -> None:
     """A copy that every browser plays lies in storage; none where the original plays, unless one is wanted."""
     video = await _video(ctx)
     info = service.stored_media_info(video)
-    if not ctx.args.get("is_wanted") and plays_in_browsers(info):
+    if not ctx.args.get("is_wanted") and proxy_reason(info) is None:
         async with ctx.finish(result={"reason": "NOT_NEEDED"}):
             pass
         return

@@ -20,6 +20,7 @@ from cuepoint.features.videos import models
 from cuepoint.features.videos.audio_files import SUFFIXES
 from cuepoint.features.videos.look_loaders import AudioFileById
 from cuepoint.features.videos.looks import DrawnTrack
+from cuepoint.features.videos.playability import ProxyReason
 from cuepoint.graphql.connections import Connection
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
@@ -52,6 +53,22 @@ describe_enum(
 )
 
 
+describe_enum(
+    models.RenditionKind,
+    {
+        models.RenditionKind.ASR_AUDIO: "The sound that is transcribed: 16 kHz, mono.",
+        models.RenditionKind.POSTER: "The poster, as large as it is made.",
+        models.RenditionKind.POSTER_MEDIUM: "The poster in a middle size.",
+        models.RenditionKind.POSTER_SMALL: "The poster in a small size.",
+        models.RenditionKind.STORYBOARD: "The tiles of `storyboard`, one behind the other.",
+        models.RenditionKind.WAVEFORM: "The loudness that `waveform` draws.",
+        models.RenditionKind.PROXY: "A copy that every browser plays.",
+    },
+    description="What a file that the pipeline made of a video is for.",
+    name="VideoArtifactKind",
+)
+
+
 class PlaybackKind(Enum):
     """Which file is played."""
 
@@ -66,6 +83,47 @@ describe_enum(
         PlaybackKind.PROXY: "A copy that every browser plays: H.264/AAC in MP4, upright, at most 1080p, SDR.",
     },
     description="Which file is played.",
+)
+
+
+@strawberry.type(description="A file that the pipeline made of a video.")
+class VideoArtifact:
+    """A rendition as clients see it."""
+
+    kind: models.RenditionKind = strawberry.field(description="What it is for.")
+    content_type: str = strawberry.field(description="MIME type.")
+    size_bytes: BigInt = strawberry.field(description="Size.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    url: str | None = strawberry.field(
+        description="Signed URL of the file, with byte ranges; null for STORYBOARD and WAVEFORM, which are of use only "
+        "to the fields of these names."
+    )
+
+    @classmethod
+    def from_row(cls, info: Info, row: models.Rendition) -> VideoArtifact:
+        """Copy the columns."""
+        is_inner = row.kind in (models.RenditionKind.STORYBOARD, models.RenditionKind.WAVEFORM)
+        return cls(
+            kind=row.kind,
+            content_type=row.content_type,
+            size_bytes=BigInt(row.size_bytes),
+            created_at=row.created_at,
+            url=None if is_inner else info.context.media_url("renditions", row.id, row.filename),
+        )
+
+
+describe_enum(
+    ProxyReason,
+    {
+        ProxyReason.CONTAINER: "Not all of them open this kind of file.",
+        ProxyReason.VIDEO_CODEC: "Not all of them decode the pictures.",
+        ProxyReason.PIXEL_FORMAT: "The pictures have more than 8 bits, or more colour than 4:2:0.",
+        ProxyReason.HDR: "The pictures are HDR, and would look pale.",
+        ProxyReason.INTERLACED: "The pictures are made of two fields, and would show combs.",
+        ProxyReason.AUDIO_CODEC: "Not all of them decode the sound.",
+        ProxyReason.AUDIO_TRACK: "The sound of the video is not the first audio track, which they would play.",
+    },
+    description="Why browsers need a proxy.",
 )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -168,6 +168,21 @@ async def remove_sound_map(session: AsyncSession, video_id: UUID) -> None:
     """The video has no waveform: it has no sound."""
     await repository.remove_rendition(session, video_id, RenditionKind.WAVEFORM)
     await session.execute(delete(SoundMap).where(SoundMap.video_id == video_id))
+
+
+async def maps_for_cuts(session: AsyncSession, video_id: UUID, accuracy_ms: int) -> tuple[int, list[int], list[int]]:
+    """The length of the video, 0 where it is unknown; its silences; and its black ranges, where they are known to so
+    many milliseconds."""
+    black = case((Storyboard.step_ms <= accuracy_ms, Storyboard.black_ranges))
+    statement = (
+        select(Video.duration_ms, SoundMap.silences, black)
+        .select_from(Video)
+        .outerjoin(SoundMap, SoundMap.video_id == Video.id)
+        .outerjoin(Storyboard, Storyboard.video_id == Video.id)
+        .where(Video.id == video_id)
+    )
+    row = (await session.execute(statement)).one()
+    return row[0] or 0, row[1] or [], row[2] or []
 
 
 def drawn_track(row: SoundMap, file: Rendition, index: int | None) -> DrawnTrack | None:

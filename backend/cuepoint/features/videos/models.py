@@ -187,6 +187,9 @@ class Video(Keyed, Base):
         return self.poster_at_ms if self.poster_upload_id is None else self.poster_upload_id
 
 
+_SUFFIXES = {"image/jpeg": ".jpg", "audio/wav": ".wav", "video/mp4": ".mp4", "audio/mp4": ".m4a"}
+
+
 class Rendition(Keyed, Base):
     """A file made from a video, one of each kind."""
 
@@ -209,6 +212,11 @@ class Rendition(Keyed, Base):
     duration_ms: Mapped[int | None] = mapped_column(comment="Length, for audio.")
     width: Mapped[int | None] = mapped_column(comment="Pixels, for pictures.")
     height: Mapped[int | None] = mapped_column(comment="Pixels, for pictures.")
+
+    @property
+    def filename(self) -> str:
+        """The name under which a browser saves it."""
+        return self.kind.value.lower() + _SUFFIXES.get(self.content_type, "")
 
 
 class Storyboard(Base):

@@ -56,7 +56,7 @@ async def replace_rendition(session: AsyncSession, rendition: Rendition) -> UUID
     facts = {name: getattr(rendition, name) for name in _RENDITION_FACTS}
     key = {name: getattr(rendition, name) for name in _RENDITION_KEY}
     statement = insert(Rendition).values(id=uuid7(), **key, **facts)
-    replacing = statement.on_conflict_do_update(index_elements=_RENDITION_KEY, set_=facts)
+    replacing = statement.on_conflict_do_update(index_elements=_RENDITION_KEY, set_=facts | {"created_at": func.now()})
     row_id: UUID = (await session.execute(replacing.returning(Rendition.id))).scalar_one()
     return row_id
 

@@ -61,8 +61,7 @@ __all__ = [
 
 
 # They choose the audio track and read it: what the others make of the sound is of the same one.
-SOUND_STEPS = (JobKind.PROBE, JobKind.AUDIO_EXTRACTION, JobKind.WAVEFORM)
-_SUFFIXES = {"image/jpeg": ".jpg", "audio/wav": ".wav", "video/mp4": ".mp4", "audio/mp4": ".m4a"}
+SOUND_STEPS = (JobKind.PROBE, JobKind.AUDIO_EXTRACTION, JobKind.WAVEFORM, JobKind.PROXY)
 
 
 @dataclass(frozen=True)
@@ -342,11 +341,14 @@ def stored_media_info(video: Video) -> MediaInfo:
 
 def require_time_line(video: Video) -> int:
     """The length in milliseconds, of media that have one. Raises NOT_READY before the probe, UNSUPPORTED_MEDIA for an
-    image."""
+    image, and for what does not say how long it is."""
+    what = None
     if video.media is not None and stored_media_info(video).is_image:
-        raise CuepointError(
-            ErrorCode.UNSUPPORTED_MEDIA, "This is an image: there is nothing in it to cut.", field=("videoId",)
-        )
+        what = "This is an image: there is nothing in it to cut."
+    elif video.media is not None and video.duration_ms is None:
+        what = "Neither header nor packets tell how long it is: it cannot be cut. Convert it to MP4; upload that."
+    if what is not None:
+        raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, what, field=("videoId",))
     if video.duration_ms is None:
         raise CuepointError(
             ErrorCode.NOT_READY, "The length of the video is not known yet; wait for its PROBE job.", field=("videoId",)
@@ -389,5 +391,4 @@ async def rendition_file(session: AsyncSession, rendition_id: UUID) -> MediaFile
     rendition = await session.scalar(statement)
     if rendition is None:
         return None
-    suffix = _SUFFIXES.get(rendition.content_type, "")
-    return MediaFile(rendition.storage_key, rendition.content_type, rendition.kind.value.lower() + suffix)
+    return MediaFile(rendition.storage_key, rendition.content_type, rendition.filename)

@@ -1,4 +1,4 @@
-"""The state of a video, derived from its newest jobs: there is no second record of it."""
+"""The state of a video, derived from its row and its newest jobs: there is no second record of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from cuepoint.features.jobs.models import Job, JobKind, JobStatus
+from cuepoint.features.videos.models import Video
 
 
 class VideoStatus(Enum):
@@ -17,15 +18,19 @@ class VideoStatus(Enum):
     PROCESSING = "PROCESSING"
     READY = "READY"
     FAILED = "FAILED"
+    DELETING = "DELETING"
 
 
-def video_status(is_probed: bool, newest_jobs: Sequence[Job], *, is_stored: bool = True) -> VideoStatus:
+def video_status(video: Video, newest_jobs: Sequence[Job]) -> VideoStatus:
     """State from the newest job of each step of the pipeline, and of its fetching.
 
     FAILED only when the probe failed, so that nothing can be done with the file, or when its bytes never came; a later
-    step that failed leaves the video READY with a problem.
+    step that failed leaves the video READY with a problem. A deleted one is DELETING until its row is gone.
     """
-    if not is_stored:
+    if video.deleted_at is not None:
+        return VideoStatus.DELETING
+    is_probed = video.probed_at is not None
+    if video.content_hash is None:
         is_coming = any(job.kind is JobKind.INGEST and not job.status.is_final for job in newest_jobs)
         return VideoStatus.UPLOADING if is_coming else VideoStatus.FAILED
     live = [job for job in newest_jobs if not job.status.is_final]

@@ -60,6 +60,7 @@ describe_enum(
         VideoStatus.PROCESSING: "Probed; steps of the pipeline wait or run.",
         VideoStatus.READY: "Nothing waits or runs. Steps that failed are in `problems`.",
         VideoStatus.FAILED: "The file cannot be used; `problems` says why.",
+        VideoStatus.DELETING: "Deleted: it waits in the trash, or is being removed. Only `trashedVideos` shows it.",
     },
     description="State of a video, derived from its newest jobs.",
 )
@@ -263,9 +264,7 @@ class Video(VideoLooks, Node):
     @strawberry.field(description="State, derived from its newest jobs.")
     async def status(self, info: Info) -> VideoStatus:
         """The state."""
-        newest = await info.context.loader(NewestJobsOfVideo).load(self.key)
-        is_stored = self.row.content_hash is not None
-        return video_status(self.row.probed_at is not None, newest, is_stored=is_stored)
+        return video_status(self.row, await info.context.loader(NewestJobsOfVideo).load(self.key))
 
     @strawberry.field(description="How far the newest jobs of its pipeline are together; null without any.")
     async def pipeline(self, info: Info) -> PipelineProgress | None:
