@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,6 +23,17 @@ from tests.support.stack import SharedStack, run_directory, shared_stack
 def pytest_runtest_setup() -> None:
     """No test reaches a foreign host; loopback stays open, where the servers of the tests listen."""
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+def pytest_sessionstart() -> None:
+    """While tests are collected there is no garbage, but half a million objects to look at again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is, and what was collected stays to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

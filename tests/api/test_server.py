@@ -7,11 +7,11 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import func, update
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -21,6 +21,7 @@ from cuepoint.config import Settings
 from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError
 from cuepoint.features.users import service as users
+from cuepoint.features.users.models import ApiKey
 from cuepoint.viewer import Viewer
 from tests.support.builders.users import PASSWORD, make_user, make_viewer, sign_in
 from tests.support.serve import Serving
@@ -147,11 +148,11 @@ class TestRevocation:
 
     async def test_so_does_one_that_expires(self, served: Serving, web: Web, db: Database) -> None:
         web.gateway.streams._check_seconds = 0.02
-        viewer, _ = await make_token(db)
-        async with db.write() as session:
-            soon = datetime.now(UTC) + timedelta(seconds=0.3)
-            _, secret = await users.create_api_key(session, viewer, name="short", expires_at=soon)
+        viewer, secret = await make_token(db)
         socket = await initialised(served, secret)
+
+        async with db.write() as session:
+            await session.execute(update(ApiKey).where(ApiKey.id == viewer.api_key_id).values(expires_at=func.now()))
 
         assert (await closed(socket))[0] == 4403
 

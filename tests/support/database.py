@@ -147,11 +147,16 @@ class Door:
         """Nobody comes through, and whoever did is put out."""
         self._door.unlink()
         connection = await asyncpg.connect(self._around)
-        await connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        )
+        await put_out_others(connection)
         await connection.close()
+
+
+async def put_out_others(sql: Any) -> None:
+    """Every other client of this database loses its connection. Autovacuum is none, and only superusers may end it."""
+    await sql.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+    )
 
 
 async def _execute(stack: SharedStack, statement: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ from cuepoint.db.session import Database
 from cuepoint.features.jobs.transitions import cancel
 from tests.support.jobs import connect, event_types, make, row, status, until
 from tests.support.workers import own_worker
+
+SLEEP_SECONDS = 100_000 + os.getpid()  # as no other run on this machine sleeps
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ class TestTerminate:
 
 class TestCancel:
     async def test_its_child_process_is_gone(self, sql: Any, own: Settings, db: Database) -> None:
-        job = await make(sql, args={"child": 6021})
+        job = await make(sql, args={"child": SLEEP_SECONDS})
         async with own_worker(own) as worker:
 
             async def has_child() -> bool:
@@ -129,8 +132,9 @@ class TestCancel:
 
 
 def sleepers() -> list[int]:
-    """Processes of the test's own `sleep 6021`."""
-    return [process.pid for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "6021"]]
+    """Processes of the test's own `sleep`."""
+    found = psutil.process_iter(["cmdline"])
+    return [process.pid for process in found if process.info["cmdline"] == ["sleep", str(SLEEP_SECONDS)]]
 
 
 class TestBlockedLoop:

@@ -15,7 +15,7 @@ from cuepoint.db.base import uuid7
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import Project
-from tests.support.database import Door
+from tests.support.database import Door, put_out_others
 from tests.support.jobs import connect, ended, event_types, make, until
 from tests.support.redis import start_redis
 from tests.support.workers import worker_for_tests
@@ -66,10 +66,7 @@ class TestPostgresAway:
         async with worker_for_tests(settings, {JobKind.PROBE: probe}):
             await began.wait()
             for _ in range(3):
-                await sql.fetch(
-                    "select pg_terminate_backend(pid) from pg_stat_activity "
-                    "where datname = current_database() and pid <> pg_backend_pid()"
-                )
+                await put_out_others(sql)
                 await asyncio.sleep(0.05)
             go_on.set()
             assert await ended(sql, job) == ["SUCCEEDED"]

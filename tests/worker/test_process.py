@@ -232,10 +232,11 @@ class TestCancel:
         job = await make(sql)
 
         live = RedisLive(settings.redis_url.get_secret_value())
-        async with worker_for_tests(settings, {JobKind.PROBE: waits}):
+        patient = settings.model_copy(update={"lease_seconds": 60.0})
+        async with worker_for_tests(patient, {JobKind.PROBE: waits}):
             db = Database(create_engine(database_url), dispatcher(live))
             await waits.began.wait()
-            async with asyncio.timeout(0.6):  # a third of the lease: the word came, not the heartbeat
+            async with asyncio.timeout(10):  # half of a third of the lease: the word came, not the heartbeat
                 _, changed = await service.in_transaction(db, lambda s: service.cancel_job(s, ADMIN, job))
                 await waits.stopped.wait()
             assert await ended(sql, job) == ["CANCELLED"]
@@ -338,7 +339,8 @@ class TestDrain:
         waits = Waits()
         job = await make(sql)
 
-        async with asyncio.timeout(3), worker_for_tests(settings, {JobKind.PROBE: waits}) as worker:
+        patient = settings.model_copy(update={"drain_seconds": 60.0})
+        async with asyncio.timeout(20), worker_for_tests(patient, {JobKind.PROBE: waits}) as worker:
             await waits.began.wait()
             worker.drain()
             await asyncio.sleep(0)

@@ -237,10 +237,9 @@ class TestRefusals:
         assert "within 0.3 seconds" in error.message
 
     async def test_nobody_listening_is_unavailable(self, make: MakeEmbedder) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-
-        error = await refusal(make(url=f"http://127.0.0.1:{port}/v1"))
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))  # so that nobody else listens there meanwhile
+            error = await refusal(make(url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1"))
 
         assert (error.code, error.retryable) == (ErrorCode.PROVIDER_UNAVAILABLE, True)
         assert "CUEPOINT_OPENAI_BASE_URL" in error.message

@@ -31,6 +31,7 @@ class Bucket:
     def __init__(self, server: S3Server, home: Path) -> None:
         self.server = server
         self.prefix = uuid4().hex
+        self.now = time.time  # for all processes
         self._home = home
         self._opened: list[S3Storage] = []
 
@@ -42,7 +43,7 @@ class Bucket:
             self._home / "copies",
             min_free_bytes=0,
             lease_seconds=lease_seconds,
-            clock=lambda: time.time() + clock_ahead,
+            clock=lambda: self.now() + clock_ahead,
         )
         self._opened.append(storage)
         return storage
@@ -175,10 +176,17 @@ class TestLease:
         assert await uploaded(quick, "u1") == data
 
     async def test_is_renewed_while_bytes_trickle(self, bucket: Bucket) -> None:
-        slow, other = bucket.process(lease_seconds=0.6), bucket.process()
+        now = time.time()
+        bucket.now = lambda: now
+        slow, other = bucket.process(lease_seconds=0.3), bucket.process()
 
         async with slow.upload_lock("u1"):
-            await asyncio.sleep(1.0)  # longer than the lease: it has to be renewed to be held still
+            [ledger] = slow._uploads._held.values()
+            now += 0.2
+            async with asyncio.timeout(10):
+                while ledger.state is None or ledger.state.held_until < now + 0.3:  # noqa: ASYNC110 - it renews itself
+                    await asyncio.sleep(0.01)
+            now += 0.2  # the lease that was taken first is over
             with pytest.raises(CuepointError):
                 async with other.upload_lock("u1"):
                     pass

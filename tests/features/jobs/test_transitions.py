@@ -14,14 +14,11 @@ from cuepoint.features.jobs.claims import Outcome, succeed
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.jobs.transitions import NewJob, Running, UnknownDependencyError, cancel, create, retry
 from tests.support.jobs import connect, event_types, make, row, run, status, take, until
+from tests.support.waiting import is_someone_waiting
 
 
 def new_job(**values: Any) -> NewJob:
     return NewJob(kind=JobKind.PROBE, lane="io", timeout_seconds=10, max_attempts=3, cost=1.0, **values)
-
-
-async def is_someone_waiting(sql: Any) -> bool:
-    return bool(await sql.fetchval("select count(*) from pg_locks where not granted"))
 
 
 class TestCreate:

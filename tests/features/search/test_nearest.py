@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from pgvector import HalfVector
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.db.session import Database
+from cuepoint.db.session import Database, create_engine
 from cuepoint.features.projects.models import Project
 from cuepoint.features.search import service
 from cuepoint.features.search.models import EmbeddingSpace, RetrievableTextEmbedding
@@ -21,6 +22,8 @@ from cuepoint.features.videos.models import Video
 from tests.support.builders.projects import make_project
 from tests.support.builders.search import AxisEmbedder, axis, index, make_space, passages, random_units
 from tests.support.builders.videos import make_video
+from tests.support.database import create_database, drop_database
+from tests.support.stack import SharedStack
 
 ROWS = 1500
 NEAREST = text(
@@ -34,8 +37,9 @@ PREFER_INDEX = text("set local enable_sort = off")
 
 @dataclass
 class Corpus:
-    """Random vectors of two projects; project B has one row in fifty."""
+    """Random vectors of two projects, in a database of their own; project B has one row in fifty."""
 
+    db: Database
     space: EmbeddingSpace
     projects: tuple[Project, Project]
     videos: tuple[Video, Video, Video]
@@ -49,9 +53,29 @@ class Corpus:
         order = sorted(np.flatnonzero(np.isin(self.owners, owners)), key=lambda row: (-scores[row], self.ids[row]))
         return [self.ids[row] for row in order[:k]]
 
+    @asynccontextmanager
+    async def session(self, lists: int | None = None) -> AsyncIterator[tuple[AsyncSession, str]]:
+        """A transaction that is undone, and the name of the index, with so many lists or those of the migration."""
+        table = f"retrievable_text_embeddings_{self.space.id}"
+        name = f"ix_{table}_ivfflat"
+        async with AsyncSession(self.db.engine) as session:
+            if lists is not None:
+                index_on = f"on {table} using ivfflat (embedding halfvec_ip_ops) with (lists = {lists})"
+                for statement in (f"drop index {name}", f"create index {name} {index_on}", f"analyze {table}"):
+                    await session.execute(text(statement))
+            yield session, name
 
-@pytest.fixture
-async def corpus(db: Database) -> Corpus:
+
+@pytest.fixture(scope="module")
+async def corpus(template: SharedStack) -> AsyncIterator[Corpus]:
+    name = await create_database(template)
+    db = Database(create_engine(template.database_server_url(name), pool_size=1))
+    yield await corpus_in(db)
+    await db.close()
+    await drop_database(template, name)
+
+
+async def corpus_in(db: Database) -> Corpus:
     space = await make_space(db)
     projects = (await make_project(db), await make_project(db))
     videos = (await make_video(db, projects[0]), await make_video(db, projects[0]), await make_video(db, projects[1]))
@@ -66,7 +90,7 @@ async def corpus(db: Database) -> Corpus:
         async with db.write() as session:
             await service.sync_texts(session, video, found, "en")
             await service.store_embeddings(session, space.id, {ids[row]: vectors[row] for row in rows})
-    return Corpus(space, projects, videos, ids, owners, vectors)
+    return Corpus(db, space, projects, videos, ids, owners, vectors)
 
 
 async def nearest(
@@ -95,19 +119,6 @@ async def nearest(
     return [UUID(str(row.text_id)) for row in rows]
 
 
-async def with_lists(db: Database, corpus: Corpus, lists: int) -> str:
-    """Rebuild the partition's index with that many lists; its name."""
-    name = f"ix_retrievable_text_embeddings_{corpus.space.id}_ivfflat"
-    table = f"retrievable_text_embeddings_{corpus.space.id}"
-    async with db.write() as session:
-        await session.execute(text(f"drop index {name}"))
-        await session.execute(
-            text(f"create index {name} on {table} using ivfflat (embedding halfvec_ip_ops) with (lists = {lists})")
-        )
-        await session.execute(text(f"analyze {table}"))
-    return name
-
-
 async def scans(session: AsyncSession, index_name: str) -> int:
     """Scans of that index in this transaction."""
     statement = text("select pg_stat_get_xact_numscans(cast(cast(:name as text) as regclass))")
@@ -115,45 +126,41 @@ async def scans(session: AsyncSession, index_name: str) -> int:
 
 
 class TestExactPath:
-    async def test_is_the_truth_and_leaves_the_approximate_index_alone(self, db: Database, corpus: Corpus) -> None:
-        index_name = await with_lists(db, corpus, 30)
-
-        async with db.write() as session:
+    async def test_is_the_truth_and_leaves_the_approximate_index_alone(self, corpus: Corpus) -> None:
+        async with corpus.session(lists=30) as (session, index_name):
             for query in random_units(5, seed=8):
                 assert await nearest(session, corpus, query, cut=EXACT) == corpus.truth(query, [0, 1, 2], 10)
             assert await scans(session, index_name) == 0
 
-    async def test_a_scope_of_one_video_holds_no_other(self, db: Database, corpus: Corpus) -> None:
+    async def test_a_scope_of_one_video_holds_no_other(self, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=9)
 
-        async with db.write() as session:
+        async with corpus.session() as (session, _):
             found = await nearest(session, corpus, query, cut=EXACT, videos=[corpus.videos[1]])
 
         assert found == corpus.truth(query, [1], 10)
 
-    async def test_a_scope_smaller_than_k_is_answered_whole(self, db: Database, corpus: Corpus) -> None:
+    async def test_a_scope_smaller_than_k_is_answered_whole(self, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=10)
 
-        async with db.write() as session:
+        async with corpus.session() as (session, _):
             found = await nearest(session, corpus, query, k=100, cut=EXACT, projects=[corpus.projects[1]])
 
         assert found == corpus.truth(query, [2], 100)
         assert len(found) == 30
 
-    async def test_hidden_videos_do_not_use_up_places(self, db: Database, corpus: Corpus) -> None:
+    async def test_hidden_videos_do_not_use_up_places(self, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=11)
 
-        async with db.write() as session:
+        async with corpus.session() as (session, _):
             found = await nearest(session, corpus, query, cut=EXACT, hidden=[corpus.videos[0], corpus.videos[2]])
 
         assert found == corpus.truth(query, [1], 10)
 
 
 class TestIndexedPath:
-    async def test_uses_the_index_and_finds_the_truth(self, db: Database, corpus: Corpus) -> None:
-        index_name = await with_lists(db, corpus, 30)
-
-        async with db.write() as session:
+    async def test_uses_the_index_and_finds_the_truth(self, corpus: Corpus) -> None:
+        async with corpus.session(lists=30) as (session, index_name):
             await session.execute(PREFER_INDEX)
             for query in corpus.vectors[[3, 141, 592]]:
                 noisy = query + 0.3 * random_units(1, seed=12)[0]
@@ -162,25 +169,22 @@ class TestIndexedPath:
                 assert len(found) == len(set(found)) == 10
             assert await scans(session, index_name) >= 3
 
-    async def test_with_all_lists_probed_recall_is_one(self, db: Database, corpus: Corpus) -> None:
-        await with_lists(db, corpus, 4)
-
-        async with db.write() as session:
+    async def test_with_all_lists_probed_recall_is_one(self, corpus: Corpus) -> None:
+        async with corpus.session(lists=4) as (session, _):
             await session.execute(PREFER_INDEX)
             for query in random_units(5, seed=13):
                 assert await nearest(session, corpus, query, cut=INDEXED) == corpus.truth(query, [0, 1, 2], 10)
 
-    async def test_the_index_of_the_migration_is_exact(self, db: Database, corpus: Corpus) -> None:
-        async with db.write() as session:
+    async def test_the_index_of_the_migration_is_exact(self, corpus: Corpus) -> None:
+        async with corpus.session() as (session, _):
             await session.execute(PREFER_INDEX)
             for query in random_units(5, seed=14):
                 assert await nearest(session, corpus, query, cut=INDEXED) == corpus.truth(query, [0, 1, 2], 10)
 
-    async def test_a_narrow_scope_is_filled_by_the_iterative_scan(self, db: Database, corpus: Corpus) -> None:
-        index_name = await with_lists(db, corpus, 30)
+    async def test_a_narrow_scope_is_filled_by_the_iterative_scan(self, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=15)
 
-        async with db.write() as session:
+        async with corpus.session(lists=30) as (session, index_name):
             await session.execute(PREFER_INDEX)
             for k in (10, 100):
                 found = await nearest(session, corpus, query, k=k, cut=INDEXED, projects=[corpus.projects[1]])
@@ -189,11 +193,10 @@ class TestIndexedPath:
                 assert found == corpus.truth(query, [2], k)
             assert await scans(session, index_name) == 4
 
-    async def test_hidden_videos_do_not_use_up_places(self, db: Database, corpus: Corpus) -> None:
-        await with_lists(db, corpus, 4)
+    async def test_hidden_videos_do_not_use_up_places(self, corpus: Corpus) -> None:
         (query,) = random_units(1, seed=16)
 
-        async with db.write() as session:
+        async with corpus.session(lists=4) as (session, _):
             await session.execute(PREFER_INDEX)
             found = await nearest(session, corpus, query, cut=INDEXED, hidden=[corpus.videos[0], corpus.videos[2]])
 
