@@ -34,7 +34,7 @@ class TestPage:
 
         answers = {link: (await web.client.get(f"/{link}")).status_code for link in links if link != "data:,"}
 
-        assert len(answers) == 6
+        assert len(answers) == 8
         assert set(answers.values()) == {200}
 
     async def test_a_query_by_a_browser_is_answered(self, web: Web) -> None:
@@ -52,7 +52,7 @@ class TestPage:
     def test_licences_lie_beside_the_files(self) -> None:
         texts = {path.name: path.read_text() for path in graphiql.STATIC.glob("LICENSE.*")}
 
-        assert sorted(texts) == ["LICENSE.graphiql.txt", "LICENSE.react.txt"]
+        assert sorted(texts) == ["LICENSE.explorer.txt", "LICENSE.graphiql.txt", "LICENSE.react.txt"]
         assert all("Permission is hereby granted, free of charge" in text for text in texts.values())
 
 
