@@ -17,7 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from cuepoint.graphql.config import build_schema
 from cuepoint.graphql.executor import QuickExecutor, plain_field
-from cuepoint.graphql.scalars import BigInt, MediaTime
+from cuepoint.graphql.scalars import URL, BigInt, MediaTime
 
 
 @strawberry.enum
@@ -50,6 +50,7 @@ class Leaf:
     colour: Colour = Colour.RED
     at: datetime = datetime(2026, 1, 2, tzinfo=UTC)
     size: BigInt = BigInt(2**40)
+    address: URL = "https://example.org/a"
     maybe: str | None = None
     maybe_number: int | None = 3
     must: str = None  # type: ignore[assignment]
@@ -126,7 +127,8 @@ class Query:
 
 
 schema = build_schema(Query)
-GOOD = ["text", "number", "ratio", "wholeRatio", "flag", "key", "colour", "at", "size", "maybe", "maybeNumber", "words"]
+GOOD = ["text", "number", "ratio", "wholeRatio", "flag", "key", "colour", "at", "size", "address", "maybe", "words"]
+GOOD += ["maybeNumber"]
 BAD = ["must", "tooLarge", "notANumber", "textForNumber", "wrongMaybe", "wrongColour", "bomb"]
 CALLED = ["raising", "raisingMaybe", "raisingLater"]
 NESTED = ["leaf", "later", "nothing", "even", "atOnceOrLater", "leaves(first: 3)", "leaves", "maybeLeaves"]

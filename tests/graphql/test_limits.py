@@ -8,8 +8,10 @@ import pytest
 from graphql import get_introspection_query
 
 from cuepoint.graphql import limits
+from cuepoint.graphql.parsing import parse_document
 from tests.support.calls import Calls
 from tests.support.operations import run, run_stream
+from tests.support.tiny_schema import schema
 
 MOST_CALLS = 200_000  # a fragment walked at each of its spreads takes 2 to the power of their depth
 
@@ -178,6 +180,13 @@ class TestFragmentBombs:
         data = await run("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }")
 
         assert "Cannot spread fragment" in data["errors"][0]["message"]
+
+    def test_operations_and_fragments_of_one_document_are_few(self) -> None:
+        fragments = " ".join(f"fragment F{n} on Query {{ __typename }}" for n in range(20))
+        operations = " ".join(f"query Q{n} {{ ...F0 }}" for n in range(21))
+
+        with pytest.raises(limits.LimitExceededError, match="21 operations and 20 fragments; at most 400 pairs"):
+            limits.weigh_document(schema._schema, parse_document(operations + fragments), {})
 
 
 class TestIntrospection:

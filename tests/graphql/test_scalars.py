@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from graphql import GraphQLError
 
+from cuepoint.api.schema import schema
 from cuepoint.errors import NotFoundError
-from cuepoint.graphql.scalars import SCALARS, decode_id, encode_id, seconds, seconds_or_none
+from cuepoint.graphql.executor import Kind
+from cuepoint.graphql.scalars import SCALARS, URL, decode_id, encode_id, seconds, seconds_or_none
 from tests.support.operations import run
 
 ID = UUID("01990000-0000-7000-8000-00000000abcd")
@@ -57,6 +60,31 @@ class TestBigInt:
         data = await run("{ things(first: 1) { nodes { size } } }")
 
         assert data["data"]["things"]["nodes"] == [{"size": 2**40}]
+
+
+class TestUrl:
+    def test_what_may_be_fetched_is_not_its_business(self) -> None:
+        """So that every refusal of an address is an error of the mutation, with its code and field."""
+        parse = SCALARS[URL].parse_value
+        assert parse is not None
+
+        for text in ("https://example.org/a?b", "ftp://example.org", "", " s3://bucket/key ", "x" * 5000):
+            assert parse(text) == text
+
+    @pytest.mark.parametrize("value", [7, True, None, ["https://example.org"], {}], ids=str)
+    def test_what_is_no_text_is_refused(self, value: object) -> None:
+        parse = SCALARS[URL].parse_value
+        assert parse is not None
+
+        with pytest.raises(GraphQLError, match="A URL is a text such as"):
+            parse(value)
+
+    def test_a_column_of_them_is_answered_as_it_is(self) -> None:
+        """Answers hold many, and each is signed anew: nothing else is done for them."""
+        kind = Kind(cast(Any, schema._schema.type_map["URL"]), is_nullable=True)
+        values = ["https://example.org/a", None]
+
+        assert kind.column(values) is values
 
 
 class TestSeconds:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cuepoint.errors import CuepointError
 from cuepoint.graphql.limits import MAX_ALIASES, MAX_DIRECTIVES, MAX_FIELDS, check_weights, weigh_document
-from cuepoint.graphql.scan import MAX_CHARACTERS, check_text
+from cuepoint.graphql.scan import MAX_CHARACTERS, MAX_LINES, check_text
 from tests.support.tiny_schema import schema
 
 OPERATIONS = Path(__file__).parents[2] / "frontend-schema/operations"
@@ -41,6 +41,11 @@ class TestCheckText:
         check_text("{ me }" + " " * (MAX_CHARACTERS - 6))
 
         assert refusal("{ me }" + " " * (MAX_CHARACTERS - 5)).startswith("The operation has 32769 characters")
+
+    def test_lines(self) -> None:
+        check_text("{ me }" + "\r\n" * (MAX_LINES // 2 - 1))
+
+        assert refusal("{ me }" + "\n" * MAX_LINES) == "The operation has 2501 lines; at most 2500 are allowed."
 
     def test_tokens(self) -> None:
         assert refusal("{ f(a: [" + "1 " * 2000 + "]) }") == "The operation has 2009 tokens; at most 2000 are allowed."

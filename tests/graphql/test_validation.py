@@ -137,3 +137,40 @@ class TestTheWalk:
             faults += bool(ours)
 
         assert faults > 60
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{ __typename serverInfo { __typename: version __typename } }",
+            "{ serverInfo { a: version ...F } } fragment F on ServerInfo { a: __typename ... { a: limits } }",
+            "{ ...A ...B } fragment A on Query { ...B me { id } } fragment B on Query { ...A me { id: name } }",
+            '{ nodes(ids: ["x", 1, null, 1.5, [2], $v, {a: 1}, TRUE]) { id } }',
+            "{ projects(first: 2147483648) { totalCount } }",
+            "{ jobs(filter: {status: [QUEUED, queued], status: 1, x: 1}) { totalCount } }",
+            "mutation { createClips(input: {items: [{videoId: 1.5, start: X}, {}], itens: [1]}) { clips { id } } }",
+            "{ __schema { types { name kind } } project(id: 1) { id @skip nam name(x: 1) name { id } videos } }",
+        ],
+    )
+    def test_so_they_are_where_something_is_plain_and_something_is_not(self, text: str) -> None:
+        document = parse(text)
+        rules = (*specified_rules, *RULES[len(specified_rules) :])
+
+        ours = validate(schema._schema, document, RULES, max_errors=20, hide_suggestions=True)
+
+        assert told(ours) == told(core_validate(schema._schema, document, rules, max_errors=20, hide_suggestions=True))
+        assert ours
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("mutation { createClips(input: {itens: 1, items: [%s]}) { clips { id } } }", "{ itens: 1, items: $… }"),
+            ("{ projects(first: [%s]) { totalCount } }", "…"),
+        ],
+        ids=["an object", "a list"],
+    )
+    def test_of_a_large_value_the_outermost_is_printed(self, text: str, found: str) -> None:
+        document = parse(text % ('{videoId: "x", mode: SMART}, ' * 100))
+
+        error, *_ = validate(schema._schema, document, RULES, max_errors=10, hide_suggestions=True)
+
+        assert error.message.endswith(f": {found}") or error.message.endswith(f": {found}.")

@@ -43,6 +43,19 @@ def _doubling(levels: int) -> str:
     return f"{{ ...F0 }} {chain} fragment F{levels} on Query {{ serverInfo {{ version }} }}"
 
 
+def _each_with_each(number: int) -> str:
+    """Fragments that all stand in one place, and all but the last in all of those before."""
+    spreads = [f"...F{n}" for n in range(number)]
+    chain = " ".join(f"fragment F{n} on Query {{ {' '.join(spreads[n + 1 :])} }}" for n in range(number))
+    return f"{{ {' '.join(spreads)} serverInf }} {chain}"
+
+
+def _shared(operations: int, fragments: int) -> str:
+    asked = _many(operations, "query Q#($first: Int = #) { ...F0 }")
+    chain = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(fragments - 1))
+    return f"{asked} {chain} fragment F{fragments - 1} on Query {{ projects(first: $first) {{ totalCount }} }}"
+
+
 def _of_video(selections: str) -> bytes:
     return _query(f'{{ video(id: "x") {{ {selections} }} }}')
 
@@ -64,6 +77,10 @@ _PAGES = "videos(first: 100) { nodes { id title jobs(first: 100) { nodes { id ti
 _NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 _UPDATE = "mutation($input: UpdateVideoInput!) { updateVideo(input: $input) { video { id } } }"
 _CLIP = "mutation($input: CreateClipInput!) { createClip(input: $input) { clip { id } } }"
+_CREATE = (
+    "mutation { createClips(input: {%sitems: [" + _many(135, '{videoId: "x" start: 1 end: 2 title: "x"}') + "%s]})"
+)
+_CREATE += " { clips { id } } }"
 _LONG = _many(
     18,
     'a#: video(id: "x") { id project { id name } clips(first: 1) { totalCount edges { node { id title } } } '
@@ -121,6 +138,9 @@ _LIMITS = [
     Hostile("overlapping objects", _of_video("project { name } " * 60), 400, COSTLY),
     Hostile("a directive 300 times", _of_video("id " + "@include(if: true) " * 300), 400, COSTLY),
     Hostile("nested 100 deep", _query("{ projects { nodes " * 50 + "{ id }" + "} }" * 50), 400, DEEP),
+    Hostile("32,000 lines", _query("{" + "\n" * 32_000 + _many(10, "serverInf#") + "}"), 400, COSTLY),
+    Hostile("32,000 lines in a string", _query('{ video(id: """' + "\n" * 32_000 + '""") { tite } }'), 400, COSTLY),
+    Hostile("50 operations with 49 fragments", _query(_shared(50, 49), operationName="Q1"), 400, COSTLY),
     Hostile("a page of pages", _query("{ " + _PAGE % _PAGES + " }"), 400, COSTLY),
 ]
 WRONG = [
@@ -146,10 +166,42 @@ WRONG = [
     Hostile("undefined variables", _of_video(_many(30, "a#: clips(first: $a#) { totalCount }"))),
     Hostile("1,980 wrong literals", _query("{ nodes(ids: [" + "1.5 " * 1_980 + "]) { id } }")),
     Hostile("1,980 literals, the last one wrong", _query('{ nodes(ids: [' + '"x" ' * 1_980 + "1.5]) { id } }")),
+    Hostile(
+        "1,970 enum values, the last one wrong",
+        _query("{ jobs(filter: {status: [" + "QUEUED " * 1_970 + "X]}) { totalCount } }"),
+    ),
+    Hostile(
+        "1,900 default values, the last one wrong",
+        _query("query($a: [ID!] = [" + '"x" ' * 1_900 + "1.5]) { nodes(ids: $a) { id } }"),
+    ),
+    Hostile("900 undefined variables", _query("{ nodes(ids: [" + _many(900, "$a#") + "]) { id } }")),
+    Hostile(
+        "150 variables",
+        _query("query(" + _many(150, "$a#: ID!") + ") { nodes(ids: [" + _many(150, "$a#") + "]) { id } serverInf }"),
+    ),
+    Hostile("600 arguments", _query("{ nodes(" + _many(600, "ids: 1") + ") { id } }")),
+    Hostile("135 objects, the last one wrong", _query(_CREATE % ("", " {videId: 1}"))),
+    Hostile("640 fragments without fields", _query("{ " + "... {} " * 640 + "serverInf }")),
+    Hostile("190 fragments in each other", _query("{ " + "... on Query { " * 190 + "serverInf " + "} " * 190 + "}")),
+    Hostile(
+        "98 fragments in one place",
+        _query("{ " + _many(98, "...F#") + " serverInf } " + _many(98, "fragment F# on Query {}")),
+    ),
+    Hostile("fragments, each with each", _query(_each_with_each(30))),
+    Hostile("16,000 escapes, the last one wrong", _query('{ video(id: "' + "\\n" * 16_000 + '\\q") { id } }')),
+    Hostile("6,500 escapes with braces", _query('{ video(id: "' + "\\u{0}" * 6_500 + '") { id } }')),
+    Hostile("32,000 digits", _query("{ projects(first: " + "1" * 32_000 + ") { totalCount } }")),
+    Hostile("a name of 32,000 letters", _query("{ " + "a" * 32_000 + " }")),
+    Hostile("1,980 literals without an end", _query("{ nodes(ids: [" + '"x" ' * 1_980)),
     Hostile("1,200 tokens, the first one wrong", _query("{ serverInf " + _LONG + " }")),
     Hostile("1,200 tokens, the last one wrong", _query("{ " + _LONG + " serverInf }")),
 ]  # fmt: skip
-HOSTILE = [*_BODIES, *_VALUES, *_LIMITS, *WRONG]
+# graphql-core prints all of the value.
+_PRINTED = [
+    Hostile("135 objects beside a wrong field", _query(_CREATE % ("itens: 1 ", ""))),
+    Hostile("1,980 literals for one", _query("{ projects(first: [" + "1 " * 1_980 + "]) { totalCount } }")),
+]
+HOSTILE = [*_BODIES, *_VALUES, *_LIMITS, *WRONG, *_PRINTED]
 
 
 PAGE = "query ($first: Int!, $after: String) { projects(first: $first, after: $after) { pageInfo { endCursor } } }"

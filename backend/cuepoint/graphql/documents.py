@@ -30,6 +30,7 @@ from cuepoint.graphql.parsing import parse_document
 from cuepoint.graphql.suggestions import Countdown
 from cuepoint.graphql.validation import RULES, validate
 from cuepoint.graphql.variables import MAX_INPUT_VALUES, check_inputs, check_variables
+from cuepoint.graphql.wrong_values import wrong_values
 
 MAX_ERRORS = 10
 SUGGESTIONS = 1  # of the errors of an operation; each takes half a millisecond
@@ -85,6 +86,15 @@ class Document:
                 self._costs[key] = costs
         return costs[operation_name or ""]
 
+    def wrong_values(
+        self, operation_name: str | None, variables: Mapping[str, Any], hide_suggestions: Any
+    ) -> list[GraphQLError]:
+        """Why the operation cannot have these variables; empty if it can."""
+        operation = self._operation(operation_name)
+        return wrong_values(
+            self._schema, operation, variables, max_errors=MAX_ERRORS, hide_suggestions=hide_suggestions
+        )
+
 
 class Documents:
     """The texts that one schema has run lately."""
@@ -121,7 +131,8 @@ class Documents:
         *,
         reveals_schema: bool,
     ) -> int:
-        """The cost of the operation, which is within its limits and valid. Raises RefusedDocumentError."""
+        """The cost of the operation, which is within its limits and valid, as its variables are. Raises
+        RefusedDocumentError."""
         try:
             cost = document.cost(operation_name, variables)
         except GraphQLError as error:
@@ -133,6 +144,9 @@ class Documents:
             if errors:
                 raise RefusedDocumentError(errors)
             self._keep(text, document, reveals_schema=reveals_schema)
+        errors = document.wrong_values(operation_name, variables, hides_suggestions(reveals_schema=reveals_schema))
+        if errors:
+            raise RefusedDocumentError(errors)
         return cost
 
     def _validate(self, document: Document, *, reveals_schema: bool) -> list[GraphQLError]:

@@ -6,7 +6,7 @@ them: two thirds of what a validation costs. The rules, their order and their er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,8 +21,11 @@ from graphql import (
     KnownTypeNamesRule,
     Node,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
+    SelectionSetNode,
     TypeInfo,
     ValidationContext,
+    ValuesOfCorrectTypeRule,
     Visitor,
     specified_rules,
 )
@@ -38,11 +41,14 @@ from graphql.validation.validation_context import VariableUsage, VariableUsageVi
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from cuepoint.graphql.plain_nodes import OverlappingFields, ValuesOfCorrectType, is_plain, leaves_of
 from cuepoint.graphql.suggestions import FieldsOnCorrectType, KnownTypeNames
 
 _OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
     FieldsOnCorrectTypeRule: FieldsOnCorrectType,
     KnownTypeNamesRule: KnownTypeNames,
+    OverlappingFieldsCanBeMergedRule: OverlappingFields,
+    ValuesOfCorrectTypeRule: ValuesOfCorrectType,
 }
 RULES: tuple[type[ASTValidationRule], ...] = (
     *(_OURS.get(rule, rule) for rule in specified_rules),
@@ -50,9 +56,8 @@ RULES: tuple[type[ASTValidationRule], ...] = (
     OneOfInputValidationRule,
 )
 MAX_CHARACTERS = 4_096  # of messages: each error of an input object prints all of it
-LONG = (
-    500  # tokens: twice those of introspection. Of a longer document the first error is told, and no other looked for.
-)
+# Tokens or lines, twice those of introspection: of a longer document the first error is told, and no other looked for.
+LONG = 500
 _NO_MORE = "There may be more validation errors. Validation aborted."
 _TOO_MANY = "Too many validation errors, error limit reached. Validation aborted."
 _NAMES = frozenset({"name", "alias"})  # keys of nodes that no rule looks at
@@ -76,11 +81,13 @@ def validate(
 ) -> list[GraphQLError]:
     """The errors of a document, as graphql-core's function of that name tells them."""
     errors: list[GraphQLError] = []
-    is_long = document.token_count > LONG
+    is_long = document.token_count > LONG or _lines(document) > LONG
 
     def note(error: GraphQLError) -> None:
         if len(errors) >= max_errors:
             raise ValidationAbortedError(_TOO_MANY)
+        if error.original_error is None:
+            error.__traceback__ = None  # keeps the frames of the walk, which keep the whole tree
         errors.append(error)
         if is_long or sum(len(one.message) for one in errors) > MAX_CHARACTERS:
             raise ValidationAbortedError(_NO_MORE)
@@ -98,6 +105,12 @@ def validate(
     except RecursionError:
         errors.append(ValidationAbortedError("Validation aborted."))
     return errors
+
+
+def _lines(document: DocumentNode) -> int:
+    """How many there are: an error with two places looks for both from the beginning."""
+    text = "" if document.loc is None else document.loc.source.body
+    return max(text.count("\n"), text.count("\r"))
 
 
 class _Context(ValidationContext):
@@ -156,8 +169,7 @@ class _Walk:
 
     def walk(self, node: Node, parent: Any, ancestors: list[Any]) -> None:
         """Visit a node and what is below it."""
-        kind = type(node)
-        way = self._ways.get(kind) or self._ways.setdefault(kind, _way(self._classes, kind))
+        way = self._way(type(node))
         if way.only is not None and self._skips[way.only]:
             return
         if way.enter_type is not None:
@@ -176,10 +188,20 @@ class _Walk:
             child = getattr(node, key)
             if child.__class__ is tuple:
                 around = [*ancestors, node]
-                for item in child:
-                    self.walk(item, child, around)
+                leaves = leaves_of(self._types.get_parent_type()) if isinstance(node, SelectionSetNode) else None
+                for item in child if key != "values" or self._wants(set(map(type, child))) else ():
+                    if leaves is None or not is_plain(item, leaves):
+                        self.walk(item, child, around)
             elif child is not None:
                 self.walk(child, node, ancestors)
+
+    def _way(self, kind: type[Node]) -> _Way:
+        return self._ways.get(kind) or self._ways.setdefault(kind, _way(self._classes, kind))
+
+    def _wants(self, kinds: Iterable[type[Node]]) -> bool:
+        """Whether somebody looks at one of these: of literals a list may hold thousands."""
+        ways = map(self._way, kinds)
+        return not all(self._skips[way.only] if way.only is not None else not any(way[:5]) for way in ways)
 
     def _visit(self, methods: Methods, node: Node, parent: Any, ancestors: list[Any]) -> Sequence[int]:
         """Call the methods of rules that do not skip the node; places of those that skip what is below it."""
