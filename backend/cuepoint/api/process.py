@@ -24,6 +24,10 @@ from cuepoint.features.quotas.metering import metering
 from cuepoint.graphql.context import Process
 from cuepoint.processes.garbage import frozen_garbage
 
+# What a request reads takes milliseconds, a search of millions of passages from a cold disk some seconds; proxies give
+# a request up after 60 s. Nothing sets Postgres' own statement_timeout.
+READ_SECONDS = 30.0
+
 
 class MissingDatabaseError(Exception):
     """The settings name no database to serve from."""
@@ -42,7 +46,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         application_name="cuepoint api",
     )
     info = queue_limits(settings) | metering(settings)
-    db = Database(engine, dispatcher(adapters.live), info=info, outages=Outages(answers=True))
+    db = Database(
+        engine, dispatcher(adapters.live), info=info, outages=Outages(answers=True), read_seconds=READ_SECONDS
+    )
     needed = newest_revision()
     try:
         await require_head(db, needed)

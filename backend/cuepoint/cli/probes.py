@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from cuepoint.cli.errors import UnreachableError
+from cuepoint.db.connecting import connect
 from cuepoint.processes.child import ChildLimits, run_child
 from cuepoint.processes.sandbox import Box, Protections
 
@@ -46,7 +47,7 @@ class DatabaseFacts:
 async def _connected(url: str) -> AsyncIterator[Any]:
     connection = None
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+        connection = await connect(url, timeout=CONNECT_SECONDS)
         try:
             yield connection
         finally:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
+from cuepoint.db.connecting import Deadline
 from cuepoint.db.driver import ERRORS, is_lost
 
 MAX_SHAPES = 1_000  # the product has some hundreds; a shape takes about 20 KiB
@@ -118,10 +119,11 @@ class _Shape:
 
 
 class Selects:
-    """The shapes of the selects that the readers of one engine have run."""
+    """The shapes of the selects that the readers of one engine have run, and how long each may take."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, seconds: float | None = None) -> None:
         self.engine = engine
+        self.deadline = Deadline(seconds)
         self._shapes: OrderedDict[Any, _Shape | None] = OrderedDict()
 
     def find(self, statement: Any) -> tuple[_Shape, Sequence[Any]] | None:
@@ -144,14 +146,24 @@ class Selects:
 class _Session(Session):
     """SQLAlchemy's side of a reader: before it takes a connection, `take_over` gives the reader's own back."""
 
-    def __init__(self, take_over: Callable[[], None], **options: Any) -> None:
+    def __init__(self, take_over: Callable[[], None], deadline: Deadline, **options: Any) -> None:
         super().__init__(**options)
         self._take_over = take_over
+        self._deadline = deadline
 
     def get_bind(self, *args: Any, **options: Any) -> Any:
         """What every statement asks for first."""
         self._take_over()
         return super().get_bind(*args, **options)
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """The result of a statement; `get` comes here too."""
+        driver: Any = self.connection().connection.driver_connection
+        self._deadline.begin(driver)
+        try:
+            return super().execute(*args, **options)
+        finally:
+            self._deadline.end(driver)
 
 
 class Reader(AsyncSession):
@@ -174,7 +186,8 @@ class Reader(AsyncSession):
         """SQLAlchemy's session is made when something is asked for that only it can do."""
         if name.startswith("__") or "sync_session" in self.__dict__:
             raise AttributeError(name)
-        super().__init__(sync_session_class=_Session, take_over=self._hand_over, **self._options)
+        deadline = self._selects.deadline
+        super().__init__(sync_session_class=_Session, take_over=self._hand_over, deadline=deadline, **self._options)
         return getattr(self, name)
 
     async def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
@@ -243,6 +256,7 @@ class Reader(AsyncSession):
         for note in self._selects.engine.dispatch.before_cursor_execute:
             note(None, None, shape.sql, tuple(values), None, False)
         driver: Any = self._connection.driver_connection
+        self._selects.deadline.begin(driver)
         try:
             if not shape.makers:
                 await shape.learn(driver, self._selects.engine.dialect)
@@ -254,6 +268,8 @@ class Reader(AsyncSession):
         except BaseException:  # cancelled: nobody knows what the server is at
             await self._give_up()
             raise
+        finally:
+            self._selects.deadline.end(driver)
         return records
 
     async def _give_up(self) -> None:

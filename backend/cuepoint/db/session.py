@@ -17,6 +17,7 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from cuepoint.db.connecting import Deadline, connect
 from cuepoint.db.outages import Outages, UnreachableError, is_outage_of_unit
 from cuepoint.db.reading import Reader, Selects
 
@@ -78,7 +79,7 @@ class Database:
     """An engine and its units of work. `dispatch` receives the effects of each committed transaction.
 
     `info` is what every session carries along as its `info`, for instance the limits of the job queue. `outages`
-    watches its units of work.
+    watches its units of work. A statement of a session for reading fails as in an outage after `read_seconds`.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Database:
         *,
         info: Mapping[Any, Any] | None = None,
         outages: Outages | None = None,
+        read_seconds: float | None = None,
     ) -> None:
         self.engine = engine
         self._dispatch = dispatch
@@ -97,7 +99,7 @@ class Database:
         # READ COMMITTED, the level of both, a transaction would not show it anything else.
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(reading.sync_engine, "before_cursor_execute", _refuse_change)
-        self._selects = Selects(reading.sync_engine)
+        self._selects = Selects(reading.sync_engine, read_seconds)
         self._reading = {"bind": reading, "expire_on_commit": False, "autoflush": False, "info": dict(info or {})}
         self.writes = 0  # transactions that have ended here: what was read before the last of them may be stale
 
@@ -159,7 +161,7 @@ def create_engine(
         json_deserializer=orjson.loads,
     )
 
-    event.listen(engine.sync_engine, "checkout", partial(_check_alive, engine.dialect))
+    event.listen(engine.sync_engine, "checkout", partial(_check_alive, engine.dialect, Deadline(connect_seconds)))
     event.listen(engine.sync_engine, "checkin", _note_return)
     event.listen(engine.sync_engine, "before_cursor_execute", _count_statement)
     if not vectors:
@@ -174,7 +176,7 @@ def create_engine(
 
 async def _connect(database_url: str, seconds: float, **server_settings: str) -> asyncpg.Connection:
     try:
-        return await asyncpg.connect(database_url, timeout=seconds, server_settings=server_settings)
+        return await connect(database_url, timeout=seconds, server_settings=server_settings)
     except OSError as error:  # TimeoutError, which says nothing by itself, is one
         raise UnreachableError(*(error.args or (f"no answer within {seconds:g} s",))) from error
 
@@ -190,17 +192,22 @@ def _count_statement(*_: Any) -> None:
         count[0] += 1
 
 
-def _check_alive(dialect: Dialect, connection: Any, record: Any, _proxy: Any) -> None:
+def _check_alive(dialect: Dialect, deadline: Deadline, connection: Any, record: Any, _proxy: Any) -> None:
     """A connection that the server has closed is replaced; asked are only those that nobody has used for a while.
 
     SQLAlchemy's own check asks at every use, which costs as much as the query itself.
     """
     is_stale = time.monotonic() - record.info.get(_RETURNED, 0.0) > TRUSTED_SECONDS
+    driver = connection.driver_connection
+    if not driver.is_closed() and not (_RETURNED in record.info and is_stale):
+        return
+    deadline.begin(driver)
     try:
-        if connection.driver_connection.is_closed() or (_RETURNED in record.info and is_stale):
-            dialect.do_ping(connection)
+        dialect.do_ping(connection)
     except (dialect.loaded_dbapi.Error, OSError) as error:
         raise DisconnectionError from error
+    finally:
+        deadline.end(driver)
 
 
 def _note_return(_connection: Any, record: Any) -> None:

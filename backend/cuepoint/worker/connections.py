@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from cuepoint.db.connecting import connect
 from cuepoint.db.outages import DATABASE_ERRORS, Outages, is_conflict, is_outage
 from cuepoint.features.jobs.statements import Statements, use_json_text
 
@@ -28,6 +29,7 @@ def _pool(database_url: str, **server_settings: str) -> Any:
         database_url,
         min_size=0,
         max_size=3,
+        connect=connect,
         init=use_json_text,
         reset=_keep_as_is,
         command_timeout=COMMAND_SECONDS,

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from cuepoint.config import Settings
+from cuepoint.db.connecting import connect
 from cuepoint.db.outages import Outages
 from cuepoint.features.jobs.leases import Renewal, renew
 from cuepoint.features.jobs.statements import DATABASE_ERRORS, is_outage, use_json_text
@@ -92,7 +91,7 @@ class LeaseThread(threading.Thread):
         while True:
             try:
                 with self._outages.noticing():  # of a broken connection it may learn long after Postgres is back
-                    connection = await asyncpg.connect(
+                    connection = await connect(
                         self._database_url,
                         timeout=self._interval,
                         command_timeout=self._interval,
