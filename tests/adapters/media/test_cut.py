@@ -77,8 +77,9 @@ class TestCheckClip:
         source = make_clip(tmp_path / "a.mp4", seconds=2)
         made = make_clip(tmp_path / "b.mp4", seconds=2, audio=None)
 
-        assert refusal(made, plan_of(source, 0, 2000, audio_index=1)) == "The clip lacks a track of the source."
-        assert refusal(make_wav(tmp_path / "c.wav"), plan_of(made, 0, 2000)) == "The clip lacks a track of the source."
+        said = "The clip lacks a track: nothing of it can be decoded in this range. Choose another range."
+        assert refusal(made, plan_of(source, 0, 2000, audio_index=1)) == said
+        assert refusal(make_wav(tmp_path / "c.wav"), plan_of(made, 0, 2000)) == said
 
     @pytest.mark.parametrize(
         ("sound", "found"),

@@ -77,6 +77,17 @@ class TestCheckFfmpeg:
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
         assert "/secret" not in caught.value.message
 
+    def test_what_cannot_be_decoded_says_what_to_do(self) -> None:
+        words = "[dec:mjpeg @ 0x1] Decode error rate 0.83 exceeds maximum 0.66"
+
+        with pytest.raises(AdapterError) as caught:
+            check_ffmpeg(ended(69, stderr=words), ErrorCode.RENDER_FAILED, "The clip could not be rendered.")
+
+        assert caught.value.message == (
+            "The clip could not be rendered. Most of what it shows cannot be decoded: the file is damaged there. "
+            "Choose another range."
+        )
+
     def test_success_and_a_refusal(self) -> None:
         check_ffmpeg(ended(), ErrorCode.UNSUPPORTED_MEDIA, "no")
 

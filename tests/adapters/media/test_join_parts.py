@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from cuepoint.adapters.media.base import ReelPart, RenderedClip
+from cuepoint.adapters.media.base import ReelJoin, ReelPart, ReelTransition, RenderedClip
 from cuepoint.adapters.media.forms import PLAIN, ClipAspect, ClipFit, ClipForm
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
@@ -108,23 +108,26 @@ class TestJoinParts:
         assert (made.begins_ms, made.end_ms, made.width) == ((0, 211), 918, None)
         assert click_times(read_samples(tmp_path / "reel.m4a")) == pytest.approx([0.110, 0.708], abs=0.003)
 
-    async def test_a_cross_fade_mixes_pictures_and_sound(
+    async def test_a_cross_fade_mixes_pictures_and_sound_and_a_cut_does_not(
         self, tools: ChildMediaTools, folder: Path, tmp_path: Path
     ) -> None:
         grey, colours = make_plain(folder / "grey.mp4", 255), make_colours(folder / "colours.mp4", sound=True)
-        parts = [await part(tools, grey, 0, 2000), await part(tools, colours, 0, 2000)]
+        ranges = [(grey, 1975), (colours, 1975), (grey, 1000)]  # 47 pictures, of which 23 are half
+        parts = [await part(tools, source, 0, end_ms) for source, end_ms in ranges]
+        joins = [ReelJoin(ReelTransition.CROSS_FADE, 987), ReelJoin()]
 
-        made = await join(tools, parts, tmp_path / "reel.mp4", cross_fade_ms=1000)
+        made = await join(tools, parts, tmp_path / "reel.mp4", joins=joins)
 
         shown = pictures(tmp_path / "reel.mp4")
-        assert (made.duration_ms, len(shown), made.begins_ms) == (3000, 72, (0, 1000))
-        assert [colour(shown[at], 0.1, 0.5) for at in (10, 60)] == ["?", "red"]
-        blue = [int(shown[at][90, 30, 2]) for at in (23, 30, 36, 42, 49)]
+        assert (made.duration_ms, len(shown), made.begins_ms) == (3958, 95, (0, 1000, 2958))
+        assert [colour(shown[at], 0.1, 0.5) for at in (10, 60, 70, 71)] == ["?", "red", "red", "?"]
+        blue = [int(shown[at][90, 30, 2]) for at in (23, 30, 36, 42, 47)]
         assert blue == sorted(blue, reverse=True)
         assert 60 < blue[2] < 200
         samples = abs(read_samples(tmp_path / "reel.mp4"))
-        quiet, half, loud = (samples[at : at + 4800].max() for at in (40_000, 69_600, 110_000))
+        quiet, half, loud, cut = (samples[at : at + 4800].max() for at in (40_000, 69_600, 110_000, 144_000))
         assert quiet < 0.01 < half < 0.75 * loud
+        assert cut < 0.01
 
     async def test_every_part_gets_the_same_loudness(
         self, tools: ChildMediaTools, folder: Path, tmp_path: Path
@@ -180,7 +183,7 @@ class TestJoinParts:
         parts = [await part(tools, source, 0, 2000), await part(tools, source, 0, 500)]
 
         with pytest.raises(CuepointError) as caught:
-            await join(tools, parts, tmp_path / "reel.mp4", cross_fade_ms=400)
+            await join(tools, parts, tmp_path / "reel.mp4", joins=[ReelJoin(ReelTransition.CROSS_FADE, 400)])
 
         assert caught.value.code is ErrorCode.CONFLICTING_OPTIONS
         assert names(tmp_path) == []

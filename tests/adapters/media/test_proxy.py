@@ -14,6 +14,7 @@ from cuepoint.adapters.media.look_tools import ChildLookTools
 from cuepoint.adapters.media.tools import ChildMediaTools
 from cuepoint.config import Settings
 from cuepoint.errors import CuepointError, ErrorCode
+from tests.support import hostile_bytes
 from tests.support.colours import make_hdr, pictures
 from tests.support.media import (
     CodedClip,
@@ -76,6 +77,18 @@ class TestProxy:
         target, _ = await proxy(tools, source)
 
         assert click_times(read_samples(target)) == pytest.approx([0.5, 1.5, 2.5], abs=0.03)
+
+    async def test_one_that_would_hold_next_to_nothing_is_refused(self, tools: ChildLookTools, tmp_path: Path) -> None:
+        source = tmp_path / "a.mkv"
+        track, picture = hostile_bytes.picture_track(), hostile_bytes.image("JPEG")
+        source.write_bytes(hostile_bytes.spread(11, track, picture, padding=400_000))
+
+        with pytest.raises(CuepointError) as caught:
+            await proxy(tools, source)
+
+        assert caught.value.code is ErrorCode.MEDIA_LIMIT_EXCEEDED
+        assert caught.value.message.startswith("The proxy would be of no use. The media last 39601 s")
+        assert names(tmp_path) == ["a.mkv"]
 
     async def test_hdr_becomes_sdr(self, tools: ChildLookTools, tmp_path: Path) -> None:
         source = tmp_path / "a.mkv"

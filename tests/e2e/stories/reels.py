@@ -9,6 +9,8 @@ from tests.e2e.conftest import Sample
 from tests.e2e.stories.run import Run
 from tests.support.product import finish
 
+FADE = {"transition": "FADE_THROUGH_BLACK", "duration": 0.4}
+
 
 async def clips_and_reels(run: Run, sample: Sample) -> None:
     hit = (await run("SemanticSearch", query="seeds that wait for rain"))["hits"][0]
@@ -39,11 +41,12 @@ async def clips_and_reels(run: Run, sample: Sample) -> None:
     assert sum(row["count"] for row in counts) >= 4
 
     pieces = [{"videoId": sample.video_id, "start": 2, "end": 4}, {"clipId": upright["id"]}]
-    given = {"projectId": sample.project_id, "items": pieces, "crossFade": 0.4, "output": {"loudness": -16}}
+    given = {"projectId": sample.project_id, "items": pieces, "transitions": [FADE], "output": {"loudness": -16}}
     joined = await run("CreateReel", input=given)
     assert (await finish(run.client, joined["job"]["id"]))["status"] == "SUCCEEDED"
     reel = await run("Reel", id=joined["reel"]["id"])
     assert reel["url"]
+    assert reel["transitions"] == [{"transition": "FADE_THROUGH_BLACK", "durationSeconds": 0.4}]
     assert [item["clip"] and item["clip"]["id"] for item in reel["items"]] == [None, upright["id"]]
     assert (await run("Reels", projectId=sample.project_id))["totalCount"] == 1
 

@@ -35,7 +35,7 @@ MANY = """mutation ($input: CreateClipsInput!) { createClips(input: $input) {
 AUTO = """mutation ($input: AutoClipsInput!) { autoClips(input: $input) {
   batch { total } items { clip { requestedRange { startSeconds endSeconds } } } errors { code field } } }"""
 REEL = """mutation ($input: CreateReelInput!) { createReel(input: $input) {
-  reel { id title crossFadeSeconds url output { loudness }
+  reel { id title crossFadeSeconds transitions { transition durationSeconds } url output { loudness }
     items { position range { startSeconds } video { id } clip { id } } }
   job { kind } errors { code field } } }"""
 REELS = """query ($first: Int!) { reels(first: $first) { totalCount nodes { title url job { kind }
@@ -317,8 +317,24 @@ class TestCreateReel:
             (1, 4.0),
             (2, 0.0),
         ]
+        assert reel["transitions"] == [{"transition": "CROSS_FADE", "durationSeconds": 0.5}]
         assert reel["items"][2]["clip"] == {"id": encode_id("Clip", clip.id)}
         assert payload["job"] == {"kind": "REEL_RENDERING"}
+
+    async def test_shows_the_transitions_that_were_asked_for(self, api: Api, project: Project, video: Video) -> None:
+        given = {
+            "projectId": encode_id("Project", project.id),
+            "items": [of(video, start=at, end=at + 2) for at in (0, 3, 6)],
+            "transitions": [{"transition": "WIPE_LEFT", "duration": 0.25}, {"transition": "CUT"}],
+        }
+
+        reel = (await api.data(REEL, {"input": given}))["createReel"]["reel"]
+
+        assert reel["transitions"] == [
+            {"transition": "WIPE_LEFT", "durationSeconds": 0.25},
+            {"transition": "CUT", "durationSeconds": 0.0},
+        ]
+        assert (reel["crossFadeSeconds"], reel["output"]) == (0.0, {"loudness": None})
 
     async def test_a_refusal_names_the_item(self, db: Database, api: Api, project: Project, video: Video) -> None:
         given = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cuepoint.adapters.media.base import MediaTools
+from cuepoint.adapters.media.base import MediaTools, ReelJoin, ReelTransition
 from cuepoint.adapters.media.fake import FakeMediaTools, fake_media_info
 from cuepoint.adapters.media.forms import CaptionForm, CaptionMode, ClipForm, ClipFormat
 from cuepoint.adapters.storage.local import LocalStorage
@@ -125,6 +125,21 @@ class TestRenderReel:
             "WEBVTT\n\n00:00:00.000 --> 00:00:00.750\nOne two three.\n\n"
             "00:00:00.750 --> 00:00:01.500\nFour five six.\n\n"
         )
+
+    async def test_captions_change_in_the_middle_of_each_transition(
+        self, db: Database, settings: Settings, project: Project, video: Video
+    ) -> None:
+        media = FakeMediaTools()
+        pieces = [ReelPiece(video.id, 0, 900), ReelPiece(video.id, 1_300, 2_200), ReelPiece(video.id, 0, 900)]
+        joins = [ReelJoin(ReelTransition.CUT), ReelJoin(ReelTransition.FADE_THROUGH_BLACK, 300)]
+        reel = await make_reel(db, project, *pieces, transitions=joins, form=ClipForm(captions=BURN))
+
+        done = await rendered(db, settings, reel, media)
+
+        ((_, captions),) = media.forms
+        assert captions is not None
+        assert captions.ends_ms == (900, 1_650, 2_400)
+        assert done.duration_ms == 2_400
 
     async def test_captions_follow_the_file_of_a_clip_not_its_range(
         self, db: Database, settings: Settings, storage: LocalStorage, project: Project, video: Video, tmp_path: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
+from cuepoint.adapters.media.base import ReelJoin, ReelTransition
 from cuepoint.adapters.media.fake import fake_media_info
 from cuepoint.adapters.media.forms import CaptionForm, CaptionMode, ClipForm, ClipFormat
 from cuepoint.db.base import uuid7
@@ -125,11 +126,17 @@ class TestRequestReel:
         [
             ({"cross_fade_ms": 5_001}, ErrorCode.BAD_USER_INPUT, "crossFade"),
             ({"cross_fade_ms": 1_001}, ErrorCode.CONFLICTING_OPTIONS, "crossFade"),
+            ({"transitions": [ReelJoin(), ReelJoin()]}, ErrorCode.BAD_USER_INPUT, "transitions"),
+            (
+                {"transitions": [ReelJoin(ReelTransition.WIPE_LEFT, 1_001)]},
+                ErrorCode.CONFLICTING_OPTIONS,
+                "duration",
+            ),
             ({"form": ClipForm(format=ClipFormat.MP3)}, ErrorCode.CONFLICTING_OPTIONS, "format"),
             ({"form": ClipForm(captions=CaptionForm(CaptionMode.SIDECAR))}, ErrorCode.CONFLICTING_OPTIONS, "captions"),
             ({"form": ClipForm(resolution=3)}, ErrorCode.BAD_USER_INPUT, "resolution"),
         ],
-        ids=["long fade", "fade longer than half", "sound", "sidecar", "odd"],
+        ids=["long fade", "fade longer than half", "two transitions", "long transition", "sound", "sidecar", "odd"],
     )
     async def test_refuses_options(
         self,

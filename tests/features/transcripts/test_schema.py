@@ -23,7 +23,7 @@ from cuepoint.graphql.scalars import encode_id
 from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_project
 from tests.support.builders.transcripts import make_transcript, member_of
-from tests.support.builders.videos import make_video
+from tests.support.builders.videos import make_maps, make_video
 from tests.support.graphql import count_statements
 
 TRANSCRIPT = """
@@ -165,6 +165,20 @@ class TestTranscript:
         data = await api.run("query ($id: ID!) { transcript(id: $id) { isLanguageUncertain } }", id=id_of(transcript))
 
         assert data["transcript"] == {"isLanguageUncertain": True}
+
+    async def test_tells_what_was_recognised_in_silence(self, db: Database, api: Api, video: Video) -> None:
+        transcript = await make_transcript(db, video, "Hello there.", "Thanks for watching.", "Good bye.")
+        query = "query ($id: ID!) { transcript(id: $id) { segments { nodes { isInSilence } } } }"
+        unmeasured = await api.run(query, id=id_of(transcript))
+        await make_maps(db, video, silences=[700, 1_900], black=[])
+
+        with count_statements(db.engine) as statements:
+            data = await api.run(query, id=id_of(transcript))
+
+        told = [node["isInSilence"] for node in data["transcript"]["segments"]["nodes"]]
+        assert told == [False, True, False]
+        assert len(statements) == 3
+        assert [node["isInSilence"] for node in unmeasured["transcript"]["segments"]["nodes"]] == [None] * 3
 
     async def test_an_empty_one_has_a_reason_and_no_text(self, db: Database, api: Api, video: Video) -> None:
         transcript = await make_transcript(db, video)

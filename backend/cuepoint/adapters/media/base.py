@@ -157,6 +157,27 @@ class ReelPart:
     end_ms: int
 
 
+class ReelTransition(Enum):
+    """How one part of a larger file becomes the next. Values are the names clients see."""
+
+    CUT = "CUT"
+    CROSS_FADE = "CROSS_FADE"
+    FADE_THROUGH_BLACK = "FADE_THROUGH_BLACK"
+    FADE_THROUGH_WHITE = "FADE_THROUGH_WHITE"
+    WIPE_LEFT = "WIPE_LEFT"
+    WIPE_RIGHT = "WIPE_RIGHT"
+    SLIDE_LEFT = "SLIDE_LEFT"
+    SLIDE_RIGHT = "SLIDE_RIGHT"
+
+
+@dataclass(frozen=True)
+class ReelJoin:
+    """Between two parts, which overlap for so long; the sound of one fades into that of the other meanwhile."""
+
+    transition: ReelTransition = ReelTransition.CUT
+    overlap_ms: int = 0
+
+
 class MediaTools(Protocol):
     """Every method opens the file in a child process and raises AdapterError or CuepointError.
 
@@ -215,11 +236,12 @@ class MediaTools(Protocol):
         target: Path,
         *,
         form: ClipForm = PLAIN,
-        cross_fade_ms: int = 0,
+        joins: Sequence[ReelJoin] = (),
         on_progress: OnMediaProgress,
     ) -> JoinedClip:
         """Write the parts one after the other into an MP4 (H.264/AAC), then probe and check it.
 
+        `joins` lie between them, one fewer than there are parts; none are cuts.
         All get the size and the rate of the first one with pictures, or of the form, and its loudness, or that of the
         first file with any; a picture of another shape stands before its own blurred enlargement.
         `form.after_joining()` is left to do. The range is [0, its length). Raises also MEDIA_LIMIT_EXCEEDED.

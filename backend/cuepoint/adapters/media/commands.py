@@ -23,9 +23,10 @@ CLIP_PRESET = "veryfast"
 MAX_THREADS = 8
 # Sound before a cut that the decoder needs to come to its full output (AAC 1 frame, Opus 80 ms, MP3 2 frames).
 _AUDIO_LEAD_SECONDS = 1
-# A gap in the sound that is filled: with ffmpeg's own 0.1 s, what follows a lost packet comes early. Files that tell
-# times by bytes (AVI) are off by up to a packet of MP3, 26 ms, and have no gap there.
-_LEAST_GAP_SECONDS = 0.03
+# How `aresample` keeps sound where its time stamps say: gaps and overlaps from 30 ms on become silence or are left out.
+# With ffmpeg's own 0.1 s, what follows lost packets comes early, and a clock that runs wrong is off by as much. Files
+# that tell times by bytes (AVI) are off by up to a packet of MP3, 26 ms, and have no gap there.
+IN_TIME = {"async": 1, "min_hard_comp": 0.03}
 # Containers with an index jump to the very key frame asked for; in the others a seek lands near a time of decoding.
 _INDEXED = ("mp4", "mov", "m4a", "3gp")
 _STREAM_LEAD_SECONDS = 1
@@ -42,10 +43,10 @@ def ffmpeg_binary() -> str:
 def wav_command(
     descriptor: int, target: Path, *, track_index: int, caps: MediaCaps, most_ms: int | None = None
 ) -> list[str]:
-    """The track as 16 kHz mono s16 WAV, at most so much of it; gaps in it become silence, so that later times stay
-    right."""
+    """The track as 16 kHz mono s16 WAV, at most so much of it, with its times kept."""
     source = open_input(descriptor, caps, vn=None, sn=None, dn=None)
-    resample = f"aresample={SPEECH_RATE}:async=1:out_chlayout=mono:out_sample_fmt=s16"
+    in_time = ":".join(f"{name}={value}" for name, value in IN_TIME.items())
+    resample = f"aresample={SPEECH_RATE}:{in_time}:out_chlayout=mono:out_sample_fmt=s16"
     return compile_command(
         source[str(track_index)],
         target,
@@ -122,7 +123,7 @@ def cut_sound(descriptor: int, cut: AudioCut, caps: MediaCaps, *, has_pictures: 
         source[str(cut.index)]
         .filter("atrim", start=decimal(cut.start), end=decimal(cut.end))
         .filter("asetpts", f"PTS-{start}/TB")
-        .filter("aresample", CLIP_AUDIO_RATE, **{"async": 1, "min_hard_comp": _LEAST_GAP_SECONDS, "first_pts": 0})
+        .filter("aresample", CLIP_AUDIO_RATE, **IN_TIME, first_pts=0)
         .filter("apad", whole_len=math.floor((until - cut.start) * CLIP_AUDIO_RATE))
         .filter("aformat", channel_layouts="mono" if cut.channels == 1 else "stereo")
     )

@@ -214,7 +214,7 @@ def check_clip(descriptor: int, caps: MediaCaps, plan: ClipPlan) -> RenderedClip
     video = next((s for s in source.container.streams.video if is_moving_picture(s)), None)
     audio = next(iter(source.container.streams.audio), None)
     if (plan.video is None) != (video is None) or (plan.audio is None) != (audio is None):
-        raise _failed("The clip lacks a track of the source.")
+        raise _failed("The clip lacks a track: nothing of it can be decoded in this range. Choose another range.")
     start, end = _checked_pictures(source, video, plan) if video is not None else _audio_range(source, plan)
     if audio is not None and plan.audio is not None:
         check_heard(source, audio, plan.audio, plan.video.frame_duration if plan.video else None)

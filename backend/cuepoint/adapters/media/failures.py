@@ -14,6 +14,8 @@ _OVER_LIMIT_SIGNALS = (signal.SIGXCPU, signal.SIGXFSZ)
 # What libav* says (strerror) when one of the child's limits stops it.
 _OVER_LIMIT_TEXTS = ("Cannot allocate memory", "File too large")
 _NO_SPACE_TEXT = "No space left on device"
+_BROKEN_TEXT = "Decode error rate"  # exceeds maximum
+_BROKEN = " Most of what it shows cannot be decoded: the file is damaged there. Choose another range."
 
 
 def check_answer(result: ChildResult) -> Any:
@@ -40,7 +42,8 @@ def check_ffmpeg(result: ChildResult, code: ErrorCode, message: str) -> None:
     _check_end(result)
     if code is ErrorCode.UNSUPPORTED_MEDIA:
         raise CuepointError(code, message)
-    raise AdapterError(code, message, retryable=False, detail=_detail(result))
+    advice = _BROKEN if _BROKEN_TEXT in result.stderr else ""
+    raise AdapterError(code, message + advice, retryable=False, detail=_detail(result))
 
 
 def _check_end(result: ChildResult) -> None:

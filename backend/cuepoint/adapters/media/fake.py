@@ -16,6 +16,7 @@ from cuepoint.adapters.media.base import (
     MediaInfo,
     OnMediaProgress,
     PosterInfo,
+    ReelJoin,
     ReelPart,
     RenderedClip,
     TrackInfo,
@@ -146,14 +147,16 @@ class FakeMediaTools:
         target: Path,
         *,
         form: ClipForm = PLAIN,
-        cross_fade_ms: int = 0,
+        joins: Sequence[ReelJoin] = (),
         on_progress: OnMediaProgress,
     ) -> JoinedClip:
         """A text that names the ranges; in the size of the first part."""
         self._called("join_parts", target)
         self.joins.append(list(parts))
         _write(target, b"fake reel " + b" ".join(b"%d-%d" % (part.start_ms, part.end_ms) for part in parts))
-        length = sum(part.end_ms - part.start_ms for part in parts) - cross_fade_ms * (len(parts) - 1)
+        overlaps = [join.overlap_ms for join in joins] or [0] * (len(parts) - 1)
+        steps = [part.end_ms - part.start_ms - overlap for part, overlap in zip(parts, [*overlaps, 0], strict=True)]
+        length = sum(steps)
         on_progress(length)
         video = parts[0].info.video
         return JoinedClip(
@@ -164,7 +167,7 @@ class FakeMediaTools:
             size_bytes=_size(target),
             duration_ms=length,
             loudness_lufs=form.loudness_lufs,
-            begins_ms=tuple([0, *accumulate(part.end_ms - part.start_ms - cross_fade_ms for part in parts)][:-1]),
+            begins_ms=(0, *accumulate(steps[:-1])),
         )
 
     def _called(self, name: str, path: Path) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cuepoint.adapters.media.base import MediaCaps, MediaInfo
+from cuepoint.adapters.media.base import MediaCaps, MediaInfo, ReelTransition
 from cuepoint.adapters.media.commands import (
     CLIP_AUDIO_RATE,
     CLIP_CRF,
@@ -23,6 +23,14 @@ from cuepoint.adapters.media.plan import AudioCut, VideoCut
 from cuepoint.adapters.media.screen import LABELS
 
 SAMPLE_BYTES = 4  # two channels of 16 bits
+_XFADES = {  # the names of ffmpeg's filter; its own fades through a colour do not come to it
+    ReelTransition.CROSS_FADE: "fade",
+    ReelTransition.WIPE_LEFT: "wipeleft",
+    ReelTransition.WIPE_RIGHT: "wiperight",
+    ReelTransition.SLIDE_LEFT: "slideleft",
+    ReelTransition.SLIDE_RIGHT: "slideright",
+}
+_THROUGH = {ReelTransition.FADE_THROUGH_BLACK: "black", ReelTransition.FADE_THROUGH_WHITE: "white"}
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,13 @@ def even_pictures(
     return _counted(shown.filter("tpad", stop=-1, stop_mode="clone"), frame, count)
 
 
-def black_pictures(frame: JoinFrame, count: int) -> Any:
-    """`count` black pictures, for a part without any."""
+def plain_pictures(frame: JoinFrame, count: int, colour: str = "black") -> Any:
+    """`count` pictures of one colour, black for a part without any."""
     import ffmpeg
 
-    size = f"{frame.width}x{frame.height}"
-    return _counted(ffmpeg.input(f"color=c=black:s={size}:r={frame.frame_rate}", f="lavfi"), frame, count)
+    seconds = float((count + 1) / frame.frame_rate)
+    source = f"color=c={colour}:s={frame.width}x{frame.height}:r={frame.frame_rate}:d={seconds:.6f}"
+    return _counted(ffmpeg.input(source, f="lavfi"), frame, count)
 
 
 def _counted(shown: Any, frame: JoinFrame, count: int) -> Any:
@@ -100,13 +109,25 @@ def pictures_command(shown: Any, target: Path, frame: JoinFrame) -> list[str]:
     )
 
 
-def cross_fade(first: Any, second: Any, frame: JoinFrame, count: int) -> Any:
-    """`count` pictures in which the first fades into the second."""
+def passage(first: Any, second: Any, transition: ReelTransition, frame: JoinFrame, count: int) -> Any:
+    """`count` pictures in which the first becomes the second."""
     import ffmpeg
 
-    length = count / frame.frame_rate
-    mixed = ffmpeg.filter([first, second], "xfade", transition="fade", duration=f"{float(length):.6f}", offset=0)
-    return _counted(mixed, frame, count)
+    colour, half = _THROUGH.get(transition), count // 2
+    if colour is None or not half:
+        return _mixed(first, second, _XFADES.get(transition, "fade"), frame, count)
+    there = _mixed(first, plain_pictures(frame, half, colour), "fade", frame, half)
+    rest = second.filter("trim", start_frame=half).filter("setpts", "PTS-STARTPTS")
+    # More of the colour than is shown: what is the same as before would be one stream, to be kept for both.
+    back = _mixed(plain_pictures(frame, 2 * count, colour), rest, "fade", frame, count - half)
+    return _counted(ffmpeg.concat(there, back), frame, count)
+
+
+def _mixed(first: Any, second: Any, name: str, frame: JoinFrame, count: int) -> Any:
+    import ffmpeg
+
+    length = f"{float(count / frame.frame_rate):.6f}"
+    return _counted(ffmpeg.filter([first, second], "xfade", transition=name, duration=length, offset=0), frame, count)
 
 
 def sound_command(

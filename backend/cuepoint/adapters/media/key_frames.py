@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from cuepoint.adapters.media.pictures import frames_from, time_ms
 from cuepoint.adapters.media.source import (
+    MPEG_STREAMS,
     FFmpegError,
     Source,
     decoded,
@@ -37,7 +38,6 @@ STALE = 1.5  # steps; groups of 250 pictures are 10.4 s long at 24 a second, and
 SMALL = 4  # times fewer bytes than the middle one: black takes fifty times fewer, a title on black ten times
 _INDEX_MAY_LACK_MS = 30_000  # behind its last entry; longer groups are rare, and reading through finds them as well
 _MAX_PACKETS_TO_KEY = 2_000  # the longest lead at 60 pictures a second, and a group of 10 s
-_SEEK_BY_BYTES = {"mpegts", "mpeg"}  # by time they search, and land beside the place
 _LEADS_SECONDS = (0, 2, 20)  # without an index a seek lands near a time of decoding, maybe behind the one asked for
 
 
@@ -88,7 +88,7 @@ def _keys(source: Source, stream: VideoStream, length_ms: int) -> list[Key]:
     if len(entries) and length_ms - _ms(source, stream, entries[-1].timestamp) <= _INDEX_MAY_LACK_MS:
         places = [(entry.timestamp, entry.size) for entry in entries if entry.is_keyframe]
         return _shown(source, stream, [Key(tick, _ms(source, stream, tick), size) for tick, size in places])
-    has_places = kind in _SEEK_BY_BYTES
+    has_places = kind in MPEG_STREAMS
     source.container.seek(0, unsupported_byte_offset=has_places)
     met = [(p.pts, p.size, p.pos) for p in packets_of(source, stream) if p.is_keyframe and p.pts is not None]
     return [Key(tick, _ms(source, stream, tick), size, 0, at if has_places else None) for tick, size, at in sorted(met)]

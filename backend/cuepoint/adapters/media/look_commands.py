@@ -8,7 +8,7 @@ from typing import Any
 
 from cuepoint.adapters.media.base import MediaCaps, MediaInfo, TrackInfo
 from cuepoint.adapters.media.base_looks import AudioFormat, AudioQuality, AudioRequest
-from cuepoint.adapters.media.commands import compile_command, open_input, threads
+from cuepoint.adapters.media.commands import IN_TIME, compile_command, open_input, threads
 from cuepoint.adapters.media.plan import PictureKind
 from cuepoint.adapters.media.screen import on_screen, woven_apart
 
@@ -55,7 +55,7 @@ def proxy_command(descriptor: int, target: Path, *, info: MediaInfo, kind: Pictu
         }
     if audio is not None:
         layout = "mono" if audio.channels == 1 else "stereo"
-        sound = source[str(audio.index)].filter("aresample", PROXY_AUDIO_RATE, **{"async": 1, "first_pts": 0})
+        sound = source[str(audio.index)].filter("aresample", PROXY_AUDIO_RATE, **IN_TIME, first_pts=0)
         streams.append(sound.filter("aformat", channel_layouts=layout))
         options |= {"c:a": "aac", "b:a": PROXY_AUDIO_BIT_RATE}
     return compile_command(
@@ -88,7 +88,7 @@ def audio_command(
     container, codec = _CODECS[request.format]
     source = open_input(descriptor, caps, vn=None, sn=None, dn=None)
     rate = {} if request.sample_rate is None else {"osr": request.sample_rate}
-    sound = source[str(request.track_index)].filter("aresample", **{"async": 1, "first_pts": 0, **rate})
+    sound = source[str(request.track_index)].filter("aresample", **IN_TIME, first_pts=0, **rate)
     if gain_db is not None:
         sound = sound.filter("volume", f"{gain_db:.2f}dB").filter("alimiter", limit=PEAK_LIMIT, level="disabled")
     wanted = min(request.channels or channels, _MOST_CHANNELS.get(request.format, 8))

@@ -130,7 +130,10 @@ class ChildLookTools:
                 argv = proxy_command(descriptor, part, info=info, kind=kind, caps=self._caps)
                 result = await run_ffmpeg(argv, (descriptor,), timeout, limits, on_progress, part)
             check_ffmpeg(result, ErrorCode.RENDER_FAILED, "The proxy could not be rendered.")
-            made = await ask_child("probe", part, self._caps)
+            try:
+                made = await ask_child("probe", part, self._caps)
+            except CuepointError as error:
+                raise CuepointError(error.code, f"The proxy would be of no use. {error.message}") from error
             return _proxy_info(made, part.stat().st_size)
 
     async def export_audio(

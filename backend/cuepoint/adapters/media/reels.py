@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from cuepoint.adapters.media.base import ClipMode, JoinedClip, OnMediaProgress, ReelPart
+from cuepoint.adapters.media.base import ClipMode, JoinedClip, OnMediaProgress, ReelJoin, ReelPart, ReelTransition
 from cuepoint.adapters.media.commands import CLIP_AUDIO_RATE
 from cuepoint.adapters.media.failures import check_ffmpeg
 from cuepoint.adapters.media.forms import ClipForm
 from cuepoint.adapters.media.frames import even_size, frame_of
 from cuepoint.adapters.media.join_commands import (
     JoinFrame,
-    black_pictures,
-    cross_fade,
     even_pictures,
+    passage,
     pictures_command,
+    plain_pictures,
     sound_command,
 )
 from cuepoint.adapters.media.plan import AudioCut, ClipPlan
@@ -39,13 +39,14 @@ _SOUND_RATE = Fraction(1000)  # sound alone keeps the milliseconds of its ranges
 
 @dataclass(frozen=True)
 class _Piece:
-    """A part as it was planned: `frames` in all, of which `head` and `tail` are shown in cross-fades."""
+    """A part as it was planned: `frames` in all, of which `head` and `tail` are shown together with its neighbours."""
 
     part: ReelPart
     plan: ClipPlan
     frames: int
     head: int
     tail: int
+    transition: ReelTransition
 
 
 class _Work:
@@ -99,16 +100,16 @@ async def join_parts(
     target: Path,
     *,
     form: ClipForm,
-    cross_fade_ms: int,
+    joins: Sequence[ReelJoin],
     on_progress: OnMediaProgress,
 ) -> JoinedClip:
-    """See `MediaTools.join_parts`. Raises CONFLICTING_OPTIONS for a cross-fade longer than half of a part."""
+    """See `MediaTools.join_parts`. Raises CONFLICTING_OPTIONS for a transition longer than half of a part."""
     frame = _frame_of(parts, form)
     if frame is not None:
         renderer.check_size(frame.width, frame.height)
     with _folder(target) as folder:
         work = _Work(folder, renderer, frame, on_progress)
-        pieces = await _planned(work, parts, cross_fade_ms)
+        pieces = await _planned(work, parts, joins or [ReelJoin()] * (len(parts) - 1))
         pictures = [] if frame is None else await _pictures(work, frame, pieces)
         sounds, has_sound = await _sounds(work, pieces, form.loudness_lufs)
         total = sum(piece.frames - piece.head for piece in pieces)
@@ -133,25 +134,25 @@ def _frame_of(parts: Sequence[ReelPart], form: ClipForm) -> JoinFrame | None:
     return JoinFrame(*size, form.frame_rate or own)
 
 
-async def _planned(work: _Work, parts: Sequence[ReelPart], cross_fade_ms: int) -> list[_Piece]:
-    overlap = round(cross_fade_ms * work.rate / 1000)
+async def _planned(work: _Work, parts: Sequence[ReelPart], joins: Sequence[ReelJoin]) -> list[_Piece]:
+    none = ReelJoin()
     pieces = []
-    for number, part in enumerate(parts):
+    for number, (part, before, behind) in enumerate(zip(parts, [none, *joins], [*joins, none], strict=True)):
         frames = max(1, round((part.end_ms - part.start_ms) * work.rate / 1000))
-        if overlap * 2 > frames:
+        head, tail = (int(join.overlap_ms * work.rate / 1000) for join in (before, behind))  # half of it stays half
+        if max(head, tail) * 2 > frames:
             raise CuepointError(
                 ErrorCode.CONFLICTING_OPTIONS,
-                f"Piece {number + 1} lasts {(part.end_ms - part.start_ms) / 1000:.3f} s: too short for a cross-fade of "
-                f"{cross_fade_ms / 1000:.3f} s at both ends.",
-                field=("crossFade",),
+                f"Piece {number + 1} lasts {(part.end_ms - part.start_ms) / 1000:.3f} s: too short for a transition of "
+                f"{max(before.overlap_ms, behind.overlap_ms) / 1000:.3f} s.",
+                field=("transitions",),
             )
-        head, tail = (overlap if number else 0), (overlap if number < len(parts) - 1 else 0)
-        pieces.append(_Piece(part, await work.plan(part, 0, None), frames, head, tail))
+        pieces.append(_Piece(part, await work.plan(part, 0, None), frames, head, tail, behind.transition))
     return pieces
 
 
 async def _pictures(work: _Work, frame: JoinFrame, pieces: Sequence[_Piece]) -> list[dict[str, Any]]:
-    """The files in order: what of each piece is shown alone, and the cross-fades between them."""
+    """The files in order: what of each piece is shown alone, and the transitions between them."""
     made: list[dict[str, Any]] = []
     for number, piece in enumerate(pieces):
         alone = piece.frames - piece.head - piece.tail
@@ -163,20 +164,21 @@ async def _pictures(work: _Work, frame: JoinFrame, pieces: Sequence[_Piece]) -> 
                 await work.run(pictures_command(shown, path, frame), (descriptor,), plan, path)
             made.append({"path": str(path), "count": alone})
         if piece.tail:
-            path = work.folder / f"{number}-fade.mp4"
-            await _cross_fade(work, frame, piece, pieces[number + 1], path)
+            path = work.folder / f"{number}-next.mp4"
+            await _passage(work, frame, piece, pieces[number + 1], path)
             made.append({"path": str(path), "count": piece.tail})
     return made
 
 
-async def _cross_fade(work: _Work, frame: JoinFrame, piece: _Piece, following: _Piece, path: Path) -> None:
+async def _passage(work: _Work, frame: JoinFrame, piece: _Piece, following: _Piece, path: Path) -> None:
     count = piece.tail
     before = await work.plan(piece.part, piece.frames - count, count)
     after = await work.plan(following.part, 0, count)
     with opened(piece.part.path) as first, opened(following.part.path) as second:
-        mixed = cross_fade(
+        mixed = passage(
             _shown(work, frame, piece.part, before, first, count),
             _shown(work, frame, following.part, after, second, count),
+            piece.transition,
             frame,
             count,
         )
@@ -185,7 +187,7 @@ async def _cross_fade(work: _Work, frame: JoinFrame, piece: _Piece, following: _
 
 def _shown(work: _Work, frame: JoinFrame, part: ReelPart, plan: ClipPlan, descriptor: int, count: int) -> Any:
     if plan.video is None:
-        return black_pictures(frame, count)
+        return plain_pictures(frame, count)
     return even_pictures(descriptor, plan.video, part.info, frame, work.caps, count)
 
 

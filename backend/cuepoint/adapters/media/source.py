@@ -41,6 +41,10 @@ PROGRESSIVE = 1  # AVFieldOrder: 0 is unknown, all above are orders of fields
 _NEVER_WOVEN = ("vp8", "vp9", "av1", "gif", "apng", "webp")
 _LEAST_WOVEN = 8  # pixels of a side: the filter takes no less than 4
 
+# MPEG-TS and -PS. Their time stamps have 33 bits: ffmpeg counts those of the last minute before they begin anew as
+# negative. They have no index: a seek by time searches, and lands beside the place.
+MPEG_STREAMS = ("mpegts", "mpeg")
+
 FFmpegError = av.error.FFmpegError
 
 
@@ -58,9 +62,10 @@ class Source:
         """Where the media time line begins, in seconds of the container's own time stamps.
 
         Players show a stream of 1.4 s offset (MPEG-TS) from its start; one that begins before 0 (the priming
-        samples of Opus) they show from 0.
+        samples of Opus) they show from 0, unless its time stamps will have come round to 0.
         """
-        return Fraction(max(0, self.container.start_time or 0), av.time_base)
+        start = self.container.start_time or 0
+        return Fraction(start if self.container.format.name in MPEG_STREAMS else max(0, start), av.time_base)
 
     def is_truncated(self) -> bool:
         """Whether the file is shorter than it says."""
@@ -237,6 +242,8 @@ def seek(source: Source, stream: av.stream.Stream, time: Fraction | None) -> Non
 def rewind(source: Source) -> None:
     """To the beginning of the file."""
     start = min(0, source.container.start_time or 0)
+    if source.container.format.name in MPEG_STREAMS:
+        start -= av.time_base  # pictures are stored before they are shown
     try:
         source.container.seek(start)
     except FFmpegError:  # no key frame lies so early: Flash video whose sound begins first

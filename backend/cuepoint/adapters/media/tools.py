@@ -17,6 +17,7 @@ from cuepoint.adapters.media.base import (
     MediaInfo,
     OnMediaProgress,
     PosterInfo,
+    ReelJoin,
     ReelPart,
     RenderedClip,
     TrackInfo,
@@ -151,15 +152,13 @@ class ChildMediaTools:
         target: Path,
         *,
         form: ClipForm = PLAIN,
-        cross_fade_ms: int = 0,
+        joins: Sequence[ReelJoin] = (),
         on_progress: OnMediaProgress,
     ) -> JoinedClip:
         """See `MediaTools.join_parts`."""
         for part in parts:
             _check_range(part.start_ms, part.end_ms, part.info)
-        return await join_parts(
-            self._forms, parts, target, form=form, cross_fade_ms=cross_fade_ms, on_progress=on_progress
-        )
+        return await join_parts(self._forms, parts, target, form=form, joins=joins, on_progress=on_progress)
 
     async def _copy_clip(
         self,

@@ -242,9 +242,8 @@ class ClipOutput:
     audio_track: int | None = strawberry.field(description="Which sound; null = the default track.")
 
     @classmethod
-    def from_row(cls, stored: dict[str, object]) -> ClipOutput:
-        """Read the stored form."""
-        form = ClipForm.from_json(stored)
+    def from_form(cls, form: ClipForm) -> ClipOutput:
+        """Copy the form."""
         captions = form.captions
         return cls(
             format=form.format,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import strawberry
 
-from cuepoint.adapters.media.base import ClipMode
+from cuepoint.adapters.media.base import ClipMode, ReelJoin, ReelTransition
 from cuepoint.adapters.media.forms import PLAIN, ClipForm
 from cuepoint.errors import CuepointError
 from cuepoint.features.clips.form_types import ClipOutputInput
 from cuepoint.features.clips.requests import ClipRequest, Place
 from cuepoint.features.clips.spans import AutoRule, ClipSnap, SilenceRule
+from cuepoint.features.clips.transitions import join_of
+from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.error_policy import ErrorPolicy
 from cuepoint.graphql.idempotency import IdempotentInput
 from cuepoint.graphql.scalars import MediaTime, decode_id
@@ -112,6 +114,38 @@ class AutoClipsInput(IdempotentInput):
     def to_rule(self) -> AutoRule:
         """As services take it."""
         return AutoRule(self.clip_duration, self.overlap, self.max_clips, self.min_clips, self.respect_sentences)
+
+
+describe_enum(
+    ReelTransition,
+    {
+        ReelTransition.CUT: "At once.",
+        ReelTransition.CROSS_FADE: "One goes as the other comes.",
+        ReelTransition.FADE_THROUGH_BLACK: "One goes to black, the other comes out of it.",
+        ReelTransition.FADE_THROUGH_WHITE: "One goes to white, the other comes out of it.",
+        ReelTransition.WIPE_LEFT: "An edge goes to the left, the next piece behind it.",
+        ReelTransition.WIPE_RIGHT: "An edge goes to the right, the next piece behind it.",
+        ReelTransition.SLIDE_LEFT: "The next piece pushes the other out to the left.",
+        ReelTransition.SLIDE_RIGHT: "The next piece pushes the other out to the right.",
+    },
+    description="How one piece of a reel becomes the next. Sound fades from one to the other in all but a CUT.",
+)
+
+
+@strawberry.input(description="How one piece of a reel becomes the next.")
+class ReelJoinInput:
+    """A transition as given."""
+
+    transition: ReelTransition = strawberry.field(description="What is seen.")
+    duration: MediaTime | None = strawberry.field(
+        default=None,
+        description="How long the two overlap: at most 5 s, and half of the shorter one. Null = 0.5 s, and no time for "
+        "a CUT.",
+    )
+
+    def to_join(self) -> ReelJoin:
+        """As services take it."""
+        return join_of(self.transition, self.duration)
 
 
 def form_of(given: ClipOutputInput | None, default: ClipOutputInput | None = None) -> ClipForm:

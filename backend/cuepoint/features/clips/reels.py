@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.media.base import MediaInfo, RenderedClip, TrackInfo
+from cuepoint.adapters.media.base import MediaInfo, ReelJoin, RenderedClip, TrackInfo
 from cuepoint.adapters.media.forms import PLAIN, CaptionMode, ClipFit, ClipForm
 from cuepoint.adapters.storage.base import ObjectInfo
 from cuepoint.db.base import uuid7
@@ -22,6 +22,7 @@ from cuepoint.errors import BadInputError, CuepointError, ErrorCode, NotFoundErr
 from cuepoint.features.clips import places, service
 from cuepoint.features.clips.models import Clip, Reel, ReelItem
 from cuepoint.features.clips.options import check_form, conflict
+from cuepoint.features.clips.transitions import check_joins, stored_form
 from cuepoint.features.jobs import service as jobs
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.moments import service as moments
@@ -33,7 +34,6 @@ from cuepoint.features.videos.service import MediaFile
 from cuepoint.viewer import Viewer
 
 MAX_ITEMS = 50
-MAX_CROSS_FADE_MS = 5_000
 MAX_REEL_MS = 3600 * 1000
 _PLAYABLE = ("video/", "audio/")
 
@@ -58,7 +58,8 @@ class ReelPiece:
 
 @dataclass(frozen=True)
 class ReelRequest:
-    """A reel that is wanted. `loudness` of its form is what every piece is brought to."""
+    """A reel that is wanted. `loudness` of its form is what every piece is brought to. `transitions` are one for all
+    joins, or one for each in the order that is shown; `cross_fade_ms` is the short form of one for all."""
 
     project_id: UUID
     pieces: Sequence[ReelPiece]
@@ -66,6 +67,7 @@ class ReelRequest:
     cross_fade_ms: int = 0
     form: ClipForm = PLAIN
     order: ReelOrder = ReelOrder.GIVEN
+    transitions: Sequence[ReelJoin] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ async def request_reel(session: AsyncSession, viewer: Viewer, request: ReelReque
         job_id=job.id,
         created_by_id=viewer.user_id,
         title=service.checked_title(request.title, f"Reel of {len(pieces)}"),
-        form=request.form.to_json(),
+        form=stored_form(request.form, request.transitions),
         cross_fade_ms=request.cross_fade_ms,
     )
     session.add(reel)
@@ -194,15 +196,7 @@ def _check(request: ReelRequest, pieces: Sequence[_Piece]) -> None:
     total = sum(piece.length_ms for piece in pieces)
     if total > MAX_REEL_MS:
         raise BadInputError(f"A reel may have {MAX_REEL_MS // 1000} s.", field=("items",))
-    if not 0 <= request.cross_fade_ms <= MAX_CROSS_FADE_MS:
-        raise BadInputError(f"crossFade may last {MAX_CROSS_FADE_MS // 1000} seconds.", field=("crossFade",))
-    shortest = min(piece.length_ms for piece in pieces)
-    if len(pieces) > 1 and request.cross_fade_ms * 2 > shortest:
-        raise CuepointError(
-            ErrorCode.CONFLICTING_OPTIONS,
-            f"crossFade is longer than half of the shortest item, which has {shortest / 1000:.3f} s.",
-            field=("crossFade",),
-        )
+    joins = check_joins(request.cross_fade_ms, request.transitions, [piece.length_ms for piece in pieces])
     if form.captions is not None and form.captions.mode is CaptionMode.SIDECAR:
         raise conflict("A reel has no files beside it; burn or embed its captions.", "captions")
     if form.audio_track is not None:
@@ -213,7 +207,7 @@ def _check(request: ReelRequest, pieces: Sequence[_Piece]) -> None:
         raise conflict(f"A reel is MP4, MOV or WEBM, not {form.format.value}.", "format")
     pictures = (TrackInfo(0, "VIDEO", "h264"),) if any(piece.has_pictures for piece in pieces) else ()
     joined = MediaInfo("mp4", total, 0, None, (*pictures, TrackInfo(1, "AUDIO", "aac")))
-    check_form(form, None, total - request.cross_fade_ms * (len(pieces) - 1), joined)
+    check_form(form, None, total - sum(join.overlap_ms for join in joins), joined)
 
 
 async def get_reel(session: AsyncSession, viewer: Viewer, reel_id: UUID) -> Reel:

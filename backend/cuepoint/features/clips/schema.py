@@ -21,6 +21,7 @@ from cuepoint.features.clips.inputs import (
     AutoClipsInput,
     CreateClipInput,
     CreateClipsInput,
+    ReelJoinInput,
     form_of,
     request_of,
     request_or_error,
@@ -104,7 +105,14 @@ class CreateReelInput(IdempotentInput):
     )
     title: str | None = strawberry.field(default=None, description="Shown name; null = one that counts the items.")
     cross_fade: MediaTime = strawberry.field(
-        default=0, description="Two pieces overlap and fade for so long, at most 5 s and half of the shortest."
+        default=0,
+        description="Two pieces overlap and fade for so long, at most 5 s and half of the shortest: the short form of "
+        "`transitions` with one CROSS_FADE.",
+    )
+    transitions: list[ReelJoinInput] | None = strawberry.field(
+        default=None,
+        description="One for all pairs of neighbours, or one for each in the order in which they are shown; null = "
+        "cuts, or `crossFade`.",
     )
     output: ClipOutputInput | None = strawberry.field(
         default=None,
@@ -304,6 +312,7 @@ class ClipMutation:
             cross_fade_ms=input.cross_fade,
             form=form_of(input.output),
             order=input.order,
+            transitions=[join.to_join() for join in input.transitions or ()],
         )
         async with info.context.db.write() as session:
             reel, job = await reels.request_reel(session, viewer, request)

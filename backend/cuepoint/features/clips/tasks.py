@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from cuepoint.adapters.media.base import ClipMode, JoinedClip, MediaInfo, ReelPart, RenderedClip
+from cuepoint.adapters.media.base import ClipMode, JoinedClip, MediaInfo, ReelJoin, ReelPart, RenderedClip
 from cuepoint.adapters.media.forms import CaptionMode, CaptionText, ClipForm
 from cuepoint.adapters.storage.base import ObjectInfo
 from cuepoint.errors import NotFoundError
@@ -23,6 +23,7 @@ from cuepoint.features.clips.models import CaptionFormat, Clip
 from cuepoint.features.clips.options import content_type_of
 from cuepoint.features.clips.reels import Source
 from cuepoint.features.clips.spans import Range
+from cuepoint.features.clips.transitions import asked_joins, each_join, reel_form
 from cuepoint.features.files.models import FileArea
 from cuepoint.features.files.storing import store_file
 from cuepoint.features.jobs.context import TaskContext, task
@@ -81,23 +82,22 @@ async def render_reel(ctx: TaskContext) -> None:
     """The reel's file lies in storage; a second run replaces it."""
     async with ctx.db.read() as session:
         reel, sources = await reels.reel_sources(session, UUID(str(ctx.args["reel_id"])))
-        form = ClipForm.from_json(reel.form)
+        form = reel_form(reel)
         words = await _words_of(session, sources) if form.captions is not None else {}
     media = ctx.adapters.media
     async with AsyncExitStack() as stack:
         parts = [await _part(ctx, stack, source) for source in sources]
         on_progress = partial(_report, ctx, sum(part.end_ms - part.start_ms for part in parts))
         joined = ctx.temp_dir / "joined.mp4"
-        made = await media.join_parts(
-            parts, joined, form=form, cross_fade_ms=reel.cross_fade_ms, on_progress=on_progress
-        )
+        joins = each_join(asked_joins(reel), len(parts))
+        made = await media.join_parts(parts, joined, form=form, joins=joins, on_progress=on_progress)
     content_type, suffix = content_type_of(form, has_pictures=made.width is not None)
     target = ctx.temp_dir / f"reel{suffix}"
     rest = form.after_joining()
     if rest.reasons_to_render():
         captions = None
         if rest.captions is not None:
-            shown = _reel_stretches(sources, words, made, reel.cross_fade_ms)
+            shown = _reel_stretches(sources, words, made, joins)
             captions = caption_text([(said_in([part]), part.until_ms) for part in shown], rest.captions.mode)
         rendered: RenderedClip = await media.render_clip(
             joined,
@@ -128,11 +128,12 @@ async def _words_of(session: AsyncSession, sources: Sequence[Source]) -> dict[UU
 
 
 def _reel_stretches(
-    sources: Sequence[Source], words: dict[UUID, list[Word]], made: JoinedClip, cross_fade_ms: int
+    sources: Sequence[Source], words: dict[UUID, list[Word]], made: JoinedClip, joins: Sequence[ReelJoin]
 ) -> list[Stretch]:
-    """What is captioned of each piece: in a cross-fade one ends, and the next begins, in the middle. Pieces that are
+    """What is captioned of each piece: in a transition one ends, and the next begins, in the middle. Pieces that are
     clips have captions of their own, or none on purpose."""
-    borders = [0, *(at_ms + cross_fade_ms // 2 for at_ms in made.begins_ms[1:]), made.end_ms]
+    middles = (at_ms + join.overlap_ms // 2 for at_ms, join in zip(made.begins_ms[1:], joins, strict=True))
+    borders = [0, *middles, made.end_ms]
     places = zip((source.item for source in sources), made.begins_ms, pairwise(borders), strict=True)
     return [
         Stretch(

@@ -9,9 +9,10 @@ from uuid import UUID
 import strawberry
 
 import cuepoint.features.jobs.option_types  # noqa: F401 - it describes ClipMode, which a type must not use before
-from cuepoint.adapters.media.base import ClipMode
+from cuepoint.adapters.media.base import ClipMode, ReelTransition
+from cuepoint.adapters.media.forms import ClipForm
 from cuepoint.errors import BadInputError
-from cuepoint.features.clips import bulk, models, reels
+from cuepoint.features.clips import bulk, models, reels, transitions
 from cuepoint.features.clips.form_types import ClipOutput
 from cuepoint.features.clips.loaders import CaptionFilesOfClip, ClipById, ItemsOfReel, ReelById
 from cuepoint.features.clips.service import caption_filename, filename_of
@@ -27,7 +28,7 @@ from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import UserError
 from cuepoint.graphql.media_urls import MediaKind
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
+from cuepoint.graphql.scalars import URL, BigInt, encode_id, seconds, seconds_or_none
 
 URL_SECONDS = (60, 604_800)  # a minute to a week, the longest that S3 signs for
 
@@ -76,7 +77,7 @@ class CaptionFile:
     filename: strawberry.Private[str]
 
     @strawberry.field(description="Signed URL of the file.")
-    def url(self, info: Info, expires_in: ExpiresIn = None) -> str:
+    def url(self, info: Info, expires_in: ExpiresIn = None) -> URL:
         """Where to fetch it."""
         return file_url(info, "captions", self.key, self.filename, expires_in)
 
@@ -128,7 +129,7 @@ class Clip(Node):
     rendered_at: datetime | None = strawberry.field(description="When the file was checked and offered.")
 
     @strawberry.field(description="Signed URL of the file, with byte ranges; null until it was rendered and checked.")
-    def url(self, info: Info, expires_in: ExpiresIn = None, download: Download = False) -> str | None:
+    def url(self, info: Info, expires_in: ExpiresIn = None, download: Download = False) -> URL | None:
         """Where to play it."""
         if self.row.storage_key is None:
             return None
@@ -191,7 +192,7 @@ class Clip(Node):
             mode_reason=row.mode_reason,
             snapped_range=range_or_none(row.snapped_start_ms, row.snapped_end_ms),
             kept_ranges=None if row.kept_ranges is None else [media_range(a, b) for a, b in row.kept_ranges],
-            output=ClipOutput.from_row(row.form),
+            output=ClipOutput.from_form(ClipForm.from_json(row.form)),
             loudness_lufs=None if row.loudness_lufs is None else round(row.loudness_lufs, 1),
             actual_range=range_or_none(row.actual_start_ms, row.actual_end_ms),
             duration_seconds=seconds_or_none(row.duration_ms),
@@ -253,6 +254,14 @@ class ReelItem:
         return cls(position=row.position, range=media_range(row.start_ms, row.end_ms), row=row)
 
 
+@strawberry.type(description="How one piece of a reel becomes the next.")
+class ReelJoin:
+    """A transition as clients see it."""
+
+    transition: ReelTransition = strawberry.field(description="What is seen.")
+    duration_seconds: float = strawberry.field(description="How long the two pieces overlap; 0 = a cut.")
+
+
 @strawberry.type(description="One file of several pieces, of one video or of many; it outlives the videos it shows.")
 class Reel(Node):
     """A reel as clients see it."""
@@ -261,7 +270,12 @@ class Reel(Node):
     row: strawberry.Private[models.Reel]
     id: strawberry.ID = strawberry.field(description="Global id.")
     title: str = strawberry.field(description="Shown name.")
-    cross_fade_seconds: float = strawberry.field(description="How long two pieces overlap; 0 = a cut.")
+    cross_fade_seconds: float = strawberry.field(
+        description="How long two pieces overlap, where `crossFade` was given; 0 = a cut, or see `transitions`."
+    )
+    transitions: list[ReelJoin] = strawberry.field(
+        description="As asked for: one for all pairs of neighbours, or one for each; empty = cuts. At most 49."
+    )
     output: ClipOutput = strawberry.field(description="Its form as asked for.")
     duration_seconds: float | None = strawberry.field(description="Length of the file; null until rendered.")
     content_type: str | None = strawberry.field(description="MIME type; null until rendered.")
@@ -275,7 +289,7 @@ class Reel(Node):
     rendered_at: datetime | None = strawberry.field(description="When the file was checked and offered.")
 
     @strawberry.field(description="Signed URL of the file, with byte ranges; null until it was rendered and checked.")
-    def url(self, info: Info, expires_in: ExpiresIn = None, download: Download = False) -> str | None:
+    def url(self, info: Info, expires_in: ExpiresIn = None, download: Download = False) -> URL | None:
         """Where to play it."""
         if self.row.storage_key is None:
             return None
@@ -308,7 +322,11 @@ class Reel(Node):
             id=encode_id("Reel", row.id),
             title=row.title,
             cross_fade_seconds=seconds(row.cross_fade_ms),
-            output=ClipOutput.from_row(row.form),
+            transitions=[
+                ReelJoin(transition=join.transition, duration_seconds=seconds(join.overlap_ms))
+                for join in transitions.asked_joins(row)
+            ],
+            output=ClipOutput.from_form(transitions.reel_form(row)),
             duration_seconds=seconds_or_none(row.duration_ms),
             content_type=row.content_type,
             size_bytes=None if row.size_bytes is None else BigInt(row.size_bytes),

@@ -20,6 +20,8 @@ from cuepoint.features.transcripts.loaders import (
 from cuepoint.features.transcripts.models import EmptyReason, TranscriptSource, TranscriptStatus
 from cuepoint.features.transcripts.notice import is_language_uncertain, notice_of
 from cuepoint.features.transcripts.repository import SegmentRequest, TimeRange
+from cuepoint.features.transcripts.silence import is_silent
+from cuepoint.features.videos.look_loaders import SoundMapOfVideo
 from cuepoint.features.videos.types import Video, load_video
 from cuepoint.graphql.arguments import After
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
@@ -77,6 +79,7 @@ class TranscriptSegment:
     """A segment as clients see it."""
 
     row: strawberry.Private[models.TranscriptSegment]
+    video_key: strawberry.Private[UUID]
     start_seconds: float = strawberry.field(description="Where it begins in the media.")
     end_seconds: float = strawberry.field(description="Where it ends, exclusive.")
     text: str = strawberry.field(description="What was said.")
@@ -100,11 +103,20 @@ class TranscriptSegment:
             )
         ]
 
+    @strawberry.field(
+        description="True: nearly all of it lies in `Video.silences`, where recognisers make up words; read it before "
+        "you trust it. Null until the sound is drawn."
+    )
+    async def is_in_silence(self, info: Info) -> bool | None:
+        found = await info.context.loader(SoundMapOfVideo).load(self.video_key)
+        return None if found is None else is_silent(self.row.start_ms, self.row.end_ms, found[0].silences)
+
     @classmethod
-    def from_row(cls, row: models.TranscriptSegment) -> TranscriptSegment:
+    def from_row(cls, row: models.TranscriptSegment, video_key: UUID) -> TranscriptSegment:
         """Copy the columns."""
         return cls(
             row=row,
+            video_key=video_key,
             start_seconds=seconds(row.start_ms),
             end_seconds=seconds(row.end_ms),
             text=row.text,
@@ -186,7 +198,8 @@ class Transcript(Node):
         request = SegmentRequest(page.first, page.after, stretch, with_words="words" in names_below(info))
         pages, counts = info.context.loader(SegmentsOfTranscript), info.context.loader(SegmentCount)
         count = partial(counts.get, (self.key, stretch))
-        return Connection.from_loader(pages, (self.key, request), TranscriptSegment.from_row, count)
+        segment = partial(TranscriptSegment.from_row, video_key=self.video_key)
+        return Connection.from_loader(pages, (self.key, request), segment, count)
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Transcript | None:
