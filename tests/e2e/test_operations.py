@@ -157,6 +157,9 @@ async def operating(run: Run, sample: Sample) -> None:
     assert sorted(queues) == ["cpu", "gpu", "io", "llm"]
     [worker] = await run("Workers")
     assert (worker["state"], worker["warnings"]) == ("LIVE", [])
+    assert "maintenance" in {schedule["name"] for schedule in (await run("Schedules"))["nodes"]}
+    made = await run("RunScheduleNow", input={"name": "maintenance"})
+    assert (await finish(run.client, made["job"]["id"]))["status"] == "SUCCEEDED"
     assert (await run("PauseQueue", input={"name": "cpu"}))["queue"]["isPaused"] is True
     waiting = (await run("GenerateMoments", input={"videoId": sample.video_id, "count": 1}))["job"]["id"]
     assert (await run("Job", id=waiting))["waitReason"]["code"] == "PAUSED_QUEUE"

@@ -32,7 +32,7 @@ from cuepoint.errors import UnauthenticatedError
 from cuepoint.features.imports.models import ImportSource, SourceKind
 from cuepoint.features.jobs.backpressure import queue_limits
 from cuepoint.features.jobs.hub import JobHub
-from cuepoint.features.jobs.models import JobKind, JobStatus, Worker, WorkerState
+from cuepoint.features.jobs.models import JobKind, JobStatus, Schedule, Worker, WorkerState
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads.duplicates import OnDuplicate
 from cuepoint.features.users import service as users
@@ -187,6 +187,8 @@ async def _objects(db: Database, settings: Settings, project: Any, people: Mappi
         session.add(Worker(id=worker_id, lanes=["cpu"], state=WorkerState.LIVE, lease_until=lease))
         source = {"kind": SourceKind.FOLDER, "address": "file:///srv/in", "pattern": "**", "cron": "*/5 * * * *"}
         session.add(ImportSource(id=source_id, project_id=project.id, on_duplicate=OnDuplicate.KEEP, **source))
+        slots = {"cron": "17 * * * *", "kind": JobKind.MAINTENANCE, "next_at": lease}
+        session.add(Schedule(name="maintenance", project_id=project.id, **slots))
         in_trash = {"deleted_at": datetime.now(UTC), "purge_at": lease}
         await session.execute(update(Video).where(Video.id == trashed.id).values(in_trash))
         key, _ = await users.create_api_key(session, viewer_of(people["owner"]), name="spare", expires_at=None)

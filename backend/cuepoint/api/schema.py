@@ -23,6 +23,7 @@ from cuepoint.features.presets.loaders import BINDINGS as PRESET_BINDINGS
 from cuepoint.features.presets.schema import PresetMutation, PresetQuery
 from cuepoint.features.projects.loaders import BINDINGS as PROJECT_BINDINGS
 from cuepoint.features.projects.schema import ProjectMutation, ProjectQuery
+from cuepoint.features.queues.schedule_schema import ScheduleMutation, ScheduleQuery
 from cuepoint.features.queues.schema import QueueMutation, QueueQuery
 from cuepoint.features.quotas.loaders import BINDINGS as QUOTA_BINDINGS
 from cuepoint.features.quotas.schema import QuotaMutation, QuotaQuery
@@ -74,6 +75,7 @@ class Query(
     PresetQuery,
     QuotaQuery,
     QueueQuery,
+    ScheduleQuery,
     BatchQuery,
     UploadQuery,
     VideoQuery,
@@ -100,6 +102,7 @@ class Mutation(
     PresetMutation,
     QuotaMutation,
     QueueMutation,
+    ScheduleMutation,
     BatchMutation,
     UploadMutation,
     UploadPartsMutation,

@@ -63,6 +63,7 @@ class WorkerProcess:
         self._on_hopeless = on_hopeless
         self._database_url = settings.database_url.get_secret_value()
         self._slots = slots_of(settings)
+        self._kinds = sorted(kind.value for kind in bodies)
         self._identity = Identity()
         self._attempts = Attempts()
         self._announcer = Announcer(dispatcher(adapters.live))
@@ -93,7 +94,7 @@ class WorkerProcess:
             adapters.live,
             self._identity,
             self._slots,
-            kinds=[kind.value for kind in bodies],
+            kinds=self._kinds,
             poll_seconds=settings.poll_seconds,
             take=self._take,
             begin=self.queue.put,
@@ -103,7 +104,7 @@ class WorkerProcess:
         self.queue.bind(self._db, self._finisher, self._fetcher.free)
         self._executor = DurableWorker(
             self.queue,
-            functions=[(kind.value, self._run_job) for kind in bodies],
+            functions=[(kind, self._run_job) for kind in self._kinds],
             slots=sum(self._slots.values()),
             attempts=self._attempts,
             drain_seconds=settings.drain_seconds,
@@ -204,14 +205,11 @@ class WorkerProcess:
 
     async def _register(self) -> None:
         """A worker row of the current id."""
-        worker_id = self._identity.worker_id
+        worker_id, settings = self._identity.worker_id, self._settings
+        info = {"slots": dict(self._slots), "kinds": self._kinds, "lease_seconds": settings.lease_seconds}
         await self._connections.persistently(
             lambda s: register_worker(
-                s,
-                worker_id,
-                lanes=list(self._slots),
-                info=worker_info() | {"slots": dict(self._slots), "lease_seconds": self._settings.lease_seconds},
-                lease_seconds=self._settings.lease_seconds,
+                s, worker_id, lanes=list(self._slots), info=worker_info() | info, lease_seconds=settings.lease_seconds
             )
         )
         self._executor.id = str(worker_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.features.jobs.claims import Outcome, end_attempt, succeed
 from cuepoint.features.jobs.hub import JobHub
+from cuepoint.features.jobs.kinds import LANES
 from cuepoint.features.jobs.models import JobKind
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.graphql.context import Context, Process
@@ -34,10 +34,6 @@ LIST = """query ($filter: JobFilterInput, $first: Int!, $after: String) {
   jobs(filter: $filter, first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor }
     nodes { id status project { name } events(first: 5) { nodes { type } }
       dependencies { isRequired job { kind } } } } }"""
-WAITS = """query ($filter: JobFilterInput, $first: Int! = 25) {
-  jobs(filter: $filter, first: $first, orderBy: CREATED_ASC) { nodes {
-    id status attempts { number workerId outcome reason startedAt endedAt error { code } }
-    waitReason { code message until jobs { id status } } } } }"""
 FIND = """query ($filter: JobFilterInput, $orderBy: JobOrder = CREATED_DESC, $first: Int! = 25, $after: String) {
   jobs(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
     totalCount pageInfo { endCursor } nodes { id batchId createdById } } }"""
@@ -161,6 +157,13 @@ class TestFilterAndOrder:
             assert await self.find(api, filter=nothing) == [], nothing
         assert await self.find(api, filter={"lane": ["io"], "status": ["QUEUED"]}) == [encode_id("Job", plain.id)]
 
+    async def test_a_queue_that_is_none_is_refused(self, sql: Any, api: Api) -> None:
+        [error] = (await api.execute(FIND, {"filter": {"lane": ["io", "oi"]}}))["errors"]
+
+        assert error["message"] == "There is no queue 'oi'; the query `queues` lists them: cpu, gpu, io, llm."
+        assert (error["extensions"]["code"], error["extensions"]["field"]) == ("BAD_USER_INPUT", ["filter", "lane"])
+        assert [row["name"] for row in await sql.fetch("select name from lanes order by name")] == list(LANES)
+
     async def test_a_range_of_time_is_half_open(self, db: Database, sql: Any, api: Api, project: UUID) -> None:
         jobs = [await make_job(db, project_id=project) for _ in range(3)]
         times = [job.created_at.isoformat() for job in jobs]
@@ -193,94 +196,6 @@ class TestFilterAndOrder:
         always = {"createdFrom": "0001-01-01T00:00:00Z", "createdBefore": "9999-12-31T23:59:59.999999Z"}
 
         assert await self.find(api, filter=always) == [encode_id("Job", job.id)]
-
-
-class TestAttempts:
-    async def test_have_their_worker_and_their_end(
-        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
-    ) -> None:
-        await make_job(db, project_id=project)
-        [first] = await take(sql, worker)
-        await end_attempt(sql, first.fence, Outcome.ERROR, error=ERROR)
-        [second] = await take(sql, worker)
-        await succeed(sql, [(second.fence, None)])
-
-        [job] = (await api.data(WAITS))["jobs"]["nodes"]
-
-        assert [(a["number"], a["outcome"], a["workerId"]) for a in job["attempts"]] == [
-            (1, "ERROR", encode_id("Worker", worker)),
-            (2, "SUCCEEDED", encode_id("Worker", worker)),
-        ]
-        assert job["attempts"][0]["error"] == {"code": "CHILD_CRASHED"}
-        assert job["attempts"][1]["endedAt"] > job["attempts"][1]["startedAt"]
-        assert job["waitReason"] is None
-
-
-class TestWaitReason:
-    async def reasons(self, api: Api) -> list[tuple[str, str] | None]:
-        nodes = (await api.data(WAITS))["jobs"]["nodes"]
-        return [n["waitReason"] and (n["status"], n["waitReason"]["code"]) for n in nodes]
-
-    async def test_says_why_nothing_happens(
-        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
-    ) -> None:
-        running = await make_job(db, project_id=project)
-        await take(sql, worker)
-        tried = await make_job(db, project_id=project)
-        [claimed] = await take(sql, worker)
-        await end_attempt(sql, claimed.fence, Outcome.ERROR, delay_seconds=60)
-        await make_job(db, project_id=project, run_at=datetime.now(UTC) + timedelta(hours=1))
-        await make_job(db, project_id=project)
-        await make_job(db, JobKind.SEGMENTATION, project_id=project)
-        await make_job(db, JobKind.SEGMENTATION, project_id=project, depends_on=[(running.id, True), (tried.id, False)])
-
-        nodes = (await api.data(WAITS))["jobs"]["nodes"]
-
-        assert await self.reasons(api) == [
-            None,
-            ("SCHEDULED", "BACK_OFF"),
-            ("SCHEDULED", "DELAY"),
-            ("QUEUED", "TURN"),
-            ("QUEUED", "NO_WORKER"),
-            ("BLOCKED", "DEPENDENCY"),
-        ]
-        assert nodes[1]["waitReason"]["until"] is not None
-        assert nodes[5]["waitReason"]["message"] == "It waits for 2 jobs to end."
-        assert [job["status"] for job in nodes[5]["waitReason"]["jobs"]] == ["RUNNING", "SCHEDULED"]
-
-    async def test_a_limit_of_a_provider_is_told_with_its_words(
-        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
-    ) -> None:
-        await make_job(db, project_id=project)
-        [claimed] = await take(sql, worker)
-        error = {"code": "PROVIDER_RATE_LIMITED", "message": "Too many requests.", "retryable": True}
-        await end_attempt(sql, claimed.fence, Outcome.SNOOZE, delay_seconds=60, error=error)
-
-        [node] = (await api.data(WAITS))["jobs"]["nodes"]
-
-        assert (node["status"], node["waitReason"]["code"]) == ("SCHEDULED", "QUOTA")
-        assert node["waitReason"]["message"].startswith("Too many requests. It goes on at ")
-        assert node["waitReason"]["until"] is not None
-
-    async def test_a_paused_queue_goes_before_a_missing_worker(
-        self, db: Database, sql: Any, api: Api, project: UUID
-    ) -> None:
-        await make_job(db, project_id=project)
-        await sql.execute("update lanes set is_paused = true where name = 'io'")
-
-        assert await self.reasons(api) == [("QUEUED", "PAUSED_QUEUE")]
-        await sql.execute("update lanes set is_paused = false")
-
-    async def test_the_number_of_statements_does_not_grow(
-        self, db: Database, sql: Any, worker: UUID, api: Api, project: UUID
-    ) -> None:
-        running = await make_job(db, project_id=project)
-        await take(sql, worker)
-        for _ in range(5):
-            await make_job(db, project_id=project, depends_on=[(running.id, True)])
-            await make_job(db, project_id=project)
-
-        assert await api.statements(WAITS, {"first": 3}) == await api.statements(WAITS, {"first": 11})
 
 
 class TestUpdateJobPriority:

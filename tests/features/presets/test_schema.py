@@ -108,8 +108,8 @@ class TestEffectiveOptions:
                 "kind": "MOMENT_GENERATION",
                 "effectiveOptions": [
                     {"name": "momentCount", "value": 4, "source": "PRESET"},
-                    {"name": "momentMinMs", "value": 5000, "source": "PROJECT"},
-                    {"name": "momentMaxMs", "value": 30000, "source": "CALL"},
+                    {"name": "momentMinSeconds", "value": 5.0, "source": "PROJECT"},
+                    {"name": "momentMaxSeconds", "value": 30.0, "source": "CALL"},
                 ],
             }
         ]

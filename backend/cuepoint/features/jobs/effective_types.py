@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from cuepoint.features.jobs import effective
 from cuepoint.features.jobs.effective import OptionSource
 from cuepoint.graphql.enums import describe_enum
+from cuepoint.graphql.scalars import seconds_or_none
 
 describe_enum(
     OptionSource,
@@ -28,12 +29,15 @@ _UNDERSCORE = re.compile(r"_([a-z])")
 
 @strawberry.type(description="One option of a job, with its source.")
 class EffectiveOption:
-    name: str = strawberry.field(description="Name, as in JobOptions; times end in Ms and are milliseconds.")
+    name: str = strawberry.field(description="Name, as in JobOptions.")
     value: JSON | None = strawberry.field(description="What holds; null where the instance decides while the job runs.")
     source: OptionSource = strawberry.field(description="Who said so.")
 
     @classmethod
     def from_option(cls, option: effective.EffectiveOption) -> EffectiveOption:
-        """Copy the option, its name as clients write names."""
-        name = _UNDERSCORE.sub(lambda match: match[1].upper(), option.name)
-        return cls(name=name, value=option.value, source=option.source)
+        """Copy the option, with its name and unit in `JobOptions`."""
+        stored, value = option.name, option.value
+        if stored.endswith("_ms"):
+            stored, value = f"{stored.removesuffix('_ms')}_seconds", seconds_or_none(value)
+        name = _UNDERSCORE.sub(lambda match: match[1].upper(), stored)
+        return cls(name=name, value=value, source=option.source)

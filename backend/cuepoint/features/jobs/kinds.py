@@ -12,6 +12,8 @@ from cuepoint.features.jobs.models import JobKind
 # lose a long job.
 LONGEST_MEDIA_SECONDS = 43_200
 
+LANES = ("cpu", "gpu", "io", "llm")  # what a job takes most of; the rows of the table `lanes`
+
 
 @dataclass(frozen=True)
 class JobSpec:

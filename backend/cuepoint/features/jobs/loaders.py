@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, and_, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
@@ -139,11 +140,12 @@ class HealthOfLane(Loader[str, LaneHealth]):
         """One statement for all keys."""
         serves = Lane.name == Worker.lanes.any_()
         is_live = and_(Worker.state == WorkerState.LIVE, Worker.lease_until > func.job_now())
-        workers = select(func.count()).select_from(Worker).where(serves, is_live).correlate(Lane).scalar_subquery()
-        statement = select(Lane.name, Lane.is_paused, workers).where(Lane.name.in_(keys))
+        known = func.jsonb_agg(Worker.info["kinds"], type_=JSONB)
+        kinds = select(known).where(serves, is_live).correlate(Lane).scalar_subquery()
+        statement = select(Lane.name, Lane.is_paused, kinds).where(Lane.name.in_(keys))
         async with self.context.db.read() as session:
             rows = (await session.execute(statement)).all()
-        return {name: LaneHealth(is_paused, count) for name, is_paused, count in rows}
+        return {name: LaneHealth(is_paused, known or ()) for name, is_paused, known in rows}
 
 
 class EventsOfJob(PageLoader[JobEvent]):

@@ -16,6 +16,7 @@ from cuepoint.features.jobs.effective import NO_OPTIONS
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feed_types import JobFeedUpdate
 from cuepoint.features.jobs.hub import JobHub
+from cuepoint.features.jobs.kinds import LANES
 from cuepoint.features.jobs.models import JobKind, JobStatus
 from cuepoint.features.jobs.option_types import JobOptionsInput
 from cuepoint.features.jobs.progress import UpdateType
@@ -76,7 +77,10 @@ class JobFilterInput:
     )
 
     def to_filter(self) -> JobFilter:
-        """As the service takes it. Raises NotFoundError for a malformed id."""
+        """As the service takes it. Raises NotFoundError for a malformed id, BadInputError for a queue that is none."""
+        if unknown := set(self.lane or ()) - set(LANES):
+            message = f"There is no queue {min(unknown)!r}; the query `queues` lists them: {', '.join(LANES)}."
+            raise BadInputError(message, field=("filter", "lane"))
         return JobFilter(
             status=tuple(self.status or ()),
             kind=tuple(self.kind or ()),

@@ -92,7 +92,7 @@ describe_enum(
         WaitCode.BACK_OFF: "An attempt failed or was put off; the next one begins at `until`.",
         WaitCode.QUOTA: "A limit was reached, of a provider or of a quota; it goes on at `until`.",
         WaitCode.PAUSED_QUEUE: "Its queue is paused until an administrator resumes it.",
-        WaitCode.NO_WORKER: "No live worker serves its queue.",
+        WaitCode.NO_WORKER: "No live worker serves its queue, or none that does knows its kind.",
         WaitCode.TURN: "All slots are taken; jobs before it go first.",
     },
     name="JobWaitCode",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -28,10 +29,10 @@ _LIMITS = frozenset({ErrorCode.PROVIDER_RATE_LIMITED.value, ErrorCode.QUOTA_EXCE
 
 @dataclass(frozen=True)
 class LaneHealth:
-    """Whether a lane is paused, and how many live workers serve it."""
+    """Whether a lane is paused, and the kinds of jobs that each live worker of it knows (None: it does not say)."""
 
     is_paused: bool
-    workers: int
+    known: Sequence[Sequence[str] | None]
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,14 @@ def wait_of(job: Job, lane: LaneHealth) -> Wait | None:
         return None
     if lane.is_paused:
         return Wait(WaitCode.PAUSED_QUEUE, f"The queue {job.lane} is paused; an administrator can resume it.")
-    if lane.workers == 0:
+    if not lane.known:
         return Wait(
             WaitCode.NO_WORKER, f"No live worker serves the queue {job.lane}; start one with `cuepoint worker`."
+        )
+    if not any(kinds is None or job.kind.value in kinds for kinds in lane.known):
+        return Wait(
+            WaitCode.NO_WORKER,
+            f"No live worker of the queue {job.lane} knows {job.kind.value}: all are of an older version. Update one.",
         )
     return Wait(WaitCode.TURN, f"It is queued; the slots of the queue {job.lane} are taken by jobs before it.")
 
