@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cuepoint.errors import CuepointError
 from cuepoint.graphql.limits import MAX_ALIASES, MAX_DIRECTIVES, MAX_FIELDS, check_weights, weigh_document
-from cuepoint.graphql.scan import MAX_CHARACTERS, MAX_LINES, check_text
+from cuepoint.graphql.scan import MAX_CHARACTERS, MAX_LINES, MAX_SPREADS, check_text
 from tests.support.tiny_schema import schema
 
 OPERATIONS = Path(__file__).parents[2] / "frontend-schema/operations"
@@ -49,6 +49,12 @@ class TestCheckText:
 
     def test_tokens(self) -> None:
         assert refusal("{ f(a: [" + "1 " * 2000 + "]) }") == "The operation has 2009 tokens; at most 2000 are allowed."
+
+    def test_spreads(self) -> None:
+        check_text("{ me " + "...{} " * MAX_SPREADS + "}")
+
+        refused = refusal("{ me " + "...F " * (MAX_SPREADS + 1) + "}")
+        assert refused == "The operation spreads 301 fragments; at most 300 are allowed. Split it."
 
     @pytest.mark.parametrize(
         ("unit", "noun", "limit"),

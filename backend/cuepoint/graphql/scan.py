@@ -1,7 +1,7 @@
 """A first look at an operation's text, before the parser: what is hopelessly large is refused in a millisecond.
 
 This pass counts with one regular expression; what it lets through is weighed exactly by `limits` afterwards. But for
-its own limits of characters and lines, it refuses nothing that would pass there.
+its own limits of characters, lines and spreads, it refuses nothing that would pass there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from cuepoint.graphql.limits import MAX_ALIASES, MAX_COMMENTS, MAX_DIRECTIVES, M
 # Ten times the longest of the example operations, comments included; lexing this much takes 5 ms at worst.
 MAX_CHARACTERS = 32_768
 MAX_LINES = MAX_TOKENS + MAX_COMMENTS  # one for each; where an error stands is found by counting them
+# Places where a fragment is spread, be it a named one: even an empty one costs 7 µs.
+MAX_SPREADS = 300
 
 # A string or comment is one match. Each alternative that can begin also ends, at the text's end if need be, and the
 # possessive quantifiers never go back: the time is linear whatever the text.
@@ -40,6 +42,9 @@ def check_text(text: str) -> None:
     pieces = [piece for piece in _TOKEN.findall(text) if piece[0] != "#"]
     if len(pieces) > MAX_TOKENS:
         raise _too_costly(f"The operation has {len(pieces)} tokens; at most {MAX_TOKENS} are allowed.")
+    spreads = pieces.count("...")
+    if spreads > MAX_SPREADS:
+        raise _too_costly(f"The operation spreads {spreads} fragments; at most {MAX_SPREADS} are allowed. Split it.")
     seen = _count(pieces)
     if seen.operations > 1:
         return
