@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ import httpx2
 import pytest
 import uvicorn
 import uvloop
+from blake3 import blake3
 
 from cuepoint.api.bodies import LARGE_BYTES, PIECE_BYTES, HttpProtocol, direct_body
 from cuepoint.db.session import Database
@@ -248,4 +248,4 @@ class TestUploads:
                 assert (response.status_code, response.headers["upload-offset"]) == (204, str(end))
 
         row = await sender.row(path)
-        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, hashlib.sha256(DATA).hexdigest())
+        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, blake3(DATA).hexdigest())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from blake3 import blake3
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
@@ -165,7 +165,7 @@ class TestPieces:
         assert (last.status_code, last.headers["upload-offset"]) == (204, "1024")
         assert "upload-expires" not in last.headers
         row = await sender.row(path)
-        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, hashlib.sha256(DATA).hexdigest())
+        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, blake3(DATA).hexdigest())
 
     async def test_a_wrong_offset_is_409_with_the_right_one(self, sender: Sender) -> None:
         path = await sender.created()
@@ -233,7 +233,7 @@ class TestPieces:
 
         assert (await sender.head(path)).headers["upload-offset"] == "500"
         assert (await sender.patch(path, 500, DATA[500:])).status_code == 204
-        assert (await sender.row(path)).content_hash == hashlib.sha256(DATA).hexdigest()
+        assert (await sender.row(path)).content_hash == blake3(DATA).hexdigest()
 
     @pytest.mark.parametrize("content_type", ["application/octet-stream", "", "application/json"])
     async def test_another_content_type_is_415(self, sender: Sender, content_type: str) -> None:

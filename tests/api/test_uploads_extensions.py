@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from blake3 import blake3
 
 from cuepoint.config import Settings
 from cuepoint.db.session import Database
@@ -35,7 +36,7 @@ class TestCreationWithUpload:
 
         assert (response.status_code, response.headers["upload-offset"]) == (201, "1024")
         row = await sender.row(response.headers["location"])
-        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, hashlib.sha256(DATA).hexdigest())
+        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, blake3(DATA).hexdigest())
 
     async def test_a_beginning_that_is_gone_on_with(self, sender: Sender) -> None:
         response = await self.create(sender, DATA[:100])
@@ -44,7 +45,7 @@ class TestCreationWithUpload:
         last = await sender.patch(path, int(response.headers["upload-offset"]), DATA[100:])
 
         assert (response.status_code, last.status_code) == (201, 204)
-        assert (await sender.row(path)).content_hash == hashlib.sha256(DATA).hexdigest()
+        assert (await sender.row(path)).content_hash == blake3(DATA).hexdigest()
 
     async def test_too_many_bytes_are_413_and_the_upload_stays(self, sender: Sender) -> None:
         response = await self.create(sender, DATA + b"x")
@@ -88,7 +89,7 @@ class TestDeferredLength:
         assert last.status_code == 204
         after = await sender.head(path)
         assert (after.headers["upload-length"], "upload-defer-length" in after.headers) == ("1024", False)
-        assert (await sender.row(path)).content_hash == hashlib.sha256(DATA).hexdigest()
+        assert (await sender.row(path)).content_hash == blake3(DATA).hexdigest()
 
     async def test_the_length_may_come_when_all_bytes_are_here(self, sender: Sender) -> None:
         path = await self.created(sender)
@@ -99,7 +100,7 @@ class TestDeferredLength:
 
         assert (before, last.status_code) == (UploadStatus.RECEIVING, 204)
         row = await sender.row(path)
-        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, hashlib.sha256(DATA).hexdigest())
+        assert (row.status, row.content_hash) == (UploadStatus.COMPLETE, blake3(DATA).hexdigest())
 
     @pytest.mark.parametrize("length", ["599", "0", "x"])
     async def test_a_length_that_cannot_be_is_400(self, sender: Sender, length: str) -> None:
@@ -164,7 +165,7 @@ class TestChecksum:
         assert (wrong.status_code, errors_of(wrong)[0][0]) == (460, "CHECKSUM_MISMATCH")
         assert between.headers["upload-offset"] == "100"
         assert right.status_code == 204
-        assert (await sender.row(path)).content_hash == hashlib.sha256(DATA).hexdigest()
+        assert (await sender.row(path)).content_hash == blake3(DATA).hexdigest()
 
     @pytest.mark.parametrize("value", ["md5 AAAA", "sha1", "sha1 !!", "sha1 AAAA", "sha256 " + "A" * 28, ""])
     async def test_what_is_no_checksum_is_400(self, sender: Sender, value: str) -> None:

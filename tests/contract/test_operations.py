@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SDL = ROOT / "frontend-schema/schema.graphql"
 FILES = sorted((ROOT / "frontend-schema/operations").glob("*.graphql"))
 TABS = sorted(EXAMPLES.glob("*.graphql"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "frontend-schema").glob("*.md")])
+FENCED = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+IN_CODE = re.compile(r'(?:`|""")((?:query|mutation|subscription)\b.*?)(?:`|""")', re.DOTALL)
+IN_SHELL = re.compile(r"""'(\{"query".*?\})'|"(\{\\"query\\"(?:[^"\\]|\\.)*)\"""", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +42,21 @@ def document(path: Path) -> DocumentNode:
 
 def operation(path: Path) -> OperationDefinitionNode:
     (found,) = (d for d in document(path).definitions if isinstance(d, OperationDefinitionNode))
+    return found
+
+
+def shown(page: str) -> list[str]:
+    """The GraphQL of a page: by itself, in JavaScript and Python, and as what curl sends."""
+    found: list[str] = []
+    for language, code in FENCED.findall(page):
+        if language == "graphql":
+            found.append(code)
+        elif language in ("js", "python"):
+            found += IN_CODE.findall(code)
+        elif language == "bash":
+            for plain, quoted in IN_SHELL.findall(code):
+                sent = plain or re.sub(r"\$\{[^}]*\}|\$[A-Z]+", "X", re.sub(r"\\(.)", r"\1", quoted))
+                found.append(json.loads(sent)["query"])
     return found
 
 
@@ -88,3 +109,16 @@ class TestTabs:
     def test_each_is_an_operation_of_the_repository(self) -> None:
         assert TABS
         assert [path.resolve() for path in TABS if path.resolve() not in FILES] == []
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+    def test_what_they_show_is_valid(self, page: Path, api: GraphQLSchema) -> None:
+        assert [error.message for text in shown(page.read_text()) for error in validate(api, parse(text))] == []
+
+    def test_every_text_of_the_clients_page_is_looked_at(self) -> None:
+        page = (ROOT / "docs/clients.md").read_text()
+
+        assert (
+            len(shown(page)) == len(re.findall(r'query\\?": |= (?:`|""")(?:query|mutation|subscription)\b', page)) == 7
+        )

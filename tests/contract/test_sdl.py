@@ -65,6 +65,17 @@ class TestSdl:
 
         assert unbounded == []
 
+    def test_addresses_are_urls(self, built: GraphQLSchema) -> None:
+        texts = {
+            f"{name}.{field_name}"
+            for name, kind in built.type_map.items()
+            if isinstance(kind, GraphQLObjectType | GraphQLInputObjectType) and not name.startswith("__")
+            for field_name, field in kind.fields.items()
+            if field_name.lower().endswith("url") and str(field.type).startswith("String")
+        }
+
+        assert texts == {"Import.url"}  # what is left of it for people to read
+
     def test_mutations_take_one_input_and_give_one_payload(self, built: GraphQLSchema) -> None:
         assert built.mutation_type is not None
         for name, field in built.mutation_type.fields.items():

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from blake3 import blake3
 from sqlalchemy import func, select, text
 
 from cuepoint.adapters.storage.local import LocalStorage
@@ -178,7 +179,7 @@ async def disagreements(db: Database, storage: LocalStorage) -> dict[str, set[An
         living = Upload.status.in_([UploadStatus.WAITING, UploadStatus.RECEIVING])
         open_rows = set(await session.scalars(select(Upload.id).where(living)))
     there = {key: (storage._objects / key).read_bytes() for key in stored_keys(storage)}
-    found = {(key, hashlib.sha256(data).hexdigest()) for key, data in there.items()}
+    found = {(key, blake3(data).hexdigest()) for key, data in there.items()}
     return {
         "sizes": set(owned.items()) ^ {(key, len(data)) for key, data in there.items()},
         "hashes": hashes - found,  # of originals; other files without a row are among the sizes

@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from blake3 import blake3
 from sqlalchemy import update
 
 from cuepoint.adapters.storage.base import Storage
@@ -15,6 +16,7 @@ from cuepoint.features.uploads.models import Upload
 from tests.support.storage import uploaded
 
 DATA = b"0123456789"
+BLAKE3 = blake3(DATA).hexdigest()
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 

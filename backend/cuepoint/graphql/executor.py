@@ -58,6 +58,7 @@ def _fit(_values: Sequence[Any]) -> bool:
 _EXACT: dict[str, tuple[type, Callable[[Any], bool]]] = {
     GraphQLString.name: (str, _fit),
     GraphQLID.name: (str, _fit),
+    "URL": (str, _fit),
     GraphQLBoolean.name: (bool, _fit),
     GraphQLInt.name: (int, _fit_32_bits),
     GraphQLFloat.name: (float, _are_finite),

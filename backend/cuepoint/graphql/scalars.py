@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
 from uuid import UUID
 
 import strawberry
@@ -17,6 +17,10 @@ from cuepoint.errors import NotFoundError
 
 BigInt = NewType("BigInt", int)
 MediaTime = NewType("MediaTime", int)
+if TYPE_CHECKING:
+    URL = str  # what the code makes of addresses are texts already, and wrapping each of them would cost something
+else:
+    URL = NewType("URL", str)
 
 # JSON numbers are exact up to here in JavaScript (IEEE 754 double).
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -33,6 +37,13 @@ def _parse_big_int(value: Any) -> int:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_SAFE_INTEGER:
         raise GraphQLError("BigInt must be a whole number of at most 2^53 - 1.")
+    return value
+
+
+def _parse_url(value: Any) -> str:
+    """Any text: whoever fetches it has the rules, and says which it breaks by a typed error, beside the input."""
+    if not isinstance(value, str):
+        raise GraphQLError("A URL is a text such as https://example.org/a.mp4.")
     return value
 
 
@@ -88,6 +99,16 @@ SCALARS: dict[object, ScalarDefinition] = {
         ),
         serialize=lambda value: seconds(int(value)),
         parse_value=parse_media_time,
+    ),
+    URL: strawberry.scalar(
+        name="URL",
+        description=(
+            "An absolute URL: those in answers can be opened as they are. Of inputs any text is taken; a mutation that "
+            "does not fetch it says in `errors` why, by URL_FORBIDDEN."
+        ),
+        specified_by_url="https://url.spec.whatwg.org/",
+        serialize=str,
+        parse_value=_parse_url,
     ),
 }
 

@@ -26,7 +26,7 @@ from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_rendition, make_upload, make_video
 from tests.support.storage import stream
-from tests.support.uploads import DATA, SHA256
+from tests.support.uploads import BLAKE3, DATA
 
 GONE = {"stored_files", "uploads"}
 
@@ -102,7 +102,7 @@ class TestWipeStorage:
         upload = await make_upload(db, full.project)
         whole = await uploads.receive(db, full.storage, full.viewer, upload.id, 0, stream(DATA))
         async with db.write() as session:  # the same bytes as those that were given up
-            await session.execute(update(Video).where(Video.id == full.video.id).values(content_hash=SHA256))
+            await session.execute(update(Video).where(Video.id == full.video.id).values(content_hash=BLAKE3))
 
         made = await videos.register_video(
             db,
@@ -114,7 +114,7 @@ class TestWipeStorage:
             on_duplicate=OnDuplicate.LINK,
         )
 
-        assert whole.content_hash == SHA256
+        assert whole.content_hash == BLAKE3
         assert (made.duplicate_of, made.video is not None) == (None, True)
 
     async def test_nothing_can_be_started_any_more(self, db: Database, full: Full) -> None:

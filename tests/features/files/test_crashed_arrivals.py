@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
-from hashlib import sha256
 from uuid import UUID
 
 import pytest
+from blake3 import blake3
 from sqlalchemy import select
 
 from cuepoint.adapters.fetch.choose import build_fetcher
@@ -78,7 +78,7 @@ class TestUploads:
             await send(world.db, world.storage, viewer, upload.id)
 
             done = await reload(world.db, upload.id)
-            assert (done.status, done.content_hash) == (UploadStatus.COMPLETE, sha256(BYTES).hexdigest())
+            assert (done.status, done.content_hash) == (UploadStatus.COMPLETE, blake3(BYTES).hexdigest())
             if not has_died:
                 break
         await world.later()
@@ -162,6 +162,6 @@ class TestIngest:
             whole = select(Video.storage_key, Video.content_hash).where(Video.content_hash.is_not(None))
             kept = {row.storage_key: row.content_hash for row in await session.execute(whole)}
         assert at > 12
-        assert set(kept.values()) == {sha256(FILE).hexdigest()}
+        assert set(kept.values()) == {blake3(FILE).hexdigest()}
         assert len(kept) == (at if is_tried_again else 2)
         assert (stored_keys(world.storage), open_bytes(world.storage)) == (set(kept), set())

@@ -19,7 +19,7 @@ from tests.support.builders.videos import make_video
 from tests.support.stack import ROOT
 from tests.support.storage import content
 
-SHA256_OF_DATA = "3a6eb0790f39"
+BLAKE3_OF_DATA = "28a249c2e4d3"
 
 
 class TestStoreFile:
@@ -43,7 +43,7 @@ class TestStoreFile:
             suffix=suffix,
         )
 
-        assert stored.key == f"projects/{project.id.hex}/exports/{video.id.hex}/my-clip-{SHA256_OF_DATA}{ending}"
+        assert stored.key == f"projects/{project.id.hex}/exports/{video.id.hex}/my-clip-{BLAKE3_OF_DATA}{ending}"
         assert stored.size_bytes == 4
         storage = LocalStorage(settings.storage_directory(), min_free_bytes=0)
         assert await content(storage, stored.key) == b"data"

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from blake3 import blake3
 from sqlalchemy import text
 
 from cuepoint.adapters.fetch.choose import build_fetcher
@@ -38,7 +39,7 @@ from tests.support.jobs import connect, ended, row, status, until, violations
 from tests.support.uploads import expire_now
 from tests.support.workers import own_worker
 
-SHA256 = hashlib.sha256(FILE).hexdigest()
+BLAKE3, SHA256 = blake3(FILE).hexdigest(), hashlib.sha256(FILE).hexdigest()
 WORKER = ("-c", "from cuepoint.cli.main import cli; cli()", "worker")
 FAIL = "$$ begin raise exception 'no'; end $$"
 
@@ -71,12 +72,14 @@ class TestIngest:
         stored: Import = await world.one(Import, made.row.id)
         file = world.settings.storage_directory() / "objects" / video.storage_key
         assert (set(states), broken) == ({"SUCCEEDED"}, [])
-        assert (video.size_bytes, video.content_hash, video.title) == (len(FILE), SHA256, "film.mp4")
+        assert (video.size_bytes, video.title) == (len(FILE), "film.mp4")
+        assert (video.content_hash, video.sha256) == (BLAKE3, SHA256)
         assert file.read_bytes() == FILE
         assert (upload.status, upload.storage_key) == (UploadStatus.COMPLETE, video.storage_key)
         assert stored.fetched_at is not None
         assert "secret" not in stored.address
-        assert (await world.jobs())[JobKind.INGEST].result == {"sizeBytes": len(FILE), "sha256": SHA256}
+        facts = {"sizeBytes": len(FILE), "contentHash": BLAKE3, "sha256": SHA256}
+        assert (await world.jobs())[JobKind.INGEST].result == facts
 
     async def test_goes_on_after_connections_that_broke(self, world: World, database_url: str) -> None:
         world.web.breaks = 2
@@ -87,7 +90,7 @@ class TestIngest:
 
         video: Video = await world.one(Video, made.expected.video.id)
         asked = [request.headers.get("range") for request in world.web.requests]
-        assert (states, video.content_hash) == (["SUCCEEDED"], SHA256)
+        assert (states, video.content_hash) == (["SUCCEEDED"], BLAKE3)
         assert asked == [None, "bytes=100000-", "bytes=200000-"]
         assert (await world.jobs())[JobKind.INGEST].attempt == 1
 
@@ -99,7 +102,7 @@ class TestIngest:
             states = await ended(sql, made.expected.jobs[0].id)
 
         video: Video = await world.one(Video, made.expected.video.id)
-        assert (states, video.content_hash, video.size_bytes) == (["SUCCEEDED"], SHA256, len(FILE))
+        assert (states, video.content_hash, video.size_bytes) == (["SUCCEEDED"], BLAKE3, len(FILE))
 
     @pytest.mark.parametrize(
         ("path", "code"),
@@ -178,7 +181,7 @@ class TestPipeline:
                 await retry_job(session, world.viewer, made.expected.jobs[0].id)
             await until(lambda: _are(sql, made, "SUCCEEDED"))
 
-        assert (await world.one(Video, made.expected.video.id)).content_hash == SHA256
+        assert (await world.one(Video, made.expected.video.id)).content_hash == BLAKE3
 
 
 async def _are(sql: Any, made: service.Imported, wanted: str) -> bool:
@@ -219,7 +222,7 @@ class TestInterruptions:
                 states = await ended(sql, made.expected.jobs[0].id, seconds=30)
 
         video: Video = await world.one(Video, made.expected.video.id)
-        assert (states, video.content_hash) == (["SUCCEEDED"], hashlib.sha256(world.web.file).hexdigest())
+        assert (states, video.content_hash) == (["SUCCEEDED"], blake3(world.web.file).hexdigest())
         assert [request.headers.get("range") for request in world.web.requests] == [None, f"bytes={STEP_BYTES}-"]
         assert world.files() == [len(world.web.file)]
 
@@ -241,7 +244,7 @@ class TestInterruptions:
                 await session.execute(text("drop function if exists fail cascade"))
 
         video: Video = await world.one(Video, made.expected.video.id)
-        assert (states, video.content_hash) == (["SUCCEEDED"], SHA256)
+        assert (states, video.content_hash) == (["SUCCEEDED"], BLAKE3)
         assert len(world.web.requests) == 1
 
     async def test_what_a_former_attempt_left_to_be_removed_never_takes_the_new_bytes(
@@ -333,7 +336,7 @@ class TestDuplicates:
         second, _ = await self.bring(world, database_url, on_duplicate=OnDuplicate.KEEP)
 
         video: Video = await world.one(Video, second.expected.video.id)
-        assert (video.content_hash, video.deleted_at) == (SHA256, None)
+        assert (video.content_hash, video.deleted_at) == (BLAKE3, None)
 
     async def test_link_finds_the_first_and_leaves_nothing(self, world: World, database_url: str) -> None:
         second, first = await self.bring(world, database_url, on_duplicate=OnDuplicate.LINK)

@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from blake3 import blake3
 from sqlalchemy import select, text
 
 from cuepoint.adapters.storage.base import Storage
@@ -34,6 +35,7 @@ from tests.support.s3_server import S3Server
 from tests.support.storage import LIMIT, put, stream
 
 FILM = b"x" * 1000
+BLAKE3, SHA256 = blake3(FILM).hexdigest(), sha256(FILM).hexdigest()
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ async def found(
 
 
 async def whole_video(db: Database, storage: Storage, project: Project, tmp_path: Path) -> Video:
-    video = await make_video(db, project, content_hash=sha256(FILM).hexdigest())
+    video = await make_video(db, project, content_hash=BLAKE3)
     await put(storage, video.storage_key, FILM, tmp_path)
     return video
 
@@ -103,7 +105,7 @@ class TestFilesWithoutRows:
 
             async def list_files(self) -> Any:
                 async for page in super().list_files():
-                    await make_video(db, project, content_hash=sha256(FILM).hexdigest())
+                    await make_video(db, project, content_hash=BLAKE3)
                     async with db.write() as session:
                         await session.execute(text("update videos set storage_key = 'a/late'"))
                     yield page
@@ -161,17 +163,49 @@ class TestChangedFiles:
         self, db: Database, storage: Storage, project: Project, tmp_path: Path
     ) -> None:
         video = await whole_video(db, storage, project, tmp_path)
-        digest = sha256(b"0123456789").hexdigest()[:12]
-        good, bad = [f"projects/{project.id.hex}/thumbnails/a/{name}-{digest}.jpg" for name in ("good", "bad")]
+        digest, earlier = blake3(b"0123456789").hexdigest()[:12], sha256(b"0123456789").hexdigest()[:12]
+        named = (("good", digest), ("bad", digest), ("earlier", earlier))
+        good, bad, old = [f"projects/{project.id.hex}/thumbnails/a/{name}-{digits}.jpg" for name, digits in named]
         await make_rendition(db, video, RenditionKind.POSTER, storage_key=good)
+        await make_rendition(db, video, RenditionKind.STORYBOARD, storage_key=old)
         await make_rendition(db, video, RenditionKind.ASR_AUDIO, storage_key=bad)
         await put(storage, good, b"0123456789", tmp_path)
+        await put(storage, old, b"0123456789", tmp_path)
         await put(storage, bad, b"9876543210", tmp_path)
 
         assert await found(db, storage) == []
         assert await found(db, storage, hashes=True) == [(FindingKind.HASH_MISMATCH, bad, False)]
         await put(storage, video.storage_key, b"y" * 1000, tmp_path)
         assert (FindingKind.HASH_MISMATCH, video.storage_key, False) in await found(db, storage, hashes=True)
+
+    @pytest.mark.parametrize(
+        ("content_hash", "known", "is_right"),
+        [
+            (BLAKE3, None, True),
+            (BLAKE3, SHA256, True),
+            (SHA256, SHA256, True),
+            (SHA256, None, True),
+            ("0" * 64, SHA256, False),
+            (BLAKE3, "0" * 64, False),
+        ],
+        ids=["undeclared", "declared", "migrated", "by-an-old-process", "other-bytes", "other-sha256"],
+    )
+    async def test_each_hash_of_the_row_is_of_the_bytes(
+        self,
+        db: Database,
+        storage: Storage,
+        project: Project,
+        tmp_path: Path,
+        content_hash: str,
+        known: str | None,
+        is_right: bool,
+    ) -> None:
+        video = await make_video(db, project, content_hash=content_hash, sha256=known)
+        await put(storage, video.storage_key, FILM, tmp_path)
+
+        findings = await found(db, storage, hashes=True)
+
+        assert findings == ([] if is_right else [(FindingKind.HASH_MISMATCH, video.storage_key, False)])
 
 
 class TestOpenUploads:

@@ -63,6 +63,18 @@ async def admin(db: Database, settings: Settings) -> Api:
     return api_of(db, settings, await make_viewer(db, is_admin=True))
 
 
+async def audit_with_findings(admin: Api, db: Database) -> str:
+    """The id of an audit that found three things."""
+    job_id: str = (await admin.data(AUDIT, {"input": {}}))["auditStorage"]["job"]["id"]
+    async with db.write() as session:
+        job = await session.scalar(select(Job.id))
+        assert job is not None
+        kinds = [FindingKind.FILE_WITHOUT_ROW, FindingKind.FILE_WITHOUT_ROW, FindingKind.SIZE_MISMATCH]
+        findings = [Found(kind, f"Number {n}.", f"a/{n}", n) for n, kind in enumerate(kinds)]
+        await service.record_findings(session, job, findings)
+    return job_id
+
+
 class TestStorageStats:
     async def test_of_a_project(self, api: Api, db: Database, project: Project) -> None:
         video = await make_video(db, project, title="Film")
@@ -221,13 +233,7 @@ class TestAudits:
         }
 
     async def test_show_what_they_found_page_by_page(self, api: Api, admin: Api, db: Database) -> None:
-        job_id = (await admin.data(AUDIT, {"input": {}}))["auditStorage"]["job"]["id"]
-        async with db.write() as session:
-            job = await session.scalar(select(Job.id))
-            assert job is not None
-            kinds = [FindingKind.FILE_WITHOUT_ROW, FindingKind.FILE_WITHOUT_ROW, FindingKind.SIZE_MISMATCH]
-            findings = [Found(kind, f"Number {n}.", f"a/{n}", n) for n, kind in enumerate(kinds)]
-            await service.record_findings(session, job, findings)
+        job_id = await audit_with_findings(admin, db)
 
         first = (await admin.data(FINDINGS, {"job": job_id, "first": 2}))["storageFindings"]
         after = {"job": job_id, "after": first["pageInfo"]["endCursor"]}
@@ -244,3 +250,10 @@ class TestAudits:
             "isRepaired": False,
         }
         assert await api.codes(FINDINGS, {"job": job_id}) == ["FORBIDDEN"]
+
+    async def test_statements_do_not_grow_with_the_page(self, admin: Api, db: Database) -> None:
+        job_id = await audit_with_findings(admin, db)
+
+        one, three = [await admin.statements(FINDINGS, {"job": job_id, "first": first}) for first in (1, 3)]
+
+        assert one == three == 1

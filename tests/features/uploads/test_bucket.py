@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -10,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from blake3 import blake3
 
 from cuepoint.adapters.storage.base import Storage
 from cuepoint.adapters.storage.choose import build_storage
@@ -64,7 +64,7 @@ class TestReceive:
 
         made = await register_video(db, processes[0][0], viewer, upload_id=upload.id, title=None, auto_start=False)
 
-        assert (upload.status, upload.content_hash) == (UploadStatus.COMPLETE, hashlib.sha256(DATA).hexdigest())
+        assert (upload.status, upload.content_hash) == (UploadStatus.COMPLETE, blake3(DATA).hexdigest())
         assert made.video is not None
         assert await content(processes[1][0], made.video.storage_key) == DATA
         assert s3.names(prefix) == [f"objects/{made.video.storage_key}"]
@@ -81,7 +81,7 @@ class TestReceive:
 
         whole = await service.receive(db, other, viewer, upload.id, 100, stream(DATA[100:]), running=running)
 
-        assert whole.content_hash == hashlib.sha256(DATA).hexdigest()
+        assert whole.content_hash == blake3(DATA).hexdigest()
 
     async def test_two_at_once_cannot_corrupt_it(
         self, db: Database, processes: list[tuple[Storage, RunningDigests]], viewer: Viewer, project: Project

@@ -20,7 +20,7 @@ from cuepoint.viewer import Viewer
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload
 from tests.support.storage import stream
-from tests.support.uploads import DATA, SHA256, bytes_of, reload
+from tests.support.uploads import BLAKE3, DATA, bytes_of, reload
 
 MOST = 1 << 20
 
@@ -69,7 +69,7 @@ class TestReceive:
             await service.set_size(session, viewer, settings, upload.id, len(DATA))
         whole = await service.receive(db, storage, viewer, upload.id, 10, stream(), max_bytes=MOST)
 
-        assert (whole.status, whole.content_hash) == (UploadStatus.COMPLETE, SHA256)
+        assert (whole.status, whole.content_hash) == (UploadStatus.COMPLETE, BLAKE3)
 
     async def test_room_that_others_took_meanwhile_is_none(
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, upload: Upload

@@ -7,6 +7,7 @@ import pytest
 from cuepoint.adapters.storage.local import LocalStorage
 from cuepoint.db.session import Database, counting_statements
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.files.hashes import FileHash
 from cuepoint.features.projects.models import Project
 from cuepoint.features.uploads import service
 from cuepoint.features.uploads.models import Upload, UploadStatus
@@ -14,7 +15,7 @@ from cuepoint.features.uploads.offsets import move_offset
 from cuepoint.viewer import Viewer
 from tests.support.builders.videos import make_upload
 from tests.support.storage import stream
-from tests.support.uploads import DATA, SHA256, expire_now, reload
+from tests.support.uploads import BLAKE3, DATA, SHA256, expire_now, reload
 
 
 def columns(upload: Upload) -> dict[str, object]:
@@ -32,12 +33,12 @@ class TestMoveOffset:
         assert (moved.offset_bytes, moved.status) == (4, UploadStatus.RECEIVING)
         assert columns(moved) == columns(await reload(db, upload.id))
 
-    async def test_the_last_one_brings_the_hash(self, db: Database, project: Project) -> None:
+    async def test_the_last_one_brings_the_hashes(self, db: Database, project: Project) -> None:
         upload = await make_upload(db, project)
 
-        moved = await move_offset(db, upload, len(DATA), SHA256)
+        moved = await move_offset(db, upload, len(DATA), FileHash(BLAKE3, SHA256))
 
-        assert (moved.status, moved.content_hash) == (UploadStatus.COMPLETE, SHA256)
+        assert (moved.status, moved.content_hash, moved.declared_sha256) == (UploadStatus.COMPLETE, BLAKE3, SHA256)
         assert columns(moved) == columns(await reload(db, upload.id))
 
     async def test_an_upload_that_expired_meanwhile_is_refused(self, db: Database, project: Project) -> None:

@@ -22,7 +22,7 @@ from tests.support.builders.projects import make_member
 from tests.support.builders.users import make_viewer
 from tests.support.builders.videos import make_upload
 from tests.support.storage import stream
-from tests.support.uploads import DATA, SHA256, bytes_of, expire_now, has_bytes, reload
+from tests.support.uploads import BLAKE3, DATA, SHA256, bytes_of, expire_now, has_bytes, reload
 
 
 class TestReceive:
@@ -35,7 +35,7 @@ class TestReceive:
         whole = await service.receive(db, storage, viewer, upload.id, 4, stream(b"456789"))
 
         assert (begun.status, begun.offset_bytes, begun.content_hash) == (UploadStatus.RECEIVING, 4, None)
-        assert (whole.status, whole.offset_bytes, whole.content_hash) == (UploadStatus.COMPLETE, 10, SHA256)
+        assert (whole.status, whole.offset_bytes, whole.content_hash) == (UploadStatus.COMPLETE, 10, BLAKE3)
         assert await bytes_of(storage, upload) == DATA
 
     async def test_a_stream_that_breaks_keeps_what_arrived(
@@ -92,7 +92,7 @@ class TestReceive:
             await service.receive(db, storage, viewer, upload.id, 0, stream(b"XXXXXXXXXX"))
         go_on.set()
 
-        assert (await first).content_hash == SHA256
+        assert (await first).content_hash == BLAKE3
         assert (refused.value.code, refused.value.retryable) == (ErrorCode.OFFSET_MISMATCH, True)
         assert await bytes_of(storage, upload) == DATA
 
@@ -107,7 +107,7 @@ class TestReceive:
         assert refused.value.code is ErrorCode.UPLOAD_TOO_LARGE
         assert ((await reload(db, upload.id)).offset_bytes) == 0
         whole = await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
-        assert whole.content_hash == SHA256
+        assert whole.content_hash == BLAKE3
 
     async def test_a_wrong_hash_drops_the_bytes(
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
@@ -128,7 +128,7 @@ class TestReceive:
 
         whole = await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))
 
-        assert whole.status is UploadStatus.COMPLETE
+        assert (whole.status, whole.content_hash, whole.declared_sha256) == (UploadStatus.COMPLETE, BLAKE3, SHA256)
 
     async def test_bytes_that_a_crash_left_without_an_offset_are_overwritten(
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
@@ -139,7 +139,7 @@ class TestReceive:
 
         whole = await service.receive(db, storage, viewer, upload.id, 4, stream(DATA[4:]))
 
-        assert whole.content_hash == SHA256
+        assert whole.content_hash == BLAKE3
         assert await bytes_of(storage, upload) == DATA
 
     @pytest.mark.parametrize("end", ["aborted", "expired", "complete"])
@@ -186,7 +186,7 @@ class TestReceive:
             await service.receive(db, full, viewer, upload.id, 0, stream(DATA))
 
         assert (refused.value.code, refused.value.retryable) == (ErrorCode.INSUFFICIENT_STORAGE, True)
-        assert (await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))).content_hash == SHA256
+        assert (await service.receive(db, storage, viewer, upload.id, 0, stream(DATA))).content_hash == BLAKE3
 
 
 class Reads:
@@ -218,18 +218,18 @@ class TestContentHash:
 
         whole = await service.receive(db, reads, viewer, upload.id, 9, stream(DATA[9:]))
 
-        assert (whole.content_hash, reads.count) == (SHA256, 0)
+        assert (whole.content_hash, whole.declared_sha256, reads.count) == (BLAKE3, None, 0)
 
     async def test_of_pieces_that_another_process_took_is_read_once(
         self, db: Database, reads: Any, viewer: Viewer, project: Project
     ) -> None:
-        upload = await make_upload(db, project)
+        upload = await make_upload(db, project, declared_sha256=SHA256)
         await service.receive(db, reads, viewer, upload.id, 0, stream(DATA[:3]))
         other = RunningDigests()  # as another process has them: none of this upload
 
         whole = await service.receive(db, reads, viewer, upload.id, 3, stream(DATA[3:]), running=other)
 
-        assert (whole.content_hash, reads.count) == (SHA256, 1)
+        assert (whole.content_hash, reads.count) == (BLAKE3, 1)
 
     async def test_after_a_piece_that_did_not_count_it_is_right(
         self, db: Database, reads: Any, viewer: Viewer, project: Project
@@ -243,4 +243,4 @@ class TestContentHash:
         whole = await service.receive(db, reads, viewer, upload.id, 3, stream(DATA[3:]), checksum=promised)
 
         assert (refused.value.code, refused.value.retryable) == (ErrorCode.CHECKSUM_MISMATCH, True)
-        assert (whole.content_hash, whole.status) == (SHA256, UploadStatus.COMPLETE)
+        assert (whole.content_hash, whole.status) == (BLAKE3, UploadStatus.COMPLETE)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from cuepoint.config import Settings
@@ -16,6 +19,7 @@ from tests.support.builders.videos import make_upload, make_video
 from tests.support.graphql import api_of
 from tests.support.rows import count
 
+NOW = datetime.now(UTC)
 CREATE = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
   upload { id url filename sizeBytes offsetBytes status contentHash project { name } }
   errors { code field message retryable } } }"""
@@ -127,6 +131,31 @@ class TestOnDuplicate:
 
         assert payload["duplicateOf"] == {"id": encode_id("Video", video.id), "title": video.title}
         assert (payload["upload"] is not None, [e["code"] for e in payload["errors"]]) == (has_upload, codes)
+
+    @pytest.mark.parametrize(
+        ("values", "is_found"),
+        [
+            ({"content_hash": "cd" * 32, "sha256": "ab" * 32}, True),
+            ({"content_hash": "ab" * 32, "sha256": "ab" * 32}, True),
+            ({"content_hash": "ab" * 32, "sha256": None}, True),
+            ({"content_hash": "cd" * 32, "sha256": None}, False),
+            ({"content_hash": "ab" * 32, "deleted_at": NOW}, False),
+            ({"content_hash": "ab" * 32, "files_removed_at": NOW}, False),
+        ],
+        ids=["declared", "migrated", "by-an-old-process", "unknown", "deleted", "without-its-file"],
+    )
+    async def test_finds_what_has_the_declared_hash_and_its_file(
+        self, db: Database, settings: Settings, values: dict[str, Any], is_found: bool
+    ) -> None:
+        viewer = await make_viewer(db)
+        project = await make_project(db, owner_id=viewer.user_id)
+        await make_video(db, project, **values)
+        given = {"projectId": encode_id("Project", project.id), "filename": "a.mp4", "sizeBytes": 1}
+        given |= {"sha256": "ab" * 32, "onDuplicate": "LINK"}
+
+        payload = (await api_of(db, settings, viewer).data(CREATE_ONCE, {"input": given}))["createUpload"]
+
+        assert (payload["duplicateOf"] is not None, payload["upload"] is None) == (is_found, is_found)
 
     async def test_a_video_of_another_project_is_none(self, db: Database, settings: Settings) -> None:
         viewer = await make_viewer(db)

@@ -226,10 +226,10 @@ class TestGetUpload:
         assert str(foreign.value) == str(absent.value)
 
 
-class TestCheckSha256:
+class TestCheckHash:
     @pytest.mark.parametrize("value", ["", "ab", "AB" * 32, "g" * 64, f"{SHA256}\n", f" {SHA256}"])
     def test_refuses_anything_but_a_hash(self, value: str) -> None:
         with pytest.raises(BadInputError) as refused:
-            service.check_sha256(value, "contentHash")
+            service.check_hash(value, "contentHash")
 
         assert refused.value.field == ("contentHash",)

@@ -113,6 +113,17 @@ class TestApiKeys:
         assert listed == {"totalCount": 1, "nodes": [{"name": "laptop"}]}
         assert revoked["apiKey"]["revokedAt"] is not None
 
+    async def test_statements_do_not_grow_with_the_page(self, api: Api) -> None:
+        listed = (
+            "query ($first: Int!) { apiKeys(first: $first) { totalCount nodes { id scopes projectIds lastUsedIp } } }"
+        )
+        for number in range(3):
+            await api.data(CREATE_KEY, {"input": {"name": f"laptop {number}"}})
+
+        one, three = [await api.statements(listed, {"first": first}) for first in (1, 3)]
+
+        assert one == three == 1
+
     async def test_an_end_must_lie_ahead(self, db: Database, api: Api) -> None:
         past = (datetime.now(UTC) - timedelta(days=1)).isoformat()
 

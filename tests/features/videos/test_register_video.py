@@ -18,17 +18,16 @@ from cuepoint.features.jobs.models import Job, JobStatus
 from cuepoint.features.projects.models import Project, ProjectRole
 from cuepoint.features.uploads import service as uploads
 from cuepoint.features.uploads.duplicates import OnDuplicate
-from cuepoint.features.uploads.models import Upload
+from cuepoint.features.uploads.models import Upload, UploadStatus
 from cuepoint.features.videos import service
 from cuepoint.features.videos.details import NO_DETAILS
 from cuepoint.features.videos.models import Video
 from cuepoint.viewer import Viewer
 from tests.support.builders.projects import make_member, make_project
 from tests.support.builders.users import make_viewer
-from tests.support.builders.videos import make_upload
+from tests.support.builders.videos import make_upload, make_video
 from tests.support.rows import count
-
-DATA = b"0123456789"
+from tests.support.uploads import BLAKE3, DATA, SHA256, reload
 
 
 @pytest.fixture
@@ -78,12 +77,13 @@ class TestRegisterVideo:
     async def test_moves_the_bytes_and_starts_the_whole_pipeline(
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
     ) -> None:
-        upload = await whole_upload(db, storage, viewer, project, filename="Match day #1.MP4")
+        named = {"filename": "Match day #1.MP4", "declared_sha256": SHA256}
+        upload = await whole_upload(db, storage, viewer, project, **named)
 
         video, jobs = await register(db, storage, viewer, upload)
 
         assert (video.title, video.filename) == ("Match day #1.MP4", "Match day #1.MP4")
-        assert (video.size_bytes, video.content_hash) == (10, upload.content_hash)
+        assert (video.size_bytes, video.content_hash, video.sha256) == (10, BLAKE3, SHA256)
         assert await content(storage, video.storage_key) == DATA
         assert video.storage_key.startswith(f"projects/{project.id.hex}/uploads/{video.id.hex}/")
         assert [job.kind for job in jobs] == list(PIPELINE)
@@ -323,6 +323,35 @@ class TestOnDuplicate:
 
         assert made.video is not None
         assert (made.duplicate_of, again.duplicate_of, again.video and again.video.id) == (None, None, made.video.id)
+
+    @pytest.mark.parametrize("known", [SHA256, None], ids=["migrated", "by-an-old-process"])
+    async def test_a_video_of_an_earlier_release_is_found_by_the_declared_hash(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project, known: str | None
+    ) -> None:
+        earlier = await make_video(db, project, content_hash=SHA256, sha256=known)
+        declared = await whole_upload(db, storage, viewer, project, declared_sha256=SHA256)
+        undeclared = await whole_upload(db, storage, viewer, project)
+
+        linked = await self.answer(db, storage, viewer, declared, OnDuplicate.LINK)
+        made = await self.answer(db, storage, viewer, undeclared, OnDuplicate.LINK)
+
+        assert (linked.video and linked.video.id) == earlier.id
+        assert made.video is not None
+        assert (made.video.content_hash, made.video.sha256, made.duplicate_of) == (BLAKE3, None, None)
+
+    async def test_an_upload_that_is_not_whole_is_no_duplicate_of_a_video_that_waits_for_its_bytes(
+        self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project
+    ) -> None:
+        waiting = await make_video(db, project, info=None)
+        async with db.write() as session:
+            await session.execute(update(Video).where(Video.id == waiting.id).values(content_hash=None))
+        upload = await make_upload(db, project, declared_sha256=SHA256)
+
+        with pytest.raises(CuepointError) as refused:
+            await self.answer(db, storage, viewer, upload, OnDuplicate.LINK)
+
+        assert refused.value.code is ErrorCode.UPLOAD_INCOMPLETE
+        assert (await reload(db, upload.id)).status is UploadStatus.WAITING
 
     async def test_of_five_at_once_one_becomes_a_video(
         self, db: Database, storage: LocalStorage, viewer: Viewer, project: Project

@@ -37,14 +37,16 @@ class TestListVideos:
         assert list(foreign.rows) == []
         assert total == 3
 
-    async def test_finds_a_file_by_its_hash(self, db: Database, viewer: Viewer, project: Project) -> None:
-        video = await make_video(db, project)
+    @pytest.mark.parametrize("wanted", ["ab" * 32, "cd" * 32], ids=["blake3", "sha256"])
+    async def test_finds_a_file_by_either_hash(
+        self, db: Database, viewer: Viewer, project: Project, wanted: str
+    ) -> None:
+        video = await make_video(db, project, content_hash="ab" * 32, sha256="cd" * 32)
         await make_video(db, project)
 
         async with db.read() as session:
-            page = await service.list_videos(
-                session, viewer, PageRequest(2), VideoFilter(project_id=project.id, content_hash=video.content_hash)
-            )
+            only = VideoFilter(project_id=project.id, content_hash=wanted)
+            page = await service.list_videos(session, viewer, PageRequest(2), only)
 
         assert [row.id for row in page.rows] == [video.id]
 
@@ -172,6 +174,7 @@ class TestPlans:
 
         assert len(page.rows) == 1
         assert "ix_videos_project_id_content_hash" in plan
+        assert "ix_videos_project_id_sha256" in plan
         assert "Seq Scan on videos" not in plan
 
 

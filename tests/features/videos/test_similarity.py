@@ -73,9 +73,9 @@ class TestSimilarVideos:
         self, db: Database, settings: Settings, tmp_path: Path
     ) -> None:
         film, small, other = (tmp_path / name for name in ("film.mp4", "small.mp4", "other.mp4"))
-        run_ffmpeg("-f", "lavfi", "-i", "mandelbrot=s=640x360:r=10", "-t", "12", "-pix_fmt", "yuv420p", str(film))
-        run_ffmpeg("-ss", "2", "-i", str(film), "-t", "7", "-vf", "scale=320:180", "-crf", "35", str(small))
-        run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=640x360:r=10:d=12", "-pix_fmt", "yuv420p", str(other))
+        run_ffmpeg("-f", "lavfi", "-i", "mandelbrot=s=320x180:r=10", "-t", "12", "-pix_fmt", "yuv420p", str(film))
+        run_ffmpeg("-ss", "2", "-i", str(film), "-t", "7", "-vf", "scale=160:90", "-crf", "35", str(small))
+        run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:r=10:d=12", "-pix_fmt", "yuv420p", str(other))
         viewer = await make_viewer(db)
         project = await make_project(db, owner_id=viewer.user_id)
         videos = {}

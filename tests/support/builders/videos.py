@@ -40,6 +40,7 @@ async def make_video(
     info: MediaInfo | None = INFO,
     title: str = "Four short stories",
     content_hash: str | None = None,
+    **values: object,
 ) -> Video:
     """A video, probed unless `info` is None."""
     key = uuid7()
@@ -51,6 +52,7 @@ async def make_video(
         storage_key=f"projects/{project.id.hex}/videos/{key.hex}/original/stories",
         size_bytes=1000,
         content_hash=content_hash or key.hex * 2,
+        **values,
     )
     if info is not None:
         video.media = dataclasses.asdict(info)

@@ -11,13 +11,13 @@ import re
 from pathlib import PurePath
 from uuid import UUID
 
+from cuepoint.features.files.hashes import is_hash
 from cuepoint.features.files.models import FileArea
 
 SLUG_LENGTH = 40
 HASH_LENGTH = 12  # digits; the owner's id makes the key unique, this one tells versions and finds changed bytes
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HASH_IN_KEY = re.compile(rf"-([0-9a-f]{{{HASH_LENGTH}}})(?:\.[a-z0-9]{{1,10}})?$")
 
 
@@ -38,20 +38,21 @@ def owner_prefixes(project_id: UUID, owner_id: UUID) -> list[str]:
     return [*areas, f"{project}videos/{owner_id.hex}/"]
 
 
-def file_key(project_id: UUID, area: FileArea, owner_id: UUID, name: str, sha256: str, suffix: str = "") -> str:
+def file_key(project_id: UUID, area: FileArea, owner_id: UUID, name: str, content_hash: str, suffix: str = "") -> str:
     """The key of a file with these bytes. `name` is any text; `suffix` is ours, such as `.mp4`, or empty.
 
     Raises ValueError for a suffix or a hash that is none.
     """
     if suffix and not _SUFFIX.fullmatch(suffix):
         raise ValueError(f"not a suffix: {suffix!r}")
-    if not _SHA256.fullmatch(sha256):
-        raise ValueError(f"not a SHA-256: {sha256!r}")
-    named = f"{slug(name, area.value.lower())}-{sha256[:HASH_LENGTH]}{suffix}"
+    if not is_hash(content_hash):
+        raise ValueError(f"not a hash: {content_hash!r}")
+    named = f"{slug(name, area.value.lower())}-{content_hash[:HASH_LENGTH]}{suffix}"
     return f"{project_prefix(project_id)}{area.value.lower()}/{owner_id.hex}/{named}"
 
 
 def hash_in(key: str) -> str | None:
-    """The first digits of the SHA-256 that the bytes under this key should have; None where the key has none."""
+    """The first digits of the hash that the bytes under this key should have, BLAKE3 or, of earlier releases, SHA-256;
+    None where the key has none."""
     found = _HASH_IN_KEY.search(key)
     return None if found is None else found.group(1)

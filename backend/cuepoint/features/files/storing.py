@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from cuepoint.adapters.storage.base import ObjectInfo
 from cuepoint.db.session import Database
+from cuepoint.features.files.hashes import hash_of
 from cuepoint.features.files.layout import file_key
 from cuepoint.features.files.models import FileArea
 from cuepoint.features.files.service import Attempt, announce_file
@@ -51,14 +51,8 @@ async def store_file(
     `name` is any text, `suffix` that of the path unless given. Raises AdapterError STORAGE_UNAVAILABLE (retryable) and
     CuepointError INSUFFICIENT_STORAGE.
     """
-    digest = await asyncio.to_thread(sha256_of, path)
-    key = file_key(project_id, area, owner_id, name, digest, path.suffix if suffix is None else suffix)
+    content_hash = await asyncio.to_thread(hash_of, path)
+    key = file_key(project_id, area, owner_id, name, content_hash, path.suffix if suffix is None else suffix)
     async with ctx.db.write() as session:
         await announce_file(session, key, Attempt(ctx.job_id, ctx.attempt), project_id=project_id)
     return await ctx.adapters.storage.put_file(key, path)
-
-
-def sha256_of(path: Path) -> str:
-    """Lower-case hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,11 +15,12 @@ from uuid import UUID
 
 from cuepoint.adapters.fetch.base import Opened
 from cuepoint.errors import AdapterError, CuepointError, ErrorCode
+from cuepoint.features.files.hashes import FileDigest, FileHash
 from cuepoint.features.imports.models import Import
 from cuepoint.features.imports.service import import_row
 from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.uploads import fetching
-from cuepoint.features.uploads.digests import FileDigest, digest_of
+from cuepoint.features.uploads.digests import hash_of_upload
 from cuepoint.features.uploads.keys import video_id_of
 
 if TYPE_CHECKING:
@@ -126,11 +127,11 @@ class Download:
         else:
             self.ctx.report(0.0, f"Fetching, {position / MEBI:.1f} MiB")
 
-    async def _confirm(self, offset: int, content_hash: str | None) -> None:
+    async def _confirm(self, offset: int, found: FileHash | None) -> None:
         async with self.ctx.save() as session:
             upload = await fetching.locked_upload(session, self.ctx.settings, self.upload_id)
             upload.filename = self.filename
-            await fetching.advance(session, upload, offset, content_hash)
+            await fetching.advance(session, upload, offset, found)
             row = await import_row(session, self.row.id)
             row.validator = self.row.validator
         self.offset = offset
@@ -142,16 +143,16 @@ class Download:
             fetching.restart(upload)  # also the size: that of the former answer
             row = await import_row(session, self.row.id)
             row.validator = self.row.validator
-        self.offset, self.digest = 0, FileDigest()
+        self.offset, self.digest = 0, FileDigest(with_sha256=True)
 
     async def _complete(self) -> None:
         if not self.offset:
             raise CuepointError(ErrorCode.UNSUPPORTED_MEDIA, "The source is empty.", hint="Check the URL.")
         self.ctx.report(0.95, "Checking")
         storage = self._adapters.storage
-        content_hash = await digest_of(storage, self.upload_key, self.digest, self.offset)
-        await self._confirm(self.offset, content_hash)
-        self.content_hash = content_hash
+        found = await hash_of_upload(storage, self.upload_key, self.digest, self.offset, with_sha256=True)
+        await self._confirm(self.offset, found)
+        self.content_hash = found.blake3
 
 
 class _Step:
@@ -192,7 +193,7 @@ async def begin_download(ctx: TaskContext, row: Import) -> AsyncIterator[Downloa
             upload_id=upload_id,
             upload_key=upload.storage_key,
             offset=upload.offset_bytes,
-            digest=None if upload.offset_bytes else FileDigest(),
+            digest=None if upload.offset_bytes else FileDigest(with_sha256=True),
             content_hash=upload.content_hash,
             filename=upload.filename,
         )

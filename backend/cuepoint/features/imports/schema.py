@@ -18,7 +18,7 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, reports_errors
 from cuepoint.graphql.idempotency import IdempotentInput
-from cuepoint.graphql.scalars import MediaTime, decode_id, encode_id
+from cuepoint.graphql.scalars import URL, MediaTime, decode_id, encode_id
 
 
 @strawberry.input(description="A file elsewhere that shall be a video.")
@@ -26,7 +26,7 @@ class IngestUrlInput(IdempotentInput):
     """Input of ingestUrl."""
 
     project_id: strawberry.ID = strawberry.field(description="Where it goes; you must be an EDITOR there.")
-    url: str = strawberry.field(
+    url: URL = strawberry.field(
         description="http:// or https:// of a public host, without user name and password; or s3://bucket/key of a "
         "bucket that the operator allows. The page of a video works where the operator has installed `cuepoint[sites]`."
     )
@@ -63,7 +63,7 @@ class IngestPlaylistInput(IdempotentInput):
     """Input of ingestPlaylist."""
 
     project_id: strawberry.ID = strawberry.field(description="Where they go; you must be an EDITOR there.")
-    url: str = strawberry.field(description="Address of the playlist, http:// or https://.")
+    url: URL = strawberry.field(description="Address of the playlist, http:// or https://.")
     limit: int = strawberry.field(
         default=playlists.DEFAULT_ENTRIES, description="How many of its entries, from the first: 1 to 500."
     )

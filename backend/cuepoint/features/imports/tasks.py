@@ -47,7 +47,8 @@ async def _settle(ctx: TaskContext, row: Import, upload_id: UUID) -> None:
     try:
         is_moved = await _move(ctx, row, upload, key)
         captions = await spoken_captions(ctx, row, key) if is_moved else None
-        facts = {"sizeBytes": upload.offset_bytes, "sha256": upload.content_hash, "extractor": row.extractor}
+        hashes = {"contentHash": upload.content_hash, "sha256": upload.declared_sha256}
+        facts = {"sizeBytes": upload.offset_bytes, **hashes, "extractor": row.extractor}
         facts = facts | {"extractorVersion": row.extractor_version} if row.extractor else facts
         async with ctx.finish(result={name: value for name, value in facts.items() if value is not None}) as session:
             locked = await session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)

@@ -88,7 +88,9 @@ class Import(Node):
     row: strawberry.Private[models.Import]
     id: strawberry.ID = strawberry.field(description="Global id.")
     kind: ImportKind = strawberry.field(description="How its bytes are got.")
-    url: str = strawberry.field(description="Where from, without what could be a secret.")
+    url: str = strawberry.field(
+        description="Where from, for people to read: without what could be a secret, so that it need not open anything."
+    )
     start_seconds: float | None = strawberry.field(description="Where the wanted section begins; null = the beginning.")
     end_seconds: float | None = strawberry.field(description="Where the wanted section ends; null = the end.")
     title: str | None = strawberry.field(description="What the source calls it; null until fetched, or when unknown.")

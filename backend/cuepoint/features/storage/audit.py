@@ -8,7 +8,6 @@ again before it removes anything.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.adapters.storage.base import ListedFile, Storage
 from cuepoint.db.session import Database
 from cuepoint.errors import NotFoundError
+from cuepoint.features.files.hashes import FileDigest
 from cuepoint.features.files.layout import hash_in
 from cuepoint.features.files.models import FileRemoval, RemovalTarget, StoredFile
 from cuepoint.features.files.service import enqueue_removal
@@ -108,22 +108,29 @@ class Audit:
         return found
 
     async def _changed(self, row: StoredFile) -> list[Found]:
-        """Compares with the hash of the video's row, else with the digits in the name; files without either pass."""
-        expected = hash_in(row.key)
-        async with self.db.read() as session:
-            if row.slot == "videos.storage_key":
-                expected = await session.scalar(select(Video.content_hash).where(Video.id == row.owner_id))
-        if expected is None:
+        """Compares with the hashes of the video's row, else with the digits in the name; files without either pass.
+
+        Each must be of these bytes, be it BLAKE3 or SHA-256: what earlier releases have stored does not say which.
+        """
+        expected = [hash_in(row.key)]
+        if row.slot == "videos.storage_key":
+            async with self.db.read() as session:
+                hashes = select(Video.content_hash, Video.sha256).where(Video.id == row.owner_id)
+                expected = [value for values in await session.execute(hashes) for value in values]
+        wanted = [value for value in expected if value is not None]
+        if not wanted:
             return []
-        digest = hashlib.sha256()
+        digest = FileDigest(with_sha256=True)
         try:
             async for piece in self.storage.read(row.key, 0, row.size_bytes):
                 await asyncio.to_thread(digest.update, piece)
         except NotFoundError:
             return []  # gone meanwhile; if its row stays, the rows will tell
-        if digest.hexdigest().startswith(expected):
+        blake3, sha256 = digest.found()
+        wrong = [value for value in wanted if not (blake3.startswith(value) or str(sha256).startswith(value))]
+        if not wrong:
             return []
-        detail = f"Its SHA-256 is {digest.hexdigest()}; it should begin with {expected[:12]}."
+        detail = f"Its BLAKE3 is {blake3}, its SHA-256 {sha256}; one should begin with {wrong[0][:12]}."
         return [Found(FindingKind.HASH_MISMATCH, detail, row.key, row.size_bytes)]
 
     async def _uploads(self, keys: Sequence[str]) -> list[Found]:

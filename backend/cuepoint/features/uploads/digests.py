@@ -1,6 +1,6 @@
 """Hashes of bytes on their way: of one piece, checked against what its sender promised, and of the whole file.
 
-The hash of a file goes on from piece to piece as long as this process sees all of them in order. That saves reading
+The hashes of a file go on from piece to piece as long as this process sees all of them in order. That saves reading
 the file a second time, which on an object store is a whole download. Where a piece went elsewhere, or the process
 was started anew, the file is read once at the end instead: the result is the same.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from cuepoint.adapters.storage.base import Piece, Storage
+from cuepoint.features.files.hashes import FileDigest, FileHash
 
 ALGORITHMS = ("sha1", "sha256")  # of single pieces; tus servers must know sha1
 MOST_KEPT = 1024  # uploads whose hash goes on; some 250 bytes each
@@ -29,38 +30,23 @@ class Checksum:
     digest: bytes
 
 
-class FileDigest:
-    """The SHA-256 of the first `position` bytes of a file."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self.position = 0
-
-    def update(self, piece: Piece) -> None:
-        """Go on with the next bytes."""
-        self._hash.update(piece)
-        self.position += len(piece)
-
-    def hex(self) -> str:
-        """The hash so far."""
-        return self._hash.hexdigest()
-
-
-async def digest_of(
+async def hash_of_upload(
     storage: Storage,
     upload_key: str,
     known: FileDigest | None,
     size_bytes: int,
+    *,
+    with_sha256: bool,
     on_bytes: Callable[[int], None] = lambda _done: None,
-) -> str:
-    """The SHA-256 of a whole upload: the one that went along with its bytes, or of the bytes read again."""
+) -> FileHash:
+    """The hashes of a whole upload: those that went along with its bytes, or of the bytes read again."""
     if known is not None and known.position == size_bytes:
-        return known.hex()
-    digest = FileDigest()
+        return known.found()
+    digest = FileDigest(with_sha256=with_sha256)
     async for piece in storage.read_upload(upload_key):
         await asyncio.to_thread(digest.update, piece)
         on_bytes(digest.position)
-    return digest.hex()
+    return digest.found()
 
 
 @dataclass
@@ -96,14 +82,14 @@ class RunningDigests:
         self._most = most
         self._kept: OrderedDict[UUID, FileDigest] = OrderedDict()
 
-    def take(self, upload_id: UUID, offset: int) -> FileDigest | None:
-        """The hash of the bytes before `offset`, which nobody else gets now; None where it is not known.
+    def take(self, upload_id: UUID, offset: int, *, with_sha256: bool) -> FileDigest | None:
+        """The hashes of the bytes before `offset`, which nobody else gets now; None where they are not known.
 
         Bytes before a confirmed offset never change, so a hash of that many bytes is a hash of those.
         """
         kept = self._kept.pop(upload_id, None)
         if not offset:
-            return FileDigest()
+            return FileDigest(with_sha256=with_sha256)
         return kept if kept is not None and kept.position == offset else None
 
     def keep(self, upload_id: UUID, digest: FileDigest) -> None:

@@ -1,4 +1,4 @@
-"""What shall happen to a file that its project has as a video already: one with the same SHA-256."""
+"""What shall happen to a file that its project has as a video already: one with the same bytes, by its hash."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.errors import AdapterError, ErrorCode, NotFoundError
+from cuepoint.features.files.hashes import FileHash
 from cuepoint.features.files.layout import owner_prefixes
 from cuepoint.features.files.removal import remove_files
 from cuepoint.features.files.service import enqueue_removal, require_removed
@@ -102,15 +103,16 @@ async def _existing(session: AsyncSession, upload_id: UUID) -> Upload:
 
 def restart(upload: Upload) -> None:
     """None of the bytes counts any more."""
-    upload.status, upload.offset_bytes, upload.content_hash, upload.size_bytes = UploadStatus.WAITING, 0, None, None
+    upload.status, upload.offset_bytes, upload.size_bytes = UploadStatus.WAITING, 0, None
+    upload.content_hash = upload.declared_sha256 = None
 
 
-async def advance(session: AsyncSession, upload: Upload, offset: int, digest: str | None) -> None:
-    """So many bytes are safely stored; with their hash they are all. Raises QUOTA_EXCEEDED, also where the source does
-    not say how many there will be."""
+async def advance(session: AsyncSession, upload: Upload, offset: int, found: FileHash | None) -> None:
+    """So many bytes are safely stored; with their hashes they are all. Raises QUOTA_EXCEEDED, also where the
+    source does not say how many there will be."""
     await check_reached(session, upload, offset)
     if offset:
         upload.status = UploadStatus.RECEIVING
-    if digest is not None:
+    if found is not None:
         await reserve(session, upload, offset)
-        await mark_whole(session, upload, digest)
+        await mark_whole(session, upload, found)

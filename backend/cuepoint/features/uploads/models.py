@@ -63,8 +63,10 @@ class Upload(Keyed, Base):
         BigInteger, comment="Declared size; null until a client that deferred it tells it."
     )
     offset_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0", comment="Bytes that are safely stored.")
-    declared_sha256: Mapped[str | None] = mapped_column(comment="Hash that the client promised, checked at the end.")
-    content_hash: Mapped[str | None] = mapped_column(comment="SHA-256 of the bytes, once whole.")
+    declared_sha256: Mapped[str | None] = mapped_column(
+        comment="SHA-256 that the client promised, checked at the end; without a promise, what a worker has found."
+    )
+    content_hash: Mapped[str | None] = mapped_column(comment="BLAKE3 of the bytes, once whole.")
     status: Mapped[UploadStatus] = mapped_column(choice(UploadStatus, "status"), comment="State.")
     storage_key: Mapped[str] = mapped_column(comment="Where its bytes lie in storage.")
     expires_at: Mapped[datetime] = mapped_column(comment="Swept after this unless COMPLETE and used.")

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from cuepoint.db.reading import detached
 from cuepoint.db.session import Database
 from cuepoint.errors import CuepointError, ErrorCode, NotFoundError
+from cuepoint.features.files.hashes import FileHash
 from cuepoint.features.files.service import announce_file
 from cuepoint.features.uploads.keys import original_key
 from cuepoint.features.uploads.limits import check_reached
@@ -51,13 +52,13 @@ async def standing_at(db: Database, upload_id: UUID, offset: int) -> Upload:
     return upload
 
 
-async def move_offset(db: Database, upload: Upload, reached: int, digest: str | None) -> Upload:
-    """The upload, which stood where it was read, stands at `reached`; with the hash of all its bytes it is whole.
+async def move_offset(db: Database, upload: Upload, reached: int, found: FileHash | None) -> Upload:
+    """The upload, which stood where it was read, stands at `reached`; with the hashes of all its bytes it is whole.
 
     Raises as `standing_at` does if it is over or stands elsewhere by now, and what `check_reached` raises.
     """
     async with db.write() as session:
-        if digest is None and reached and upload.size_bytes is not None:
+        if found is None and reached and upload.size_bytes is not None:
             step = {"upload_id": upload.id, "offset": upload.offset_bytes, "reached": reached}
             row = (await session.execute(_STEP, step)).mappings().one_or_none()
             if row is not None:
@@ -70,16 +71,17 @@ async def move_offset(db: Database, upload: Upload, reached: int, digest: str | 
         await check_reached(session, moved, reached)
         if reached:
             moved.status = UploadStatus.RECEIVING
-        if digest is not None:
-            await mark_whole(session, moved, digest)
+        if found is not None:
+            await mark_whole(session, moved, found)
         await session.flush()
         return moved
 
 
-async def mark_whole(session: AsyncSession, upload: Upload, digest: str) -> None:
+async def mark_whole(session: AsyncSession, upload: Upload, found: FileHash) -> None:
     """All bytes of the locked upload are here. Where they go when it becomes a video is on the list of removals until
     then: a registration that breaks off after it has moved them leaves nothing behind."""
-    upload.status, upload.content_hash = UploadStatus.COMPLETE, digest
+    upload.status = UploadStatus.COMPLETE
+    upload.content_hash, upload.declared_sha256 = found
     await announce_file(session, original_key(upload), upload.expires_at + PROMISED, project_id=upload.project_id)
 
 

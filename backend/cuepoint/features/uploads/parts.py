@@ -17,7 +17,7 @@ from cuepoint.features.jobs.context import TaskContext
 from cuepoint.features.jobs.models import Job, JobKind
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.uploads import service
-from cuepoint.features.uploads.digests import digest_of
+from cuepoint.features.uploads.digests import hash_of_upload
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
 from cuepoint.features.uploads.offsets import mark_whole
 from cuepoint.viewer import Viewer
@@ -110,7 +110,7 @@ def _check_open(upload: Upload) -> None:
 
 
 async def check_whole_upload(ctx: TaskContext) -> None:
-    """The hash of all bytes is known and, where one was declared, it is that one; then the upload is COMPLETE.
+    """The hashes of all bytes are known and, where one was declared, it is among them; then the upload is COMPLETE.
 
     Raises CHECKSUM_MISMATCH; the upload is dropped then.
     """
@@ -127,14 +127,15 @@ async def check_whole_upload(ctx: TaskContext) -> None:
     def on_bytes(done: int) -> None:
         ctx.report(min(0.99, done / size_bytes), "Checking")
 
-    digest = await digest_of(storage, upload.storage_key, None, size_bytes, on_bytes)
-    if upload.declared_sha256 not in (None, digest):
+    found = await hash_of_upload(storage, upload.storage_key, None, size_bytes, with_sha256=True, on_bytes=on_bytes)
+    if upload.declared_sha256 not in (None, found.sha256):
         await service.give_up(ctx.db, storage, upload_id, upload.storage_key)
         raise CuepointError(
             ErrorCode.CHECKSUM_MISMATCH,
             "The bytes that arrived do not have the declared sha256; the upload was dropped, send the file again.",
         )
-    async with ctx.finish(result={"sizeBytes": size_bytes, "sha256": digest}) as session:
+    facts = {"sizeBytes": size_bytes, "contentHash": found.blake3, "sha256": found.sha256}
+    async with ctx.finish(result=facts) as session:
         locked = await session.get_one(Upload, upload_id, with_for_update=True, populate_existing=True)
         _check_open(locked)
-        await mark_whole(session, locked, digest)
+        await mark_whole(session, locked, found)

@@ -32,7 +32,8 @@ class CreateUploadInput(IdempotentInput):
     sha256: str | None = strawberry.field(
         default=None,
         description="SHA-256 of the file, lower-case hexadecimal: checked at the end, and an upload of yours with "
-        "the same hash in the project that has not become a video is continued instead of begun anew.",
+        "the same hash in the project that has not become a video is continued instead of begun anew. It finds what "
+        "the project has before a byte is sent, as far as the SHA-256 of that is known: see `Video.sha256`.",
     )
     content_type: str | None = strawberry.field(
         default=None,
@@ -47,7 +48,8 @@ class CreateUploadInput(IdempotentInput):
     )
     on_duplicate: OnDuplicate = strawberry.field(
         default=OnDuplicate.KEEP,
-        description="What to do if the project has a video with this `sha256` already, before a byte is sent.",
+        description="What to do if the project has a video with this `sha256` already, before a byte is sent. One "
+        "whose `sha256` is null is found only when the bytes are here, by `onDuplicate` of `registerVideo`.",
     )
 
 

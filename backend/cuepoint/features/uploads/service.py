@@ -16,13 +16,14 @@ from cuepoint.config import Settings
 from cuepoint.db.base import uuid7
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError, ErrorCode
+from cuepoint.features.files.hashes import is_hash
 from cuepoint.features.files.layout import owner_prefixes
 from cuepoint.features.files.removal import remove_files
 from cuepoint.features.files.service import enqueue_removal
 from cuepoint.features.projects import access
 from cuepoint.features.projects.models import ProjectRole
 from cuepoint.features.quotas import service as quotas
-from cuepoint.features.uploads.digests import RUNNING, Checksum, RunningDigests, Watched, digest_of
+from cuepoint.features.uploads.digests import RUNNING, Checksum, RunningDigests, Watched, hash_of_upload
 from cuepoint.features.uploads.keys import video_id_of
 from cuepoint.features.uploads.limits import check_fits, check_size, limit_of, refuse_beyond
 from cuepoint.features.uploads.models import Upload, UploadProtocol, UploadStatus
@@ -30,7 +31,6 @@ from cuepoint.features.uploads.offsets import OPEN, OVER, check_open, find_uploa
 from cuepoint.viewer import Viewer
 
 MAX_FILENAME = 255
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, section 4.2
 # What is surely no media. No more than that: browsers guess by suffix, and call MPEG transport streams (.ts) a text.
 _NO_MEDIA = re.compile(
@@ -113,7 +113,7 @@ async def check_new_upload(
     if size_bytes is not None:
         check_size(size_bytes, settings)
     if sha256 is not None:
-        check_sha256(sha256, "sha256")
+        check_hash(sha256, "sha256")
     if content_type:
         _check_content_type(content_type)
 
@@ -132,10 +132,10 @@ def _check_content_type(declared: str) -> None:
         )
 
 
-def check_sha256(value: str, *field: str) -> None:
+def check_hash(value: str, *field: str) -> None:
     """Pass if the value is written as every hash of ours."""
-    if not _SHA256.fullmatch(value):
-        raise BadInputError(f"{field[-1]} must be a SHA-256: 64 lower-case hexadecimal digits.", field=field)
+    if not is_hash(value):
+        raise BadInputError(f"{field[-1]} must be a hash: 64 lower-case hexadecimal digits.", field=field)
 
 
 async def _unused_upload(
@@ -207,7 +207,7 @@ async def receive(
     max_bytes: int = 0,
     running: RunningDigests = RUNNING,
 ) -> Upload:
-    """Bytes from `offset` on are stored and synced, then the offset is moved; whole uploads get their hash.
+    """Bytes from `offset` on are stored and synced, then the offset is moved; whole uploads get their hashes.
 
     One writer at a time: the storage's lock on the upload is held from the comparison of the offset until it has been
     moved, so that of two clients at one offset the second gets OFFSET_MISMATCH and overwrites nothing. No database
@@ -225,7 +225,8 @@ async def receive(
         upload = await standing_at(db, upload_id, offset)
         check_fits(upload, announced)
         limit = await limit_of(db, upload, max_bytes)
-        watched = Watched(stream, running.take(upload_id, offset), checksum)
+        is_declared = upload.declared_sha256 is not None
+        watched = Watched(stream, running.take(upload_id, offset, with_sha256=is_declared), checksum)
         try:
             reached = await storage.append(upload.storage_key, offset, watched, limit=limit)
         except CuepointError as error:
@@ -239,16 +240,18 @@ async def receive(
                 retryable=True,
             )
         file_digest = watched.file if watched.file is not None and watched.file.position == reached else None
-        is_whole = reached == upload.size_bytes
-        digest = await digest_of(storage, upload.storage_key, file_digest, reached) if is_whole else None
-        if digest is not None and upload.declared_sha256 not in (None, digest):
+        found = None
+        if reached == upload.size_bytes:
+            key = upload.storage_key
+            found = await hash_of_upload(storage, key, file_digest, reached, with_sha256=is_declared)
+        if found is not None and upload.declared_sha256 != found.sha256:
             dropped.extend(await _drop(db, upload_id, UploadStatus.ABORTED))
             raise CuepointError(
                 ErrorCode.CHECKSUM_MISMATCH,
                 "The bytes that arrived do not have the declared sha256; the upload was dropped, send the file again.",
             )
-        moved = await move_offset(db, upload, reached, digest)
-        if file_digest is not None and digest is None:
+        moved = await move_offset(db, upload, reached, found)
+        if file_digest is not None and found is None:
             running.keep(upload_id, file_digest)
         return moved
 

@@ -17,7 +17,7 @@ from cuepoint.features.uploads.progress import UploadState
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.scalars import BigInt, encode_id
+from cuepoint.graphql.scalars import URL, BigInt, encode_id
 
 describe_enum(
     UploadStatus,
@@ -49,7 +49,7 @@ describe_enum(
         OnDuplicate.REJECT: "Refuse with DUPLICATE_VIDEO; the video that there is comes along.",
         OnDuplicate.KEEP: "Take the file all the same; the video that there is comes along.",
     },
-    description="What to do with a file that the project has as a video already: one with the same SHA-256.",
+    description="What to do with a file that the project has as a video already: one with the same hash.",
 )
 
 
@@ -71,7 +71,13 @@ class Upload(Node):
     )
     offset_bytes: BigInt = strawberry.field(description="Bytes that are safely stored: where to go on.")
     status: UploadStatus = strawberry.field(description="State.")
-    content_hash: str | None = strawberry.field(description="SHA-256 of the whole file, lower-case hexadecimal.")
+    content_hash: str | None = strawberry.field(
+        description="BLAKE3 of the whole file, lower-case hexadecimal, as `b3sum` tells it; null until it is whole."
+    )
+    sha256: str | None = strawberry.field(
+        description="SHA-256 of the file: as it was declared, which is checked at the end; else known only where a job "
+        "has read the bytes."
+    )
     created_at: datetime = strawberry.field(description="When it was created.")
     expires_at: datetime = strawberry.field(description="Until when it must be whole and registered as a video.")
 
@@ -79,7 +85,7 @@ class Upload(Node):
         description="tus 1.0 URL, for the protocol TUS. Send bytes with `PATCH`, `Upload-Offset` and your bearer "
         "token; ask with `HEAD`."
     )
-    def url(self, info: Info) -> str:
+    def url(self, info: Info) -> URL:
         """Where the bytes go."""
         return f"{info.context.base_url}/uploads/{self.id}"
 
@@ -108,6 +114,7 @@ class Upload(Node):
             offset_bytes=BigInt(row.offset_bytes),
             status=row.status,
             content_hash=row.content_hash,
+            sha256=row.declared_sha256,
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
@@ -140,7 +147,7 @@ class UploadPart:
 
     number: int = strawberry.field(description="Its number, from 1.")
     size_bytes: BigInt = strawberry.field(description="Its exact size.")
-    url: str = strawberry.field(
+    url: URL = strawberry.field(
         description="Send the bytes by PUT, without any header of yours, in `serverInfo`'s signed URL lifetime; again "
         "replaces them."
     )

@@ -10,7 +10,7 @@ import strawberry
 from cuepoint.features.users import page_sessions
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.errors import Payload, reports_errors
-from cuepoint.graphql.scalars import decode_id
+from cuepoint.graphql.scalars import URL, decode_id
 
 
 @strawberry.input(description="A browser that shall be signed in to the player page.")
@@ -28,7 +28,7 @@ class CreatePageCodePayload(Payload):
 
     code: str | None = strawberry.field(default=None, description="Signs in one browser once. It is never shown again.")
     expires_at: datetime | None = strawberry.field(default=None, description="When the code stops to work.")
-    url: str | None = strawberry.field(
+    url: URL | None = strawberry.field(
         default=None,
         description="The page with the code behind `#`, where no server and no log sees it. Whoever opens it first is "
         "signed in for 12 hours with the rights of the credential that asked, and no longer than that.",

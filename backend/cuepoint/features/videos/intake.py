@@ -98,7 +98,7 @@ async def settle_video(
         await _discard(session, video, job_id)
         return duplicate
     video.size_bytes = upload.offset_bytes
-    video.content_hash = upload.content_hash
+    video.content_hash, video.sha256 = upload.content_hash, upload.declared_sha256
     if video.title == video.filename:  # nobody has named it meanwhile
         video.title = (title or upload.filename)[:MAX_TITLE]
     video.filename = upload.filename

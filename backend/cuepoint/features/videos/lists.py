@@ -21,6 +21,7 @@ from cuepoint.features.uploads import service as uploads
 from cuepoint.features.videos import conditions
 from cuepoint.features.videos.details import MAX_EXTERNAL_ID, MAX_METADATA_KEY, check_scalar, clean_tags
 from cuepoint.features.videos.models import Video
+from cuepoint.features.videos.repository import has_hash
 from cuepoint.features.videos.state import VideoStatus
 from cuepoint.viewer import Viewer
 
@@ -102,8 +103,8 @@ def _narrowing(wanted: VideoFilter) -> list[ColumnElement[bool]]:
     if wanted.project_id is not None:
         found.append(Video.project_id == wanted.project_id)
     if wanted.content_hash is not None:
-        uploads.check_sha256(wanted.content_hash, "filter", "contentHash")
-        found.append(Video.content_hash == wanted.content_hash)
+        uploads.check_hash(wanted.content_hash, "filter", "contentHash")
+        found.append(has_hash(wanted.content_hash))
     if wanted.tags:
         found.append(Video.tags.contains(clean_tags(wanted.tags, field=("filter", "tags"))))
     if wanted.external_id is not None:

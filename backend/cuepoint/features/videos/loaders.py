@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.keyset import PageRequest, fetch_pages
@@ -22,7 +22,7 @@ from cuepoint.features.uploads.edges import VIDEO_OF_CONTENT
 from cuepoint.features.videos.edges import CLIP_COUNT_OF_VIDEO, MOMENT_COUNT_OF_VIDEO
 from cuepoint.features.videos.look_loaders import AudioFileCountOfVideo
 from cuepoint.features.videos.models import Video
-from cuepoint.features.videos.repository import newest_jobs_of
+from cuepoint.features.videos.repository import is_file, newest_jobs_of
 from cuepoint.graphql.counts import CountLoader, Counts, Key
 from cuepoint.graphql.loaders import Binding, Loader
 from cuepoint.graphql.page_loaders import PageLoader, PagesById
@@ -40,23 +40,19 @@ class VideoById(Loader[UUID, Video | None]):
 
 
 class VideoOfContent(Loader[tuple[UUID, str], Video | None]):
-    """The oldest video of a file, by project and SHA-256, as far as the viewer may see it."""
+    """The oldest video of a file, by project and any of its hashes, as far as the viewer may see it."""
 
     async def fetch(self, keys: Sequence[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], Video | None]:
         """One statement for all keys."""
         visible = access.visible_projects(self.context.require_viewer())
         statement = (
             select(Video)
-            .where(
-                tuple_(Video.project_id, Video.content_hash).in_(keys),
-                Video.deleted_at.is_(None),
-                Video.project_id.in_(visible),
-            )
+            .where(or_(*[is_file(*key) for key in keys]), Video.project_id.in_(visible))
             .order_by(Video.created_at.desc(), Video.id.desc())
         )
         async with self.context.db.read() as session:
             found = (await session.scalars(statement)).all()
-        return {(row.project_id, row.content_hash): row for row in found if row.content_hash is not None}
+        return {(row.project_id, known): row for row in found for known in (row.content_hash, row.sha256) if known}
 
 
 class NewestJobsOfVideo(Loader[UUID, list[Job]]):

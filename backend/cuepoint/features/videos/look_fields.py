@@ -40,7 +40,7 @@ from cuepoint.features.videos.tracks import track_of
 from cuepoint.graphql.arguments import After, First
 from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
-from cuepoint.graphql.scalars import MediaTime, seconds, seconds_or_none
+from cuepoint.graphql.scalars import URL, MediaTime, seconds, seconds_or_none
 
 MinDuration = Annotated[
     MediaTime | None, strawberry.argument(description="Leave out shorter ones; null = all that were noted.")
@@ -56,7 +56,7 @@ Width = Annotated[
 
 @strawberry.type(description="A still picture that stands for a video.")
 class Poster:
-    url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
+    url: URL = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
     at_seconds: float | None = strawberry.field(
         description="Time of the frame; null for a picture that was uploaded, or drawn of the sound."
     )

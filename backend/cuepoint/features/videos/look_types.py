@@ -25,7 +25,7 @@ from cuepoint.graphql.connections import Connection
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
+from cuepoint.graphql.scalars import URL, BigInt, encode_id, seconds, seconds_or_none
 
 FEWEST_COLUMNS, MOST_COLUMNS = 100, 8000
 SOUND_ACCURACY_MS = 50
@@ -94,7 +94,7 @@ class VideoArtifact:
     content_type: str = strawberry.field(description="MIME type.")
     size_bytes: BigInt = strawberry.field(description="Size.")
     created_at: datetime = strawberry.field(description="When it was made.")
-    url: str | None = strawberry.field(
+    url: URL | None = strawberry.field(
         description="Signed URL of the file, with byte ranges; null for STORYBOARD and WAVEFORM, which are of use only "
         "to the fields of these names."
     )
@@ -132,7 +132,7 @@ class Playback:
     """A signed URL, and what is behind it."""
 
     kind: PlaybackKind = strawberry.field(description="Which file it is.")
-    url: str = strawberry.field(description="Signed URL with byte ranges and an ETag.")
+    url: URL = strawberry.field(description="Signed URL with byte ranges and an ETag.")
     expires_at: datetime = strawberry.field(description="When the URL stops to work; fetch a new one then.")
     content_type: str | None = strawberry.field(description="MIME type; null until probed.")
 
@@ -141,7 +141,7 @@ class Playback:
 class StoryboardSheet:
     """One sheet."""
 
-    url: str = strawberry.field(description="Signed URL, valid for the server's `signedUrlSeconds`.")
+    url: URL = strawberry.field(description="Signed URL, valid for the server's `signedUrlSeconds`.")
 
 
 @strawberry.type(
@@ -168,7 +168,7 @@ class VideoStoryboard:
     @strawberry.field(
         description="Signed URL of a WebVTT file for players: each cue names a part of a sheet with `#xywh=`."
     )
-    def vtt_url(self, info: Info) -> str:
+    def vtt_url(self, info: Info) -> URL:
         """Where the cues are."""
         return info.context.media_url("storyboards", self.row.video_id, "storyboard.vtt")
 
@@ -190,7 +190,7 @@ class VideoStoryboard:
 class Thumbnail:
     """A tile of the storyboard by itself."""
 
-    url: str = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
+    url: URL = strawberry.field(description="Signed URL of a JPEG, valid for the server's `signedUrlSeconds`.")
     at_seconds: float = strawberry.field(description="The moment it stands for, at or before the one asked for.")
     width: int = strawberry.field(description="Pixels.")
     height: int = strawberry.field(description="Pixels.")
@@ -238,7 +238,7 @@ class AudioFile(Node):
     written_at: datetime | None = strawberry.field(description="When it was checked and offered.")
 
     @strawberry.field(description="Signed URL of the file, with byte ranges; null until it was written and checked.")
-    def url(self, info: Info) -> str | None:
+    def url(self, info: Info) -> URL | None:
         """Where to fetch it."""
         if self.row.storage_key is None:
             return None

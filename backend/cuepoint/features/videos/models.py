@@ -86,6 +86,13 @@ class Video(Keyed, Base):
             info={"reason": "Finds a file that the project has already. Not unique: it may come twice on purpose."},
         ),
         Index(
+            "ix_videos_project_id_sha256",
+            "project_id",
+            "sha256",
+            postgresql_where=text("sha256 is not null"),
+            info={"reason": "Finds a file by its declared SHA-256 before it is sent; partial, as few may declare it."},
+        ),
+        Index(
             "uq_videos_project_id_external_id",
             "project_id",
             "external_id",
@@ -141,7 +148,11 @@ class Video(Keyed, Base):
     storage_key: Mapped[str] = mapped_column(comment="Where the original lies in storage.")
     size_bytes: Mapped[int | None] = mapped_column(BigInteger, comment="Size of the original; null until it is here.")
     content_hash: Mapped[str | None] = mapped_column(
-        comment="SHA-256 of the original: finds the same file again. Null until it is here."
+        comment="BLAKE3 of the original, of earlier releases its SHA-256: finds the same file again. Null until it is "
+        "here."
+    )
+    sha256: Mapped[str | None] = mapped_column(
+        comment="SHA-256 of the original, where its sender declared it or a worker has read the bytes; null = unknown."
     )
     content_type: Mapped[str | None] = mapped_column(comment="By content, never by name.")
     duration_ms: Mapped[int | None] = mapped_column(comment="Length of the media.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,15 +26,26 @@ async def video_of_upload(session: AsyncSession, upload_id: UUID) -> Video | Non
 
 
 async def video_of_content(session: AsyncSession, upload: Upload) -> Video | None:
-    """The oldest video in the upload's project of the same bytes, but for the one that was made of the upload."""
-    statement = select(Video).where(
-        Video.project_id == upload.project_id,
-        Video.content_hash == upload.content_hash,
-        Video.upload_id.is_distinct_from(upload.id),
-        Video.deleted_at.is_(None),
-        Video.files_removed_at.is_(None),  # one whose file was given up cannot stand for new bytes
-    )
+    """The oldest video in the upload's project of the same bytes, but for the one that was made of the upload; None
+    while the upload is not whole."""
+    if upload.content_hash is None:
+        return None
+    known = [upload.content_hash, *([] if upload.declared_sha256 is None else [upload.declared_sha256])]
+    statement = select(Video).where(is_file(upload.project_id, *known), Video.upload_id.is_distinct_from(upload.id))
     return await session.scalar(statement.order_by(Video.created_at, Video.id).limit(1))
+
+
+def is_file(project_id: UUID, *hashes: str) -> ColumnElement[bool]:
+    """A video of the project that can stand for new bytes which have one of these hashes; not one whose file was given
+    up."""
+    is_there = and_(Video.deleted_at.is_(None), Video.files_removed_at.is_(None))
+    return and_(Video.project_id == project_id, has_hash(*hashes), is_there)
+
+
+def has_hash(*hashes: str) -> ColumnElement[bool]:
+    """A video whose original has one of these hashes, whichever they are: releases before BLAKE3 wrote the SHA-256 as
+    the hash of the content, and may go on beside this one for a while."""
+    return or_(Video.content_hash.in_(hashes), Video.sha256.in_(hashes))
 
 
 async def lock_content(session: AsyncSession, upload: Upload) -> None:

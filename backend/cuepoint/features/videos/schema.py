@@ -66,7 +66,8 @@ class VideoFilter:
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
     content_hash: str | None = strawberry.field(
         default=None,
-        description="Whose original has this SHA-256, lower-case hexadecimal: finds a file that was already uploaded.",
+        description="Whose original has this hash, lower-case hexadecimal: its BLAKE3, or its SHA-256 where that is "
+        "known (`Video.sha256`). Finds a file that was already uploaded.",
     )
     tags: list[str] | None = strawberry.field(default=None, description="Which bear all of these tags.")
     external_id: str | None = strawberry.field(default=None, description="Which another system calls so.")

@@ -183,6 +183,7 @@ def _new_video(upload: Upload, viewer: Viewer, details: VideoDetails) -> Video:
         storage_key=original_key(upload),
         size_bytes=upload.offset_bytes,
         content_hash=upload.content_hash,
+        sha256=upload.declared_sha256,
         **facts,
     )
 

@@ -43,7 +43,7 @@ from cuepoint.graphql.connections import DEFAULT_FIRST, Connection, page_request
 from cuepoint.graphql.context import Info
 from cuepoint.graphql.enums import describe_enum
 from cuepoint.graphql.nodes import Node
-from cuepoint.graphql.scalars import BigInt, encode_id, seconds, seconds_or_none
+from cuepoint.graphql.scalars import URL, BigInt, encode_id, seconds, seconds_or_none
 
 if TYPE_CHECKING:
     from cuepoint.features.clips.types import Clip
@@ -243,8 +243,9 @@ class Video(VideoLooks, Node):
     filename: str = strawberry.field(description="Name of the original as given.")
     size_bytes: BigInt | None = strawberry.field(description="Size of the original; null until it is here.")
     content_hash: str | None = strawberry.field(
-        description="SHA-256 of the original, lower-case hexadecimal; null until it is here."
+        description="BLAKE3 of the original (`b3sum`), SHA-256 of one that an earlier release took; null until here."
     )
+    sha256: str | None = strawberry.field(description="Its SHA-256; null unless it was declared, or a job read it.")
     content_type: str | None = strawberry.field(description="MIME type by content; null until probed.")
     duration_seconds: float | None = strawberry.field(description="Length; null until probed, or when unknown.")
     width: int | None = strawberry.field(description="Pixels as displayed; null without a picture.")
@@ -304,7 +305,7 @@ class Video(VideoLooks, Node):
         description="Signed URL of the original, with byte ranges. It leads to nothing while `sizeBytes` is null, and "
         "once `filesRemovedAt` is set."
     )
-    def url(self, info: Info) -> str:
+    def url(self, info: Info) -> URL:
         """Where to play it."""
         return info.context.media_url("videos", self.key, self.filename)
 
@@ -378,6 +379,7 @@ class Video(VideoLooks, Node):
             filename=row.filename,
             size_bytes=None if row.size_bytes is None else BigInt(row.size_bytes),
             content_hash=row.content_hash,
+            sha256=row.sha256,
             content_type=row.content_type,
             duration_seconds=None if row.duration_ms is None else seconds(row.duration_ms),
             width=row.width,
