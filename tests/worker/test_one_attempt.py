@@ -91,6 +91,7 @@ class TestOneAttempt:
     ) -> None:
         deaf = Deaf()
         job = await make(sql)
+        settings = settings.model_copy(update={"lease_seconds": 300.0})  # a renewal in between would give the job back
 
         async def is_claimed_again() -> bool:
             return (await row(sql, job))["status"] == "RUNNING"
