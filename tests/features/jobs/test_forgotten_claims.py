@@ -84,6 +84,23 @@ class TestForgottenClaim:
 
         assert [*reader.numbers[job], *middle.numbers[job], *last.numbers[job]] == [2, 3]
 
+    async def test_is_told_once_to_who_goes_on_elsewhere_before_the_watermark_has_passed_it(
+        self, sql: Any, worker: UUID, db: Database, live: RedisLive, project: UUID, viewer: Viewer
+    ) -> None:
+        job = await make(sql, project_id=project)
+        async with hub_on(db, live, safety_seconds=SAFETY_SECONDS) as hub:
+            reader = await told_of_a_claim(hub, viewer, sql, worker, job)
+            await forget_claim(sql, job)
+            cursor = await reader.stop()
+        async with hub_on(db, live, safety_seconds=SAFETY_SECONDS) as other:
+            late = await FeedReader(other, viewer, after=cursor).caught_up()
+            await pass_by(late, viewer, sql, project)
+            await run(sql, worker, job)
+            await late.has_events({job: 3})
+            await late.stop()
+
+        assert [*reader.numbers[job], *late.numbers[job]] == [2, 3]
+
     async def test_what_comes_in_its_place_is_told(
         self, sql: Any, worker: UUID, db: Database, live: RedisLive, project: UUID, viewer: Viewer
     ) -> None:

@@ -41,6 +41,13 @@ class Position:
     at: datetime
 
 
+def note(noted: dict[UUID, Position], job_id: UUID, seen: Position) -> None:
+    """Keep the highest number of each job, of equal ones what was told last: a crash of Postgres counts anew."""
+    known = noted.get(job_id)
+    if known is None or known.seq <= seen.seq:
+        noted[job_id] = seen
+
+
 @dataclass(frozen=True)
 class Round:
     """A pass through the log: everything up to `until` in the order of (job, number), done up to this key."""

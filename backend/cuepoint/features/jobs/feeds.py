@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, CuepointError
-from cuepoint.features.jobs.cursors import Cursor, Position, Round
+from cuepoint.features.jobs.cursors import Cursor, Position, Round, note
 from cuepoint.features.jobs.event_log import (
     PAGE,
     SLACK_SECONDS,
@@ -244,6 +244,8 @@ class Feed:
         while self._is_behind and not self._is_closed:
             self._waiting.clear()
             self._is_behind = False  # from here on the hub keeps what is not in the log yet
+            for job_id, seen in cursor.positions.items():
+                note(self._noted, job_id, seen)  # it may have been seen elsewhere
             if cursor.round is None:
                 until = await self._read(watermark)
                 cursor.round = Round(until, _FIRST, 0) if until > cursor.base else None
@@ -321,9 +323,7 @@ class Feed:
     def _note(self, cursor: Cursor, job: LoggedJob) -> None:
         assert job.event is not None
         cursor.see(job.id, job.event.seq, job.event.at)
-        noted = self._noted.get(job.id)
-        if noted is None or noted.seq <= job.event.seq:
-            self._noted[job.id] = cursor.positions[job.id]
+        note(self._noted, job.id, cursor.positions[job.id])
 
     def _tell_event(self, cursor: Cursor, job: LoggedJob) -> FeedUpdate:
         event = job.event

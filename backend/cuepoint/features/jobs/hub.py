@@ -23,7 +23,7 @@ from cuepoint.adapters.live.base import Live
 from cuepoint.db.session import Database
 from cuepoint.errors import BadInputError, DatabaseAwayError, NotFoundError
 from cuepoint.features.jobs.announce import JOBS_CHANNEL
-from cuepoint.features.jobs.cursors import Cursor, Position
+from cuepoint.features.jobs.cursors import Cursor, Position, note
 from cuepoint.features.jobs.event_log import LiveRead, LoggedJob, read_forgotten, read_jobs, read_live, watermark
 from cuepoint.features.jobs.feed_requests import FeedRequest
 from cuepoint.features.jobs.feeds import Feed, FeedUpdate, check_rights, read_when_reachable
@@ -298,7 +298,7 @@ class JobHub:
                 if seen.has_seen(job.id, job.event.seq, job.event.at):
                     continue
                 seen.see(job.id, job.event.seq, job.event.at)
-                self._noted[job.id] = seen.positions[job.id]
+                note(self._noted, job.id, seen.positions[job.id])
                 for feed in self._feeds:
                     feed.put(job)
         for job in found.jobs:
