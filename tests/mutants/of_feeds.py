@@ -42,4 +42,18 @@ FORGOTTEN = (
         "cursor.advance(done.until, forgotten)",
         "cursor.advance(done.until)",
     ),
+    Mutant(
+        "forgotten: what was seen elsewhere is not noted",
+        FEEDS,
+        _FEED,
+        "note(self._noted, job_id, seen)  # it may have been seen elsewhere",
+        "pass",
+    ),
+    Mutant(
+        "forgotten: a lower number is noted over a higher one",
+        CURSORS,
+        "def note(",
+        "known is None or known.seq <= seen.seq",
+        "True",
+    ),
 )
